@@ -1,0 +1,47 @@
+# A fresh machine needs python >= 3.11 and the PyPI and npm registries (and node >= 20, or one from PyPI is taken).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check lock bench format clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## prepare .venv and the storage emulator, and nothing more
+
+$(VENV)/.ready: requirements-dev.txt mms_local/azurite/package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MMS needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.txt
+	$(BIN)/python -m mms_local setup
+	@touch $@
+
+demo: setup ## do the main job on a seeded tenant, start to end
+	$(BIN)/python -m mms_local demo
+
+run: setup ## leave the same stack running (ctrl-c stops it)
+	$(BIN)/python -m mms_local up --ready-file .mms/ready.json
+
+test: setup ## every test: unit, contract, functional, system
+	$(BIN)/python -m pytest
+
+check: setup ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## let ruff put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup ## compile requirements.txt and requirements-dev.txt from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.txt --no-emit-package meeting-migration-service pyproject.toml -o requirements-dev.txt
+
+clean: ## remove what setup and runs have made
+	rm -rf $(VENV) .mms mms_local/azurite/node_modules

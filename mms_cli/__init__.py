@@ -1,0 +1,1 @@
+"""The `mms` command: an HTTP client of the deployed app."""

@@ -1,0 +1,1 @@
+"""A Microsoft 365 tenant over HTTP, for tests and demonstrations."""
