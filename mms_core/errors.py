@@ -1,0 +1,229 @@
+"""The error tree, and the catalogue of everything that can go wrong with a stable code, a cause and a remedy.
+
+Expected failures are values or one of these exceptions; anything else is a bug and stays loud. The split follows
+what somebody can *do*: :class:`TemporaryError` is worth another try, :class:`PermanentError` is not until an
+administrator has removed the cause, :class:`BadInput` goes back to the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+FOREIGN_TEXT_LIMIT: Final = 200
+"""Characters of somebody else's error text that we keep: enough to look it up, too little to carry a mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a code means to an administrator: why it happened and what to do."""
+
+    cause: str
+    remedy: str
+    rule: str | None = None
+
+
+CATALOGUE: Final[dict[str, Explanation]] = {
+    # -- a user's migration cannot run -------------------------------------------------------------------------
+    "UserNotFound": Explanation(
+        "No user with this name, object id or SIP address exists in the tenant.",
+        "Check the spelling with Get-MgUser, then start the migration again.",
+    ),
+    "MailboxOnPremises": Explanation(
+        "The mailbox is not in Exchange Online: it is on-premises, inactive or soft-deleted.",
+        "Move the mailbox to Exchange Online first, or run the Meeting Migration Tool for this user, then start again.",
+        "W2",
+    ),
+    "MailboxMissing": Explanation(
+        "Exchange Online does not know a mailbox for this user (a new licence needs up to 15 minutes).",
+        "Assign an Exchange Online plan, wait 15 minutes, then start again.",
+        "W2",
+    ),
+    "MailboxAccessDenied": Explanation(
+        "The app may not read or write this mailbox.",
+        "Add the mailbox to the app's management scope (RBAC for Applications, role Application Calendars.ReadWrite); "
+        "it takes up to 2 hours. Then start again.",
+    ),
+    "AppAccessPolicyMissing": Explanation(
+        "Teams does not let the app create meetings for this user: no application access policy names it.",
+        "Run New-CsApplicationAccessPolicy and Grant-CsApplicationAccessPolicy for this user or -Global, "
+        "wait 30 minutes, then start again.",
+    ),
+    "ThirdPartyAcp": Explanation(
+        "The invitation carries the dial-in numbers of another audio conferencing provider.",
+        "Set AutomaticallyReplaceAcpProvider to true and assign the Audio Conferencing licence, then start again.",
+        "W4",
+    ),
+    "MigrationDisabled": Explanation(
+        "MeetingMigrationEnabled is false.",
+        "Set MeetingMigrationEnabled to true, then start again.",
+        "N7",
+    ),
+    "PoisonedMessage": Explanation(
+        "The run failed five times in a way that the service did not expect.",
+        "Search the log for the correlation id, report the bug, then retry the migration.",
+    ),
+    "MeetingsFailed": Explanation(
+        "Some meetings could not be migrated.",
+        "Open the user's meetings: each failed one names its cause. Remove it, then retry.",
+        "Q4",
+    ),
+    "Cancelled": Explanation("An administrator cancelled the migration.", "Start it again when it is wanted."),
+    # -- a single meeting cannot be migrated -----------------------------------------------------------------------
+    "PastedBlock": Explanation(
+        "The invitation contains a copied meeting block; the meeting was not made with the online-meeting button.",
+        "Nothing to do, or make a meeting of its own for it.",
+        "W5",
+    ),
+    "TooManyAttendees": Explanation(
+        "The meeting has more than 250 attendees, the organizer included.",
+        "Ask the organizer to add a Teams meeting by hand and to send the update.",
+        "W6",
+    ),
+    "AmbiguousBlock": Explanation(
+        "The invitation contains more than one thing that could be the meeting block.",
+        "Nothing was changed. Ask the organizer to remove the surplus block, then retry.",
+    ),
+    "BlockNotFound": Explanation(
+        "The event is an online meeting but its body holds no meeting block.",
+        "Nothing was changed. Ask the organizer to add the meeting again.",
+    ),
+    "MeetingChanged": Explanation(
+        "The meeting was edited while the run wanted to write it.",
+        "The run looks at it again by itself.",
+    ),
+    "VerificationFailed": Explanation(
+        "After the update the meeting did not look as planned.",
+        "Open the meeting and compare; the original invitation is kept and can be restored with undo.",
+    ),
+    "MeetingRejected": Explanation(
+        "Exchange refused the update of this meeting as invalid.",
+        "Ask the organizer to open and save the meeting once, then retry.",
+    ),
+    "EditedSince": Explanation(
+        "Somebody edited the meeting after the migration.",
+        "Nothing was restored. Compare it with the kept original and change it by hand.",
+    ),
+    # -- worth another try ---------------------------------------------------------------------------------------
+    "Throttled": Explanation("Microsoft Graph asked for a pause.", "Nothing to do: the run goes on by itself."),
+    "ServiceUnavailable": Explanation(
+        "Microsoft Graph or Exchange did not answer, or the mailbox is being moved.",
+        "Nothing to do: the run is tried again for 24 hours.",
+    ),
+    "OutcomeUnknown": Explanation(
+        "The connection broke before the answer came, so nobody knows yet whether the update was sent.",
+        "Nothing to do: the run reads the meeting before it repeats anything.",
+    ),
+    "StorageUnavailable": Explanation("Table or Queue Storage did not answer.", "Nothing to do: it is tried again."),
+    "SignInFailed": Explanation(
+        "The app could not get a token for Microsoft Graph.",
+        "Check the managed identity and its app roles; the run is tried again for 24 hours.",
+    ),
+    # -- an HTTP caller's mistakes -----------------------------------------------------------------------------------
+    "InvalidBody": Explanation("The request body is not what this route takes.", "See /api/openapi.json."),
+    "InvalidParameter": Explanation(
+        "A query or route parameter is not what this route takes.", "See /api/openapi.json."
+    ),
+    "InvalidIdentity": Explanation(
+        "An identity is a user principal name, an object id or a SIP address.", "Correct the identity."
+    ),
+    "UnsupportedTarget": Explanation(
+        "Teams meetings are never turned back into Skype for Business meetings.",
+        "Use targetMeetingType Teams or Current.",
+        "N4",
+    ),
+    "BodyTooLarge": Explanation("The request body is larger than this route takes.", "Send it in parts."),
+    "TooManyIdentities": Explanation("More identities than one request takes.", "Send them in parts."),
+    "NotFound": Explanation("There is nothing under this address.", "Check the id."),
+    "MethodNotAllowed": Explanation("This route does not take that method.", "See the Allow header."),
+    "InvalidState": Explanation("The migration is not in a state that allows this.", "Look at its State first."),
+    "PreconditionFailed": Explanation("The resource has changed since it was read.", "Read it again, then repeat."),
+    "UnknownSetting": Explanation("There is no setting of this name.", "GET /api/config lists them."),
+    "Unauthorized": Explanation("The bearer token is missing or not valid.", "Sign in with mms login."),
+    "Forbidden": Explanation(
+        "The token lacks the app role this route needs.",
+        "Ask for the app role Mms.Read or Mms.Operate.",
+    ),
+    "InternalError": Explanation("The service met something it did not expect.", "Report the request id."),
+}
+
+
+class MmsError(Exception):
+    """Base of all errors that MMS raises on purpose.
+
+    ``code`` is stable, stands in :data:`CATALOGUE`, and is also the tag in logs; ``detail`` names the
+    particular case and never carries personal data.
+    """
+
+    default_code = "InternalError"
+
+    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+        self.code = code or self.default_code
+        if self.code not in CATALOGUE:
+            raise ValueError(f"no catalogue entry for the code {self.code}")
+        self.detail = detail[:FOREIGN_TEXT_LIMIT]
+        super().__init__(f"{self.code}: {self.detail}" if self.detail else self.code)
+
+
+class TemporaryError(MmsError):
+    """Worth another try; ``retry_after`` is the other side's wish, ``None`` if it had none."""
+
+    default_code = "ServiceUnavailable"
+
+    def __init__(self, detail: str = "", *, code: str | None = None, retry_after: timedelta | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(TemporaryError):
+    """A write was sent and its answer never came: read before anything is repeated."""
+
+    default_code = "OutcomeUnknown"
+
+
+class PermanentError(MmsError):
+    """Trying again does not help until somebody has removed the cause."""
+
+    default_code = "MeetingRejected"
+
+
+class PreconditionLost(MmsError):
+    """The row or event changed since it was read (HTTP 409 or 412): read again and decide again."""
+
+    default_code = "PreconditionFailed"
+
+
+class NotFound(MmsError):
+    """The thing is not there (any more)."""
+
+    default_code = "NotFound"
+
+
+class BadInput(MmsError):
+    """The caller's mistake; ``field`` points at it where that is known."""
+
+    default_code = "InvalidBody"
+
+    def __init__(self, detail: str = "", *, code: str | None = None, field: str | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.field = field
+
+
+class AccessDenied(MmsError):
+    """The caller is not known (``Unauthorized``) or may not do this (``Forbidden``)."""
+
+    default_code = "Unauthorized"
+
+
+def explain(code: str, detail: str = "") -> str:
+    """Say what a code means in one line, as it stands in ``LastMessage``.
+
+    Errors: ``KeyError`` for a code that is not in the catalogue.
+    """
+    entry = CATALOGUE[code]
+    rule = f"{entry.rule} " if entry.rule else ""
+    particulars = f" ({detail})" if detail else ""
+    return f"{rule}{code}: {entry.cause}{particulars} Remedy: {entry.remedy}"

@@ -1,0 +1,294 @@
+"""Frozen values of the domain. No behaviour beyond what a value can say about itself; no I/O.
+
+Instants are aware UTC and end in ``_at``; durations are ``timedelta``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+
+UserKey = NewType("UserKey", str)
+"""Key of a user's record: the Entra object id in lower case, or ``name-<hash>`` until Graph has told the id."""
+
+RunId = NewType("RunId", str)
+"""GUID of one run; the cmdlet calls it CorrelationId."""
+
+SEEN_LIMIT: Final = 64
+"""Request ids a user's record remembers, to recognise a redelivered trigger."""
+
+
+class State(StrEnum):
+    """State of a run. The first four are the cmdlet's; the other two are ours."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    FAILED = "Failed"
+    SUCCEEDED = "Succeeded"
+    SKIPPED = "Skipped"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing happens to the run any more unless somebody asks."""
+        return self not in (State.PENDING, State.IN_PROGRESS)
+
+
+class Source(StrEnum):
+    """Which of the user's meetings are meant (``-SourceMeetingType``)."""
+
+    SFB = "SfB"
+    TEAMS = "Teams"
+    ALL = "All"
+
+
+class Target(StrEnum):
+    """What they become (``-TargetMeetingType``)."""
+
+    CURRENT = "Current"
+    TEAMS = "Teams"
+
+
+class Verdict(StrEnum):
+    """What became of a meeting in a run. ``WRITING`` is the intent, recorded before the write."""
+
+    WRITING = "writing"
+    MIGRATED = "migrated"
+    REFRESHED = "refreshed"
+    CURRENT = "current"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    RESTORED = "restored"
+
+
+def migration_type(source: Source, target: Target) -> str:
+    """Name the kind of migration as ``Get-CsMeetingMigrationStatus`` does (mms-rules section 4)."""
+    if target is Target.CURRENT:
+        return "SfbToSfb" if source is Source.SFB else "ToSameType"
+    return {Source.SFB: "SfbToTeams", Source.TEAMS: "TeamsToTeams", Source.ALL: "AllToTeams"}[source]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One wish that a user's meetings be migrated, whoever uttered it.
+
+    ``request_id`` is the same for every delivery of the same wish. ``settle`` of ``None`` means the tenant's
+    setting.
+    """
+
+    request_id: str
+    reason: str
+    source: Source = Source.ALL
+    target: Target = Target.CURRENT
+    settle: timedelta | None = None
+    not_before_at: datetime | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One migration of one user: what the cmdlet calls a row of status, and what a worker needs to go on with it."""
+
+    run_id: RunId
+    identity: str
+    """The name the request used, or the object id."""
+    user_id: str | None = None
+    user_principal_name: str | None = None
+    state: State = State.PENDING
+    source: Source = Source.ALL
+    target: Target = Target.CURRENT
+    reasons: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
+    created_at: datetime
+    modified_at: datetime
+    due_at: datetime
+    """Not before this instant; for a retry, when it is tried again."""
+    started_at: datetime | None = None
+    """When the first attempt began: the 24 hours of retrying count from here."""
+    last_message: str = ""
+    code: str | None = None
+    total: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    invites: int = 0
+    retries: int = 0
+    generation: int = 0
+    """Counts the leases taken; a worker whose number is not the row's has lost it."""
+    lease_owner: str | None = None
+    lease_until_at: datetime | None = None
+    cancel_requested: bool = False
+    undo: bool = False
+    """The run restores originals instead of migrating."""
+    undo_events: tuple[str, ...] = ()
+    """Event ids an undo is narrowed to; empty means all."""
+
+    @property
+    def migration_type(self) -> str:
+        """The kind as the cmdlet names it."""
+        return "Unknown" if self.undo else migration_type(self.source, self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRecord:
+    """Everything that is true of a user's migrations now; fenced by the row's ETag.
+
+    ``following`` collects triggers that arrive while ``current`` is being worked on. ``wake_id`` names the one
+    queue message that may start work; others are leftovers.
+    """
+
+    key: UserKey
+    current: Run
+    following: Run | None = None
+    wake_id: str = ""
+    wake_at: datetime | None = None
+    seen: tuple[str, ...] = ()
+
+    @property
+    def newest(self) -> Run:
+        """The run that a summary counts."""
+        return self.following or self.current
+
+    def remembering(self, request_id: str) -> tuple[str, ...]:
+        """Return ``seen`` with one more id, oldest dropped."""
+        return (*self.seen, request_id)[-SEEN_LIMIT:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinates:
+    """How people join a meeting, as the invitation or Teams says it."""
+
+    kind: str
+    join_url: str | None = None
+    conference_id: str | None = None
+    numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One meeting in one run: what the user's page shows, and what undo needs (see ``Original``)."""
+
+    key: str
+    run_id: RunId
+    event_id: str
+    ical_uid: str
+    subject: str
+    start_at: datetime | None
+    verdict: Verdict
+    rule: str | None = None
+    code: str | None = None
+    detail: str = ""
+    before: Coordinates | None = None
+    after: Coordinates | None = None
+    request_id: str | None = None
+    attempts: int = 0
+    is_final: bool = False
+    updated_at: datetime
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """An invitation as it was before we wrote it, kept for undo.
+
+    ``written_hash`` is the hash of the body that we left behind: if the event's body has another one, somebody
+    has edited it since.
+    """
+
+    key: str
+    run_id: RunId
+    event_id: str
+    body: str
+    content_type: str
+    locations_json: str
+    properties: dict[str, str] = field(default_factory=dict)
+    written_hash: str = ""
+    kept_at: datetime
+    undone_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendee:
+    """Somebody invited. ``address`` is in lower case."""
+
+    address: str
+    kind: str = "required"
+    response: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecurrenceEnd:
+    """When a series ends, as the calendar says it: ``kind`` is endDate, noEnd or numbered."""
+
+    kind: str
+    end_date: date | None = None
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The facts about one calendar item that planning needs, as Graph tells them."""
+
+    event_id: str
+    etag: str
+    ical_uid: str
+    series_uid: str
+    """Same for a series and all its exceptions: the key of their one online meeting."""
+    kind: str
+    """Graph's eventType: singleInstance, seriesMaster, exception, occurrence."""
+    subject: str
+    start_at: datetime | None
+    end_at: datetime | None
+    is_organizer: bool
+    is_cancelled: bool
+    is_draft: bool
+    body: str
+    content_type: str
+    """``html`` or ``text``."""
+    attendees: tuple[Attendee, ...] = ()
+    locations: tuple[dict[str, object], ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
+    """Extended properties by name."""
+    is_online: bool = False
+    join_url: str | None = None
+    recurrence: RecurrenceEnd | None = None
+    series_master_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFacts:
+    """What the directory says about a user; ``plans`` holds the service plan ids that are in force."""
+
+    user_id: str
+    user_principal_name: str
+    plans: frozenset[str]
+    plan_assigned_at: dict[str, datetime] = field(default_factory=dict)
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineMeeting:
+    """A Teams meeting as ``/onlineMeetings`` tells it. ``join_information`` is the raw data URL."""
+
+    meeting_id: str
+    join_url: str
+    thread_id: str | None
+    join_information: str
+
+
+def name_key(identity: str) -> UserKey:
+    """Key of the record that stands in for a user whose object id is not known yet."""
+    return UserKey("name-" + hashlib.sha256(identity.strip().lower().encode()).hexdigest()[:32])
+
+
+def meeting_key(event_id: str) -> str:
+    """Key of a meeting's rows: event ids contain characters that table keys may not."""
+    return hashlib.sha256(event_id.encode()).hexdigest()[:40]
+
+
+def body_hash(body: str) -> str:
+    """Fingerprint of a body, lone surrogates included."""
+    return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()

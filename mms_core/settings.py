@@ -1,0 +1,167 @@
+"""Settings: where the app runs (:class:`Deployment`) and what the tenant wants (:class:`TenantSettings`).
+
+The first come from the environment and are read once, by ``wiring``. The second are one flat object that
+``PATCH /api/config`` changes; their names are the cmdlets' own where the cmdlets have them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AUDIO_CONFERENCING_PLAN: Final = "3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40"
+"""Service plan MCOMEETADV, also inside E5 (Microsoft's licensing reference)."""
+
+PAY_PER_MINUTE_PLAN: Final = "bb038288-76ab-49d6-afc1-eaa6c222c65a"
+"""Service plan of MCOMEETACPEA."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where this app runs and whom it talks to. Read from the environment by ``from_environment``."""
+
+    storage_connection: str | None
+    """Connection string (Azurite); ``None`` means managed identity at the two service URIs."""
+    queue_service_uri: str | None
+    table_service_uri: str | None
+    trigger_queue: str
+    run_queue: str
+    table_prefix: str
+    """Tables are ``<prefix>Users``, ``<prefix>Ledger`` and ``<prefix>State``."""
+    tenant_id: str
+    api_audience: str
+    token_issuer: str
+    token_keys_url: str
+    graph_url: str
+    graph_scope: str
+    activity_url: str
+    activity_scope: str
+    public_url: str
+    """Where the tenant reaches this app, without ``/api``. Empty: no subscriptions are made."""
+    client_state: str
+    """Secret that Graph repeats in every notification, at most 128 characters."""
+    activity_auth_id: str
+    """Secret that the activity feed repeats in every call."""
+    settle: timedelta | None
+    """Overrides the tenant's settling time; for one machine only. ``None``: the tenant's setting."""
+    run_lease: timedelta
+    """How long a silent worker keeps a user; a dead one is noticed after this."""
+    function_budget: timedelta
+    """A run that has worked this long checkpoints and goes on in a new message."""
+    client_id: str | None
+    """Client id of a user-assigned identity; ``None`` is the system-assigned one."""
+
+
+def _seconds(values: Mapping[str, str], name: str, default: float | None) -> timedelta | None:
+    text = values.get(name, "")
+    if not text:
+        return None if default is None else timedelta(seconds=default)
+    try:
+        return timedelta(seconds=float(text))
+    except ValueError:
+        raise BadInput(f"{name} must be a number of seconds", code="InvalidParameter", field=name) from None
+
+
+def from_environment(values: Mapping[str, str]) -> Deployment:
+    """Read the deployment's settings.
+
+    Args:
+        values: Usually ``os.environ``.
+
+    Raises:
+        BadInput: A value is missing or malformed; ``field`` names it.
+    """
+
+    def required(name: str) -> str:
+        if not values.get(name):
+            raise BadInput(f"the app setting {name} is missing", code="InvalidParameter", field=name)
+        return values[name]
+
+    tenant_id = required("MMS_TENANT_ID")
+    storage = values.get("AzureWebJobsStorage") or None
+    login = values.get("MMS_LOGIN_URL", "https://login.microsoftonline.com").rstrip("/")
+    lease = _seconds(values, "MMS_RUN_LEASE_SECONDS", 60)
+    budget = _seconds(values, "MMS_FUNCTION_BUDGET_SECONDS", 1500)
+    if lease is None or budget is None:  # pragma: no cover - a default is given, so mypy is the only reader
+        raise AssertionError
+    return Deployment(
+        storage_connection=storage,
+        queue_service_uri=values.get("AzureWebJobsStorage__queueServiceUri"),
+        table_service_uri=values.get("AzureWebJobsStorage__tableServiceUri"),
+        trigger_queue=values.get("MMS_TRIGGER_QUEUE") or "mms-triggers",
+        run_queue=values.get("MMS_RUN_QUEUE") or "mms-runs",
+        table_prefix=values.get("MMS_TABLE_PREFIX") or "Mms",
+        tenant_id=tenant_id,
+        api_audience=required("MMS_API_AUDIENCE"),
+        token_issuer=values.get("MMS_TOKEN_ISSUER") or f"{login}/{tenant_id}/v2.0",
+        token_keys_url=values.get("MMS_TOKEN_KEYS_URL") or f"{login}/{tenant_id}/discovery/v2.0/keys",
+        graph_url=(values.get("MMS_GRAPH_URL") or "https://graph.microsoft.com/v1.0").rstrip("/"),
+        graph_scope=values.get("MMS_GRAPH_SCOPE") or "https://graph.microsoft.com/.default",
+        activity_url=(
+            values.get("MMS_ACTIVITY_URL") or f"https://manage.office.com/api/v1.0/{tenant_id}/activity/feed"
+        ).rstrip("/"),
+        activity_scope=values.get("MMS_ACTIVITY_SCOPE") or "https://manage.office.com/.default",
+        public_url=values.get("MMS_PUBLIC_URL", "").rstrip("/"),
+        client_state=values.get("MMS_CLIENT_STATE", ""),
+        activity_auth_id=values.get("MMS_ACTIVITY_AUTH_ID", ""),
+        settle=_seconds(values, "MMS_SETTLE_SECONDS", None),
+        run_lease=lease,
+        function_budget=budget,
+        client_id=values.get("MMS_IDENTITY_CLIENT_ID") or None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettings:
+    """What the tenant wants. Field names are the names on the wire (mms-rules section 5, and ours)."""
+
+    MeetingMigrationEnabled: bool = True
+    """Everything off when false (N7); checked when a request is made and again before every write."""
+    AutomaticallyMigrateUserMeetings: bool = True
+    """False switches the audio-conferencing triggers T3 to T8 off (N8)."""
+    AutomaticallyReplaceAcpProvider: bool = False
+    """True lets meetings with a third-party provider's dial-in be migrated (W4)."""
+    AutomaticallySendEmailsToUsers: bool = True
+    """Mail to users about dial-in changes. Kept for scripts that set it; notices come later."""
+    SettleMinutes: int = 90
+    """Wait after the first trigger, in minutes (Q1). 0 to 10,080."""
+    MaximumWaitMinutes: int = 360
+    """A stream of triggers delays a run at most this long after the first one, in minutes (Q2)."""
+    MaximumAttendees: int = 250
+    """Meetings with more people, the organizer included, are skipped (W6). 1 to 500, Graph's own limit."""
+    MoveWithoutMoveToTeams: str = "Teams"
+    """Target of a move without ``-MoveToTeams`` (T2): ``Teams`` as today, or ``Current`` as until 2019."""
+
+    def changed(self, changes: Mapping[str, Any]) -> TenantSettings:
+        """Return a copy with *changes* applied.
+
+        Raises:
+            BadInput: A name is unknown, or a value has the wrong type or is out of range.
+        """
+        kinds = {each.name: type(each.default) for each in fields(self)}
+        for name, value in changes.items():
+            if name not in kinds:
+                raise BadInput(name, code="UnknownSetting", field=name)
+            if type(value) is not kinds[name]:
+                raise BadInput(f"{name} must be of type {kinds[name].__name__}", field=name)
+        settings = replace(self, **changes)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise ``BadInput`` for a value out of range."""
+        for name, low, high in (
+            ("SettleMinutes", 0, 7 * 24 * 60),
+            ("MaximumWaitMinutes", 0, 7 * 24 * 60),
+            ("MaximumAttendees", 1, 500),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise BadInput(f"{name} must be between {low} and {high}", field=name)
+        if self.MoveWithoutMoveToTeams not in ("Teams", "Current"):
+            raise BadInput("MoveWithoutMoveToTeams must be Teams or Current", field="MoveWithoutMoveToTeams")

@@ -1,0 +1,51 @@
+"""Structured logging without personal data.
+
+One helper, so that one place decides what may be logged: an action, ids and counts. Addresses, subjects, bodies,
+join links and phone numbers have no parameter here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+_LOGGER: Final = logging.getLogger("mms")
+
+ALLOWED_FIELDS: Final = frozenset(
+    {
+        "user_id",
+        "correlation_id",
+        "run_id",
+        "meeting_key",
+        "message_id",
+        "subscription_id",
+        "request_id",
+        "queue",
+        "code",
+        "rule",
+        "state",
+        "trigger",
+        "count",
+        "total",
+        "attempt",
+        "status",
+        "delay_seconds",
+        "duration_ms",
+        "version",
+        "error_type",
+        "route",
+    }
+)
+"""The names a log record may carry: object ids, counts, codes. A new one is added here, in review."""
+
+
+def log(action: str, *, level: int = logging.INFO, **fields: object) -> None:
+    """Write one record: *action* in the past tense ("run_started"), *fields* from :data:`ALLOWED_FIELDS`.
+
+    Errors: ``ValueError`` for a field that is not allowed, because a silent drop would hide the mistake.
+    """
+    unknown = fields.keys() - ALLOWED_FIELDS
+    if unknown:
+        raise ValueError(f"log fields not allowed: {sorted(unknown)}")
+    text = " ".join([action, *(f"{name}={value}" for name, value in fields.items() if value is not None)])
+    _LOGGER.log(level, text, extra={"mms_action": action, "mms_fields": fields})
