@@ -103,6 +103,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Exchange refused the update of this meeting as invalid.",
         "Ask the organizer to open and save the meeting once, then retry.",
     ),
+    "OriginalTooLarge": Explanation(
+        "The invitation is too large to be kept for undo, so it was not changed.",
+        "Ask the organizer to shorten it (pictures belong into attachments), then retry.",
+    ),
     "EditedSince": Explanation(
         "Somebody edited the meeting after the migration.",
         "Nothing was restored. Compare it with the kept original and change it by hand.",

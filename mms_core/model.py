@@ -104,6 +104,8 @@ class Run:
     actors: tuple[str, ...] = ()
     created_at: datetime
     modified_at: datetime
+    fresh_at: datetime
+    """What this run found out before this instant does not count any more: a trigger has joined it since."""
     due_at: datetime
     """Not before this instant; for a retry, when it is tried again."""
     started_at: datetime | None = None

@@ -1,0 +1,195 @@
+"""Fakes of storage and queue in memory. They pass the same contract tests as the real ones (tests/contract)."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mms_core.errors import BadInput, PreconditionLost
+from mms_core.messages import AnyMessage, Wake, encode
+from mms_core.model import LedgerEntry, Original, Run, State, UserKey, UserRecord
+from mms_core.ports import Clock, Documents, Ledger, RunPage, RunQuery, Stored, UserStore, WorkQueue
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime, timedelta
+
+
+class SettableClock(Clock):
+    """A clock that stands still until it is told otherwise."""
+
+    def __init__(self, now: datetime) -> None:
+        self.at = now
+
+    def now(self) -> datetime:
+        """Return the instant it was set to."""
+        return self.at
+
+    def advance(self, by: timedelta) -> None:
+        """Move on."""
+        self.at += by
+
+
+class MemoryUserStore(UserStore):
+    """Users' records in a dictionary."""
+
+    def __init__(self) -> None:
+        self._records: dict[UserKey, Stored[UserRecord]] = {}
+        self._runs: dict[tuple[UserKey, str], Run] = {}
+        self._etags = itertools.count(1)
+
+    async def read(self, key: UserKey) -> Stored[UserRecord] | None:
+        """See :class:`~mms_core.ports.UserStore`."""
+        return self._records.get(key)
+
+    def _check(self, key: UserKey, previous: Stored[UserRecord] | None) -> None:
+        stored = self._records.get(key)
+        if (stored.etag if stored else None) != (previous.etag if previous else None):
+            raise PreconditionLost("the user's record")
+
+    async def save(
+        self, record: UserRecord, previous: Stored[UserRecord] | None, *, publish: bool = True
+    ) -> Stored[UserRecord]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        self._check(record.key, previous)
+        runs = [run for run in (record.current, record.following) if run is not None]
+        if not publish:
+            before = previous.value if previous else record
+            old = [run for run in (before.current, before.following) if run is not None]
+            if previous is None or [(run.run_id, run.state) for run in old] != [(r.run_id, r.state) for r in runs]:
+                raise ValueError("a change of state must be published")
+        else:
+            self._runs.update({(record.key, run.run_id): run for run in runs})
+        stored = Stored(record, str(next(self._etags)))
+        self._records[record.key] = stored
+        return stored
+
+    async def delete(self, previous: Stored[UserRecord]) -> None:
+        """See :class:`~mms_core.ports.UserStore`."""
+        record = previous.value
+        self._check(record.key, previous)
+        for run in (record.current, record.following):
+            if run is not None:
+                self._runs.pop((record.key, run.run_id), None)
+        del self._records[record.key]
+
+    @staticmethod
+    def _position(run: Run) -> tuple[float, str]:
+        return (-run.created_at.timestamp(), run.run_id)
+
+    async def runs_of(self, key: UserKey) -> list[Run]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        return sorted((run for (owner, _), run in self._runs.items() if owner == key), key=self._position)
+
+    async def page(self, query: RunQuery) -> RunPage:
+        """See :class:`~mms_core.ports.UserStore`."""
+        runs = sorted(self._runs.values(), key=self._position)
+        runs = [
+            run
+            for run in runs
+            if (query.state is None or run.state is query.state)
+            and (query.start_at is None or run.created_at >= query.start_at)
+            and (query.end_at is None or run.created_at < query.end_at)
+            and (query.migration_type is None or run.migration_type == query.migration_type)
+        ]
+        if query.continuation is not None:
+            ids = [run.run_id for run in sorted(self._runs.values(), key=self._position)]
+            if query.continuation not in ids:
+                raise BadInput("continuationToken", code="InvalidParameter", field="continuationToken")
+            after = self._position(next(run for run in self._runs.values() if run.run_id == query.continuation))
+            runs = [run for run in runs if self._position(run) > after]
+        page = runs[: query.top]
+        return RunPage(runs=tuple(page), continuation=page[-1].run_id if len(runs) > len(page) else None)
+
+    async def counts(self) -> dict[State, int]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        totals = dict.fromkeys(State, 0)
+        for stored in self._records.values():
+            totals[stored.value.newest.state] += 1
+        return totals
+
+    async def active(self) -> AsyncIterator[Run]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        for run in [run for run in self._runs.values() if not run.state.is_final]:
+            yield run
+
+
+class MemoryLedger(Ledger):
+    """Ledger in dictionaries."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[UserKey, str], LedgerEntry] = {}
+        self._originals: dict[tuple[UserKey, str], Original] = {}
+
+    async def entries(self, key: UserKey) -> list[LedgerEntry]:
+        """See :class:`~mms_core.ports.Ledger`."""
+        return [entry for (owner, _), entry in self._entries.items() if owner == key]
+
+    async def put(self, key: UserKey, entry: LedgerEntry, original: Original | None = None) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        self._entries[key, entry.key] = entry
+        if original is not None:
+            kept = self._originals.get((key, original.key))
+            if kept is not None and kept.undone_at is None:
+                original = replace(kept, written_hash=original.written_hash)
+            self._originals[key, original.key] = original
+
+    async def originals(self, key: UserKey) -> list[Original]:
+        """See :class:`~mms_core.ports.Ledger`."""
+        return [each for (owner, _), each in self._originals.items() if owner == key and each.undone_at is None]
+
+    async def put_original(self, key: UserKey, original: Original) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        self._originals[key, original.key] = original
+
+
+class MemoryDocuments(Documents):
+    """Documents in a dictionary."""
+
+    def __init__(self) -> None:
+        self._documents: dict[tuple[str, str], Stored[dict[str, Any]]] = {}
+        self._etags = itertools.count(1)
+
+    async def get(self, kind: str, key: str) -> Stored[dict[str, Any]] | None:
+        """See :class:`~mms_core.ports.Documents`."""
+        return self._documents.get((kind, key))
+
+    async def put(self, kind: str, key: str, value: dict[str, Any], *, etag: str | None = None) -> str:
+        """See :class:`~mms_core.ports.Documents`."""
+        stored = self._documents.get((kind, key))
+        if etag is not None and etag != (stored.etag if stored else ""):
+            raise PreconditionLost("document")
+        new = Stored(value, str(next(self._etags)))
+        self._documents[kind, key] = new
+        return new.etag
+
+    async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
+        """See :class:`~mms_core.ports.Documents`."""
+        rows = sorted((key, stored.value) for (owner, key), stored in self._documents.items() if owner == kind)
+        return [value for _, value in rows[:top]]
+
+
+class MemoryQueue(WorkQueue):
+    """Keeps what was sent, with the instant it becomes visible."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.messages: list[tuple[datetime, AnyMessage]] = []
+
+    async def send(self, message: AnyMessage, *, delay: timedelta | None = None) -> None:
+        """See :class:`~mms_core.ports.WorkQueue`."""
+        encode(message)  # what does not fit into a real message must not fit here
+        now = self._clock.now()
+        self.messages.append((now if delay is None else now + max(delay, now - now), message))
+
+    def visible(self) -> list[AnyMessage]:
+        """Take the messages that can be seen now, oldest first."""
+        now = self._clock.now()
+        ready = sorted((pair for pair in self.messages if pair[0] <= now), key=lambda pair: pair[0])
+        self.messages = [pair for pair in self.messages if pair[0] > now]
+        return [message for _, message in ready]
+
+    def wakes(self) -> list[tuple[datetime, Wake]]:
+        """Return the wake-ups under way."""
+        return [(at, message) for at, message in self.messages if isinstance(message, Wake)]

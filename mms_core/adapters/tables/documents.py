@@ -1,0 +1,69 @@
+"""Small JSON documents in Azure Table Storage."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError
+from azure.data.tables import UpdateMode
+
+from mms_core.adapters.tables.clients import Tables, answered, found, key_safe, shard, unavailable
+from mms_core.ports import Documents, Stored
+
+_SHARDED_KINDS: Final = frozenset({"snapshot", "name"})
+"""Kinds of documents with one document a user: spread over partitions."""
+
+
+class TableDocuments(Documents):
+    """Small documents: partition = kind (sharded where there is one a user), row = key."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @staticmethod
+    def _partition(kind: str, key: str) -> str:
+        return f"{kind}-{shard(key)}" if kind in _SHARDED_KINDS else kind
+
+    async def get(self, kind: str, key: str) -> Stored[dict[str, Any]] | None:
+        """See :class:`~mms_core.ports.Documents`."""
+        entity = await found(await self._tables.table("State"), self._partition(kind, key), key_safe(key))
+        if entity is None:
+            return None
+        return Stored(msgspec.json.decode(entity["Value"]), str(entity.metadata["etag"]))
+
+    async def put(self, kind: str, key: str, value: dict[str, Any], *, etag: str | None = None) -> str:
+        """See :class:`~mms_core.ports.Documents`."""
+        table = await self._tables.table("State")
+        entity = {
+            "PartitionKey": self._partition(kind, key),
+            "RowKey": key_safe(key),
+            "Value": msgspec.json.encode(value).decode(),
+        }
+        if etag is None:
+            answer = await answered(table.upsert_entity(entity, mode=UpdateMode.REPLACE))
+        elif etag == "":
+            answer = await answered(table.create_entity(entity))
+        else:
+            answer = await answered(
+                table.update_entity(
+                    entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+            )
+        return str(answer["etag"])
+
+    async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
+        """See :class:`~mms_core.ports.Documents`."""
+        if kind in _SHARDED_KINDS:
+            raise ValueError(f"{kind} is spread over partitions and cannot be listed")
+        table = await self._tables.table("State")
+        documents: list[dict[str, Any]] = []
+        try:
+            async for entity in table.query_entities(f"PartitionKey eq '{kind}'", results_per_page=min(top, 1000)):
+                documents.append(msgspec.json.decode(entity["Value"]))
+                if len(documents) == top:
+                    break
+        except AzureError as exc:
+            raise unavailable(exc) from exc
+        return documents

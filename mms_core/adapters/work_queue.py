@@ -1,0 +1,57 @@
+"""Azure Queue Storage, as the Functions host reads it: base64 text, delayed by the server's own clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+
+from mms_core.errors import TemporaryError
+from mms_core.messages import AnyMessage, Wake, encode
+from mms_core.ports import WorkQueue
+
+if TYPE_CHECKING:
+    from azure.storage.queue.aio import QueueClient
+
+LONGEST_DELAY: Final = timedelta(days=7)
+"""The queue's limit for invisibility. A longer wait is taken in steps: an early message is put back."""
+
+
+class StorageWorkQueue(WorkQueue):
+    """Wakes go to the run queue, everything else to the trigger queue."""
+
+    def __init__(self, *, triggers: QueueClient, runs: QueueClient) -> None:
+        self._triggers = triggers
+        self._runs = runs
+
+    async def send(self, message: AnyMessage, *, delay: timedelta | None = None) -> None:
+        """See :class:`~mms_core.ports.WorkQueue`."""
+        client = self._runs if isinstance(message, Wake) else self._triggers
+        seconds = 0
+        if delay is not None and delay > timedelta(0):
+            # Up to the next whole second: never before the due time.
+            seconds = -int(-min(delay, LONGEST_DELAY).total_seconds() // 1)
+        try:
+            await self._put(client, encode(message), seconds)
+        except AzureError as exc:
+            raise TemporaryError(type(exc).__name__, code="StorageUnavailable") from exc
+
+    @staticmethod
+    async def _put(client: QueueClient, text: str, seconds: int) -> None:
+        async def put() -> None:
+            # Never expires: a message is a promise. The limit of invisibility is 7 days all the same.
+            await client.send_message(text, visibility_timeout=seconds, time_to_live=-1)
+
+        try:
+            await put()
+        except ResourceNotFoundError:
+            with contextlib.suppress(ResourceExistsError):  # another worker was faster
+                await client.create_queue()
+            await put()
+
+    async def close(self) -> None:
+        """Close the clients."""
+        await asyncio.gather(self._triggers.close(), self._runs.close())

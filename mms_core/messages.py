@@ -1,0 +1,104 @@
+"""Queue messages: versioned JSON, small, and hints only. The truth is the row that they point at.
+
+A message that this version does not understand raises :class:`UnknownMessage`; the host then moves it to the poison
+queue, where it is kept and shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+VERSION: Final = 1
+SIZE_LIMIT: Final = 48 * 1024
+"""Bytes before base64: 64 KiB is the queue's limit after it."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of all messages; ``v`` is the schema version."""
+
+    v: int = VERSION
+
+
+class Wake(Message, frozen=True, kw_only=True, tag="wake"):
+    """Look at this user's run; ``wake_id`` must be the row's, otherwise the message is a leftover."""
+
+    user: str
+    wake_id: str
+
+
+class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
+    """Find out who the name of this provisional record is, and merge."""
+
+    user: str
+
+
+class UsersChanged(Message, frozen=True, kw_only=True, tag="usersChanged"):
+    """Graph says that these users were updated; it does not say what."""
+
+    users: tuple[str, ...]
+    received: str
+
+
+class TenantEvent(Message, frozen=True, kw_only=True, tag="event"):
+    """One CloudEvent of ours, already checked; ``event_id`` is unique for its source."""
+
+    event_id: str
+    type: str
+    data: dict[str, Any]
+    actor: str | None = None
+
+
+class ActivityContent(Message, frozen=True, kw_only=True, tag="activity"):
+    """Audit records are ready to be fetched; ``uris`` have been checked against the allowed host."""
+
+    uris: tuple[str, ...]
+
+
+AnyMessage = Wake | Resolve | UsersChanged | TenantEvent | ActivityContent
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)
+
+
+class UnknownMessage(Exception):
+    """The message is not one of ours, or of a newer version; it goes to the poison queue with this reason."""
+
+
+def encode(message: AnyMessage) -> str:
+    """Return the message as text.
+
+    Raises:
+        ValueError: It would not fit into a queue message.
+    """
+    encoded = _ENCODER.encode(message)
+    if len(encoded) > SIZE_LIMIT:
+        raise ValueError(f"message of {len(encoded)} bytes, {SIZE_LIMIT} fit")
+    return encoded.decode()
+
+
+def decode(text: str | bytes) -> AnyMessage:
+    """Read a message of this or an older version.
+
+    Raises:
+        UnknownMessage: Anything else.
+    """
+    try:
+        message = _DECODER.decode(text)
+    except msgspec.MsgspecError as exc:
+        raise UnknownMessage(f"not understood: {exc}") from exc
+    if message.v > VERSION:
+        raise UnknownMessage(f"version {message.v} is newer than {VERSION}")
+    return message
+
+
+def users_changed(users: list[str], *, received: str) -> list[UsersChanged]:
+    """Put user ids into as few messages as they fit in, each id once, in order."""
+    unique = list(dict.fromkeys(users))
+    # An id is a GUID of 36 characters, in JSON with quotes and a comma 39 bytes.
+    chunk = (SIZE_LIMIT - 512) // 39
+    return [
+        UsersChanged(users=tuple(unique[start : start + chunk]), received=received)
+        for start in range(0, len(unique), chunk)
+    ]

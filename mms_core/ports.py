@@ -1,0 +1,255 @@
+"""What the service needs from the world, as Protocols. Adapters fulfil them; tests fulfil them with fakes.
+
+Every method may raise :class:`~mms_core.errors.TemporaryError` when the other side does not answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime, timedelta
+
+    from mms_core.messages import AnyMessage
+    from mms_core.model import (
+        Event,
+        LedgerEntry,
+        OnlineMeeting,
+        Original,
+        Run,
+        State,
+        UserFacts,
+        UserKey,
+        UserRecord,
+    )
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[T]):
+    """A value as it was read, with the ETag that fences the next write."""
+
+    value: T
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs to list. Instants filter ``created_at``, the end is exclusive."""
+
+    state: State | None = None
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    migration_type: str | None = None
+    top: int = 100
+    continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """Runs, newest first, and the token for the next page."""
+
+    runs: tuple[Run, ...]
+    continuation: str | None = None
+
+
+class Clock(Protocol):
+    """The time, so that tests can set it."""
+
+    def now(self) -> datetime:
+        """Return aware UTC."""
+        ...
+
+
+class UserStore(Protocol):
+    """One record a user, its runs, and the counters; all that changes together is written together."""
+
+    async def read(self, key: UserKey) -> Stored[UserRecord] | None:
+        """Return the record, or ``None``."""
+        ...
+
+    async def save(
+        self, record: UserRecord, previous: Stored[UserRecord] | None, *, publish: bool = True
+    ) -> Stored[UserRecord]:
+        """Write the record if the row is still *previous* (``None``: if there is none).
+
+        ``publish=False`` writes the record only: for progress and heartbeats, which lists may show a little later.
+
+        Raises:
+            PreconditionLost: Somebody else wrote first; nothing was written.
+        """
+        ...
+
+    async def delete(self, previous: Stored[UserRecord]) -> None:
+        """Remove the record, its rows and its part in the counters. Raises ``PreconditionLost``."""
+        ...
+
+    async def runs_of(self, key: UserKey) -> list[Run]:
+        """Return all runs of one user, newest first."""
+        ...
+
+    async def page(self, query: RunQuery) -> RunPage:
+        """List runs of all users, newest first. Raises ``BadInput`` for a bad continuation token."""
+        ...
+
+    async def counts(self) -> dict[State, int]:
+        """Users by the state of their newest run; a point read a shard."""
+        ...
+
+    def active(self) -> AsyncIterator[Run]:
+        """Yield the runs that are Pending or InProgress as lists show them; read the record before acting."""
+        ...
+
+
+class Ledger(Protocol):
+    """A row for each meeting, and the originals."""
+
+    async def entries(self, key: UserKey) -> list[LedgerEntry]:
+        """Return the newest entry of every meeting of the user."""
+        ...
+
+    async def put(self, key: UserKey, entry: LedgerEntry, original: Original | None = None) -> None:
+        """Write the meeting's entry, together with its original if given; an original not yet undone is kept."""
+        ...
+
+    async def originals(self, key: UserKey) -> list[Original]:
+        """Return the originals of the user that have not been undone."""
+        ...
+
+    async def put_original(self, key: UserKey, original: Original) -> None:
+        """Overwrite an original: its written hash, or that it has been undone."""
+        ...
+
+
+class Documents(Protocol):
+    """Small JSON documents by kind and key: settings, snapshots, names, decisions."""
+
+    async def get(self, kind: str, key: str) -> Stored[dict[str, Any]] | None:
+        """Return the document, or ``None``."""
+        ...
+
+    async def put(self, kind: str, key: str, value: dict[str, Any], *, etag: str | None = None) -> str:
+        """Write it and return its new ETag; with *etag* only over that version (``""``: only if there is none).
+
+        Raises:
+            PreconditionLost: There is another version.
+        """
+        ...
+
+    async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
+        """Return documents of a kind in the order of their keys."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """The two queues; which one a message belongs to, the adapter knows."""
+
+    async def send(self, message: AnyMessage, *, delay: timedelta | None = None) -> None:
+        """Put the message, visible after *delay* (at most 7 days)."""
+        ...
+
+
+class Directory(Protocol):
+    """Users and their licences."""
+
+    async def user(self, identity: str) -> UserFacts:
+        """Find a user by object id, user principal name or ``sip:`` address.
+
+        Raises:
+            PermanentError: Code ``UserNotFound``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventChange:
+    """What one PATCH of an event carries; ``None`` leaves a part alone."""
+
+    body: str
+    content_type: str
+    locations: tuple[dict[str, object], ...] | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Graph's answer to a write."""
+
+    event: Event
+    request_id: str | None = None
+
+
+class Calendar(Protocol):
+    """The calendar of one user, by object id."""
+
+    def candidates(self, user_id: str, *, now: datetime) -> AsyncIterator[Event]:
+        """Yield series masters and the single meetings that have not ended, bodies and properties included.
+
+        Raises:
+            PermanentError: ``MailboxOnPremises``, ``MailboxMissing``, ``MailboxAccessDenied``.
+        """
+        ...
+
+    async def exceptions(self, user_id: str, master_id: str) -> list[Event]:
+        """Return the modified occurrences of a series, cancelled ones excluded."""
+        ...
+
+    async def has_instance(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:
+        """Say whether a series has an occurrence between two instants."""
+        ...
+
+    async def event(self, user_id: str, event_id: str) -> Event | None:
+        """Read one event, or ``None`` if it is gone."""
+        ...
+
+    async def update(self, user_id: str, event_id: str, change: EventChange, *, etag: str) -> Written:
+        """Write an event once: one request, never repeated here.
+
+        Raises:
+            PreconditionLost: The event changed since *etag*.
+            NotFound: It is gone.
+            OutcomeUnknown: The request may or may not have been carried out.
+            TemporaryError: It was not carried out; another try is worth it.
+            PermanentError: It was refused.
+        """
+        ...
+
+
+class Meetings(Protocol):
+    """Teams meetings of one user, by object id."""
+
+    async def create_or_get(
+        self,
+        user_id: str,
+        *,
+        external_id: str,
+        subject: str,
+        start: datetime | None,
+        end: datetime | None,
+        language: str | None,
+    ) -> OnlineMeeting:
+        """Return the meeting with this external id, made now if there is none; mails nobody.
+
+        Raises:
+            PermanentError: ``AppAccessPolicyMissing``.
+        """
+        ...
+
+    async def find(self, user_id: str, join_url: str, *, language: str | None) -> OnlineMeeting | None:
+        """Return the meeting behind a classic join URL, or ``None``."""
+        ...
+
+
+class Tenant(Protocol):
+    """What the tenant sends us by itself."""
+
+    async def ensure_subscriptions(self, *, now: datetime) -> Sequence[str]:
+        """Make, renew or re-create the subscriptions for users and the activity feed; return what was done."""
+        ...
+
+    async def activity(self, uri: str) -> list[dict[str, Any]]:
+        """Fetch the audit records behind a content URI."""
+        ...

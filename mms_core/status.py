@@ -1,0 +1,125 @@
+"""Runs and meetings as administrators see them: the cmdlet's 13 fields, the summary, CSV. Pure formatting."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_core.errors import CATALOGUE
+from mms_core.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from mms_core.model import Coordinates, LedgerEntry, Run
+
+FIELDS: Final = (
+    "CorrelationId",
+    "CreateDate",
+    "FailedMeeting",
+    "InvitesUpdate",
+    "LastMessage",
+    "MigrationType",
+    "ModifiedDate",
+    "RetryCount",
+    "State",
+    "SucceededMeeting",
+    "TotalMeeting",
+    "UserId",
+    "UserPrincipalName",
+)
+"""The 13 fields of ``Get-CsMeetingMigrationStatus``, same names and order (mms-rules section 4)."""
+
+OWN_FIELDS: Final = ("Reasons", "NextAttempt", "SkippedMeeting", "Code", "Rule")
+
+
+def instant(at: datetime | None) -> str | None:
+    """ISO 8601 with seven decimals and ``Z``, as the cmdlet prints dates."""
+    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """Return one row of status."""
+    explanation = CATALOGUE.get(run.code or "")
+    return {
+        "CorrelationId": run.run_id,
+        "CreateDate": instant(run.created_at),
+        "FailedMeeting": run.failed,
+        "InvitesUpdate": run.invites,
+        "LastMessage": run.last_message,
+        "MigrationType": run.migration_type,
+        "ModifiedDate": instant(run.modified_at),
+        "RetryCount": run.retries,
+        "State": str(run.state),
+        "SucceededMeeting": run.succeeded,
+        "TotalMeeting": run.total,
+        "UserId": run.user_id,
+        "UserPrincipalName": run.user_principal_name or (run.identity if run.user_id is None else None),
+        "Reasons": list(run.reasons),
+        "NextAttempt": instant(run.due_at) if run.state is State.PENDING else None,
+        "SkippedMeeting": run.skipped,
+        "Code": run.code,
+        "Rule": explanation.rule if explanation else None,
+    }
+
+
+def summary_rows(counts: Mapping[State, int]) -> list[dict[str, Any]]:
+    """Return the rows of ``-SummaryOnly``: the cmdlet's four states always, ours where they occur."""
+    four = (State.PENDING, State.IN_PROGRESS, State.FAILED, State.SUCCEEDED)
+    return [
+        {"State": str(state), "UserCount": counts.get(state, 0)}
+        for state in State
+        if state in four or counts.get(state, 0)
+    ]
+
+
+def _coordinates(value: Coordinates | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    return {
+        "kind": value.kind,
+        "joinUrl": value.join_url,
+        "conferenceId": value.conference_id,
+        "numbers": list(value.numbers),
+    }
+
+
+def meeting_row(entry: LedgerEntry) -> dict[str, Any]:
+    """Return one row of ``GET migrations/{userId}/meetings``."""
+    return {
+        "eventId": entry.event_id,
+        "iCalUId": entry.ical_uid,
+        "subject": entry.subject,
+        "start": instant(entry.start_at),
+        "verdict": str(entry.verdict),
+        "rule": entry.rule,
+        "code": entry.code,
+        "message": entry.detail,
+        "before": _coordinates(entry.before),
+        "after": _coordinates(entry.after),
+        "requestId": entry.request_id,
+        "attempts": entry.attempts,
+        "correlationId": entry.run_id,
+        "modified": instant(entry.updated_at),
+        "durationMs": entry.duration_ms,
+    }
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        value = "; ".join(str(each) for each in value)
+    # A cell that begins like a formula would be run by a spreadsheet (OWASP, CSV injection).
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Return rows as RFC 4180 CSV with a heading."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(names)
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    return out.getvalue()
