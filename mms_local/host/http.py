@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
@@ -16,7 +15,7 @@ from mms_local.host.logs import LOGGER
 from mms_local.host.routes import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from mms_local.host.configuration import HttpOptions
     from mms_local.host.indexing import IndexedFunction
@@ -39,6 +38,7 @@ class HttpFrontEnd:
         invoker: Runs them.
         options: Section ``http`` of host.json.
         response_timeout: After that the caller gets 504.
+        run_timer: Starts the timer function of a name now; tells whether there is one.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class HttpFrontEnd:
         *,
         options: HttpOptions,
         response_timeout: timedelta = RESPONSE_TIMEOUT,
+        run_timer: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._functions = {function.name: function for function in functions}
         self._routed = [f for f in functions if f.is_running and f.trigger_type == HTTP_TRIGGER]
@@ -55,6 +56,7 @@ class HttpFrontEnd:
         self._options = options
         self._prefix = f"/{options.route_prefix}" if options.route_prefix else ""
         self._timeout_seconds = response_timeout.total_seconds()
+        self._run_timer = run_timer
         self._outstanding = 0
         self._slots = asyncio.Semaphore(options.max_concurrent_requests or _NO_LIMIT)
         self._background: set[asyncio.Task[Any]] = set()
@@ -62,7 +64,7 @@ class HttpFrontEnd:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any request."""
         path = request.rel_url.raw_path
-        response = await self._admin(request, path) if path.lower().startswith("/admin/") else None
+        response = self._admin(request, path) if path.lower().startswith("/admin/") else None
         if response is None:
             response = await self._function(request, path)
         for name, value in self._options.custom_headers.items():
@@ -138,30 +140,35 @@ class HttpFrontEnd:
             return web.Response(status=500)
         return _answer(function, result)
 
-    async def _admin(self, request: web.Request, path: str) -> web.Response | None:
-        parts = [decode(part) for part in path.strip("/").split("/")]
-        match (request.method, parts[1:]):
+    def _admin(self, request: web.Request, path: str) -> web.Response | None:
+        parts = [decode(part) for part in path.strip("/").split("/")][1:]
+        known = self._functions.get(parts[1]) if len(parts) > 1 else None
+        answer: Any = None
+        match (request.method, parts):
             case ("GET" | "HEAD", ["host", "status"]):
-                names = [name for name, function in self._functions.items() if function.is_running]
-                errors = {name: f.errors for name, f in self._functions.items() if f.errors}
-                return _json({"state": "Running", "functions": names, "errors": errors})
+                running = [name for name, function in self._functions.items() if function.is_running]
+                errors = {name: function.errors for name, function in self._functions.items() if function.errors}
+                answer = {"state": "Running", "functions": running, "errors": errors}
             case ("GET" | "HEAD" | "POST", ["host", "ping"]):
                 return web.Response()
             case ("GET", ["functions"]):
-                return _json([self._described(function) for function in self._functions.values()])
-            case ("GET", ["functions", name]) if name in self._functions:
-                return _json(self._described(self._functions[name]))
-            case ("GET", ["functions", name, "status"]) if name in self._functions:
-                return _json({"isDisabled": self._functions[name].is_disabled, "errors": self._functions[name].errors})
-        return None
+                answer = [_described(function) for function in self._functions.values()]
+            case ("POST", ["functions", name]) if self._run_timer(name):
+                return web.Response(status=202)
+            case ("GET", ["functions", _]) if known:
+                answer = _described(known)
+            case ("GET", ["functions", _, "status"]) if known:
+                answer = {"isDisabled": known.is_disabled, "errors": known.errors}
+        return None if answer is None else web.json_response(answer)
 
-    def _described(self, function: IndexedFunction) -> dict[str, Any]:
-        return {
-            "name": function.name,
-            "isDisabled": function.is_disabled,
-            "language": "python",
-            "config": {"bindings": list(function.raw_bindings)},
-        }
+
+def _described(function: IndexedFunction) -> dict[str, Any]:
+    return {
+        "name": function.name,
+        "isDisabled": function.is_disabled,
+        "language": "python",
+        "config": {"bindings": list(function.raw_bindings)},
+    }
 
 
 def _answer(function: IndexedFunction, result: object) -> web.Response:
@@ -196,7 +203,3 @@ def _joined(pairs: Any) -> dict[str, str]:
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
-
-
-def _json(document: Mapping[str, Any] | list[Any]) -> web.Response:
-    return web.Response(text=json.dumps(document), content_type="application/json")

@@ -68,6 +68,7 @@ class LocalHost:
         self._monitor = ScheduleMonitor(state_directory)
         self._services: dict[QueueConnection, QueueServiceClient] = {}
         self._listeners: list[QueueListener | TimerListener] = []
+        self._background: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self.functions: list[IndexedFunction] = []
@@ -128,7 +129,7 @@ class LocalHost:
         return True
 
     async def _serve(self, address: str, port: int) -> None:
-        front = HttpFrontEnd(self.functions, self._invoker, options=self._configuration.http)
+        front = HttpFrontEnd(self.functions, self._invoker, options=self._configuration.http, run_timer=self._run_timer)
         limit = self._environment.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "")
         application = web.Application(client_max_size=int(limit) if limit.isdecimal() else BODY_LIMIT_BYTES)
         application.router.add_route("*", "/{rest:.*}", front.handle)
@@ -144,6 +145,15 @@ class LocalHost:
         await self._site.start()
         self.port = self._runner.addresses[0][1]
         os.environ["WEBSITE_HOSTNAME"] = f"{address}:{self.port}"
+
+    def _run_timer(self, name: str) -> bool:
+        for listener in self._listeners:
+            if isinstance(listener, TimerListener) and listener.name == name:
+                task = asyncio.create_task(listener.run_once())
+                self._background.add(task)
+                task.add_done_callback(self._background.discard)
+                return True
+        return False
 
     def _queue_listener(self, function: IndexedFunction, watchers: Watchers) -> QueueListener:
         connection = queue_connection(str(function.trigger.get("connection") or ""), self._environment)

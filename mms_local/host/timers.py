@@ -60,8 +60,14 @@ class TimerListener:
         remembers = wants_monitor and is_monitored(self._schedule, now=datetime.now(UTC))
         self._monitor = monitor if remembers else ScheduleMonitor(None)
         self._status: dict[str, str] | None = None
+        self._one_at_a_time = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self._function.name
 
     def start(self) -> None:
         """Begin to follow the schedule."""
@@ -88,19 +94,20 @@ class TimerListener:
             upcoming = self._schedule.next_after(fired)
 
     async def run_once(self, *, past_due: bool = False) -> None:
-        """Run the function now. A failure is logged and forgotten: the schedule goes on."""
-        request = TimerRequest(
-            past_due=past_due, schedule_status=dict(self._status or {}), schedule={"AdjustForDST": True}
-        )
-        moment = datetime.now(UTC)
-        reason = "Timer fired, past due" if past_due else "Timer fired"
-        try:
-            await self._invoker.invoke(self._function, request, reason=reason)
-        except Exception as error:  # noqa: BLE001 - the function's own error, logged by the invoker
-            LOGGER.debug("Timer '%s' failed: %s", self._function.name, type(error).__name__)
-        status: dict[str, Any] = {"Last": moment, "Next": self._schedule.next_after(moment), "LastUpdated": moment}
-        self._status = {name: value.isoformat() for name, value in status.items()}
-        self._monitor.save(self._function.name, self._status)
+        """Run the function now, after the run that is going on. A failure is logged and forgotten."""
+        async with self._one_at_a_time:
+            request = TimerRequest(
+                past_due=past_due, schedule_status=dict(self._status or {}), schedule={"AdjustForDST": True}
+            )
+            moment = datetime.now(UTC)
+            reason = "Timer fired, past due" if past_due else "Timer fired"
+            try:
+                await self._invoker.invoke(self._function, request, reason=reason)
+            except Exception as error:  # noqa: BLE001 - the function's own error, logged by the invoker
+                LOGGER.debug("Timer '%s' failed: %s", self._function.name, type(error).__name__)
+            status: dict[str, Any] = {"Last": moment, "Next": self._schedule.next_after(moment), "LastUpdated": moment}
+            self._status = {name: value.isoformat() for name, value in status.items()}
+            self._monitor.save(self._function.name, self._status)
 
     async def _sleep_until(self, moment: datetime) -> bool:
         """Return ``False`` when *moment* has come, ``True`` when the listener is to stop."""
