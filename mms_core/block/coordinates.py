@@ -1,0 +1,161 @@
+"""How people reach the meeting by other means: dial-in numbers, conference id, room-system key.
+
+All of it is found by shape: ``tel:`` links, ``,,digits#``, ``digits#``, an address followed by digits. No label is read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import unescape
+from urllib.parse import unquote, urlsplit
+
+from mms_core.block.urls import is_microsoft_host, unwrap
+
+MAX_NUMBERS = 100
+"""Dial-in numbers kept of one block: a provider's list of countries has up to eighty."""
+
+_TEL = re.compile(r"tel:([^\"'<>\\\]]{3,120})", re.IGNORECASE)
+_DIALIN_ID = re.compile(r"dialin\.[a-z0-9.-]+/[^\"'<>\s]{0,200}?[?&;]id=([0-9]{4,12})", re.IGNORECASE)
+_HASHED = re.compile(r"(?<![0-9,])([0-9](?:[0-9 \u00a0]{2,18})[0-9])[ \u00a0]?#")
+_LABELLED = re.compile(
+    r"(?<=[:\uff1a])[ \t\u00a0]*([0-9](?:[0-9 \u00a0]{2,16})[0-9])(?=[ \t\u00a0]*(?:$|[\r\n|]))", re.MULTILINE
+)
+_PLUS_NUMBER = re.compile(r"\+[0-9][0-9 \u00a0().\-/]{5,24}[0-9]")
+_BARE_NUMBER = re.compile(r"(?<![0-9+/=.@:#-])([0-9][0-9 \-]{5,16}[0-9])(?=\s*(?:$|[,;\r\n]))", re.MULTILINE)
+_ADDRESS = re.compile(r"[\w.+-]{1,80}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
+_ID_AFTER = re.compile(r"(?<![0-9])[0-9](?:[0-9 \u00a0]{4,20})[0-9](?![0-9])")
+_LINE_TAG = re.compile(r"<(?:/?(?:p|div|tr|li|td|h[1-6]|table|ul|ol)|br|hr)\b[^>]*+>", re.IGNORECASE)
+_OTHER_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!][^>]*+>", re.DOTALL)
+_HREF = re.compile(r"(?:href\s*=\s*[\"']?|<)(https?://[^\"'<>\s]{4,2000})", re.IGNORECASE)
+_ONLY_DIGITS = re.compile(r"[^0-9]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinates:
+    """Dial-in and room-system data of one block."""
+
+    conference_id: str | None
+    numbers: tuple[str, ...]
+    vtc_key: str | None
+    vtc_conference_id: str | None
+    third_party_acp: bool
+
+
+def visible_text(html: str) -> str:
+    """Text of a short stretch of HTML, a line for a paragraph; for reading data out, never for writing."""
+    if "<" in html:
+        html = _OTHER_TAG.sub("", _LINE_TAG.sub("\n", html))
+    return unescape(html) if "&" in html else html
+
+
+def teams_coordinates(raw: str) -> Coordinates:
+    """Read a Teams block."""
+    numbers, conference_id = _telephone(raw)
+    text = visible_text(raw)
+    if conference_id is None:
+        dialin = _DIALIN_ID.search(raw)
+        conference_id = dialin[1] if dialin is not None else None
+    if conference_id is None:
+        hashed = _HASHED.search(text)
+        conference_id = _digits(hashed[1]) if hashed is not None else None
+    if not numbers:
+        numbers = tuple(dict.fromkeys(map(_number, _PLUS_NUMBER.findall(text)[:MAX_NUMBERS])))
+    key, key_id = _room_system(text)
+    return Coordinates(
+        conference_id=conference_id,
+        numbers=numbers,
+        vtc_key=key,
+        vtc_conference_id=key_id,
+        third_party_acp=False,
+    )
+
+
+def skype_coordinates(raw: str, join_host: str) -> Coordinates:
+    """Read a Skype block.
+
+    Args:
+        raw: The block as it stands, HTML or text.
+        join_host: Host of its join URL: the organisation's own dial-in page stands beside it.
+    """
+    numbers, conference_id = _telephone(raw)
+    text = visible_text(raw)
+    if conference_id is None:
+        labelled = _LABELLED.search(text)
+        conference_id = _digits(labelled[1]) if labelled is not None else None
+    plain = numbers or tuple(dict.fromkeys(map(_number, _PLUS_NUMBER.findall(text)[:MAX_NUMBERS])))
+    third_party = _is_third_party(raw, join_host)
+    if not plain and conference_id is not None:
+        found = [_digits(number) for number in _BARE_NUMBER.findall(text)[:MAX_NUMBERS]]
+        plain = tuple(dict.fromkeys(number for number in found if number != conference_id))
+    return Coordinates(
+        conference_id=conference_id,
+        numbers=plain,
+        vtc_key=None,
+        vtc_conference_id=None,
+        third_party_acp=third_party and bool(plain),
+    )
+
+
+def _telephone(raw: str) -> tuple[tuple[str, ...], str | None]:
+    """Numbers and conference id out of ``tel:`` URLs (RFC 3966; Microsoft adds ``,,id#``)."""
+    numbers: dict[str, None] = {}
+    conference_id = None
+    if "tel:" not in raw and "TEL:" not in raw and "Tel:" not in raw:
+        return (), None
+    for match in _TEL.finditer(raw):
+        target = match[1]
+        target = unescape(target) if "&" in target else target
+        target = unquote(target) if "%" in target else target
+        number, _, rest = target.partition(",")
+        digits = _number(number)
+        if len(digits) > 3:
+            numbers[digits] = None
+        if conference_id is None:
+            wanted = _digits(rest.split("#")[0])
+            conference_id = wanted or None
+        if len(numbers) >= MAX_NUMBERS:
+            break
+    return tuple(numbers), conference_id
+
+
+def _room_system(text: str) -> tuple[str | None, str | None]:
+    """The address that a room system dials and the id it then types: an address with digits close behind it."""
+    if "@" not in text:
+        return None, None
+    for address in _ADDRESS.finditer(text):
+        behind = text[address.end() : address.end() + 200].replace(address[0], "")
+        found = _ID_AFTER.search(behind)
+        if found is not None:
+            return address[0], _digits(found[0])
+    return None, None
+
+
+def _is_third_party(raw: str, join_host: str) -> bool:
+    """Say whether the page of local numbers is somebody else's.
+
+    Microsoft's and the organisation's own dial-in pages are not another provider's. On-premises, the page is a simple
+    URL ``https://dialin.<domain>`` or lives in the domain of the join URL.
+    """
+    domain = ".".join(join_host.split(".")[-2:])
+    for match in _HREF.finditer(raw):
+        url = unwrap(match[1])
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            continue
+        host = (parts.hostname or "").lower()
+        if not host or is_microsoft_host(url) or host.endswith(domain) or host.startswith("dialin."):
+            continue
+        if "dial" in (parts.path + host).lower() or "number" in parts.path.lower():
+            return True
+    return False
+
+
+def _number(text: str) -> str:
+    """A number as it is dialled: digits, with the plus where it is written."""
+    return ("+" if text.lstrip().startswith("+") else "") + _digits(text)
+
+
+def _digits(text: str) -> str:
+    return _ONLY_DIGITS.sub("", text)

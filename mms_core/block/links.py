@@ -1,0 +1,66 @@
+"""The join links of a window: where they stand, and which meeting they join."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mms_core.block.tokens import VOID_MATE
+from mms_core.block.urls import JoinUrl, parse_join_url
+
+if TYPE_CHECKING:
+    from mms_core.block.tokens import Window
+
+_URL_END = re.compile(r"""[\s<>"'\u00a0]|&(?:gt|lt|quot|nbsp);""")
+_SCHEME = re.compile(r"https?(?::|%3a)(?:/|%2f)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A join URL in a body: the whole element where it is an ``<a>``, else the text of the URL."""
+
+    lo: int
+    hi: int
+    url: JoinUrl
+    token: int
+    """Index of the ``<a>`` in the window, ``-1`` for a URL that stands in text."""
+
+
+def link_at(window: Window, position: int) -> Link | None:
+    """Read the join URL that covers a position; ``None`` if what stands there is none."""
+    index = window.previous_token(position) + 1
+    if index < len(window.starts) and window.starts[index] <= position:
+        if window.mates[index] == VOID_MATE or window.names[index] != b"a":
+            return None
+        attributes = window.attributes(index)
+        for name in ("originalsrc", "href"):
+            url = parse_join_url(attributes.get(name, ""))
+            if url is not None:
+                mate = window.mates[index]
+                hi = window.ends[mate] if mate >= 0 else window.ends[index]
+                return Link(lo=window.starts[index], hi=hi, url=url, token=index)
+        return None
+    found = url_in_text(window.body, position)
+    if found is None:
+        return None
+    lo, hi, url = found
+    return Link(lo=lo, hi=hi, url=url, token=-1)
+
+
+def url_in_text(body: str, position: int) -> tuple[int, int, JoinUrl] | None:
+    """Read the join URL that covers a position of plain text."""
+    floor = max(0, position - 4_000)
+    lo = -1
+    for scheme in _SCHEME.finditer(body, floor, position):
+        if lo < 0 or _URL_END.search(body, lo, scheme.start()):
+            lo = scheme.start()
+    if lo < 0:
+        return None
+    end = _URL_END.search(body, lo, min(len(body), lo + 8_000))
+    hi = end.start() if end is not None else min(len(body), lo + 8_000)
+    if hi < position:
+        return None
+    text = body[lo:hi].rstrip(".,;:!?)]}")
+    url = parse_join_url(text)
+    return (lo, lo + len(text), url) if url is not None else None

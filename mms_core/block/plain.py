@@ -1,0 +1,209 @@
+"""Blocks in plain text: iCalendar descriptions, text alternatives, bodies that were never HTML."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from mms_core.block.links import url_in_text
+from mms_core.block.marks import Mark, Rule, rule_after, rule_before
+from mms_core.block.model import BlockKind
+from mms_core.block.region import Region
+from mms_core.block.teams_html import last_secondary, secondary_anchors
+
+if TYPE_CHECKING:
+    from mms_core.block.urls import JoinUrl
+
+NEAR: Final = 900
+"""Characters between a separator and the join link below it."""
+
+FAR: Final = 12_000
+"""Characters between the join link and the separator that closes the block."""
+
+GAP: Final = 1_200
+"""Characters between the last anchor and a closing separator that is certainly the block's."""
+
+_TAIL = re.compile(
+    rb"tel:[0-9+]|dialin|\[!oc\(\[|officeredir|linkid=389737|[0-9][0-9 ]{4,14}#|://aka\.ms/|meetingoptions"
+)
+_HASHED_ID = re.compile(rb":[ \t]*[0-9][0-9 \xa0]{5,16}#")
+_LINKS_ROW = re.compile(rb"[^\r\n|]{2,80}\|[^\r\n|]{2,80}\|[^\r\n]{2,200}")
+_PHONE_LINE = re.compile(rb"^[ \t]*\+[0-9][0-9 ()-]{6,20}", re.MULTILINE)
+
+
+def find_teams(body: str, shadow: bytes, positions: list[int]) -> list[Region]:
+    """Find the Teams blocks of a plain text; *positions* are where its Teams links are."""
+    found: list[tuple[int, int, JoinUrl]] = []
+    for position in positions:
+        link = url_in_text(body, position)
+        if link is not None and link[2].product != "skype" and (not found or link[0] >= found[-1][1]):
+            found.append(link)
+    regions: list[Region] = []
+    for index, (lo, hi, url) in enumerate(found):
+        if regions and lo < regions[-1].hi:
+            if url not in regions[-1].urls:
+                regions[-1].urls.append(url)
+            continue
+        floor = max(0, lo - NEAR, found[index - 1][1] if index else 0, regions[-1].hi if regions else 0)
+        ceiling = min([len(body), hi + FAR] + [other[0] for other in found[index + 1 :][:1] if _other(url, other[2])])
+        region = _teams_region(shadow, (lo, hi), floor, ceiling)
+        if region is not None:
+            region.urls = [url]
+            regions.append(region)
+    return regions
+
+
+def find_linkless_teams(shadow: bytes) -> list[Region]:
+    """Find a Teams block that has lost its links: headline, hashed conference id and row of links remain."""
+    headline = shadow.find(b"microsoft teams")
+    if headline < 0:
+        return []
+    before = rule_before(shadow, headline, max(0, headline - 200), dots=False)
+    lo = shadow.rfind(b"\n", 0, headline) + 1
+    hashed = _HASHED_ID.search(shadow, headline, headline + 4_000)
+    row = _LINKS_ROW.search(shadow, headline, headline + 4_000)
+    phone = _PHONE_LINE.search(shadow, headline, headline + 4_000)
+    anchors = {"product-name"}
+    if before is None and (hashed is None or row is None):
+        return []
+    if before is not None and shadow[before.hi : lo].strip():
+        return []
+    ends = [match.end() for match in (hashed, row, phone) if match is not None]
+    after = rule_after(shadow, headline, headline + 6_000, dots=False)
+    hi = _line_end(shadow, max([headline, *ends]))
+    if hashed is not None:
+        anchors.add("conference-id")
+    if row is not None:
+        anchors.add("links-row")
+        hi = _room_system_lines(shadow, hi)
+    region = Region(kind=BlockKind.TEAMS, lo=before.lo if before else lo, hi=hi, anchors=anchors)
+    if before is not None:
+        anchors.add("separator-before")
+    if after is not None:
+        region.hi = after.hi
+        anchors.add("separator-after")
+    region.doubt = "no-join-link: a Teams block without the link that joins its meeting"
+    return [region]
+
+
+def find_skype(body: str, shadow: bytes, marks: list[Mark]) -> list[Region]:
+    """Find the Skype blocks of a plain text."""
+    regions: list[Region] = []
+    for mark in marks:
+        if regions and mark.position < regions[-1].hi:
+            continue
+        region = _skype_region(body, shadow, mark, marks, regions[-1].hi if regions else 0)
+        if region is not None:
+            regions.append(region)
+    return regions
+
+
+def _teams_region(shadow: bytes, link: tuple[int, int], floor: int, ceiling: int) -> Region | None:
+    lo, hi = link
+    before = rule_before(shadow, lo, floor, dots=False)
+    after = rule_after(shadow, hi, ceiling, dots=False)
+    tail = last_secondary(shadow, hi, after.lo if after is not None else ceiling)
+    marks = secondary_anchors(shadow, lo, max(tail, hi))
+    if after is not None and not (_is_pair(before, after) or after.lo - max(tail, hi) <= GAP):
+        after = None
+    if not marks and not _is_pair(before, after):
+        return None
+    if before is None and after is None and len(marks) < 2:  # noqa: PLR2004
+        return None
+    region = Region(kind=BlockKind.TEAMS, lo=lo, hi=hi, anchors={"join-link", *marks})
+    if before is not None:
+        region.lo = before.lo
+        region.anchors.add("separator-before")
+    else:
+        region.lo = _headline(shadow, lo, floor)
+    if after is not None:
+        region.hi = after.hi
+        region.anchors.add("separator-after")
+    else:
+        region.hi = _line_end(shadow, max(tail, hi))
+    return region
+
+
+def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor: int) -> Region | None:
+    lo = mark.position
+    link = url_in_text(body, lo)
+    if link is not None:
+        lo = link[0]
+    before = rule_before(shadow, lo, max(floor, lo - NEAR), dots=True)
+    # The join link stands above the first anchor ("?sl=1"), on a line of its own.
+    above = _first_join_link(body, shadow, before.hi if before else max(floor, lo - NEAR), lo)
+    urls = [above[2]] if above is not None else []
+    if link is not None and link[2].product == "skype" and link[2] not in urls:
+        urls.append(link[2])
+    if above is not None and before is None:
+        lo = above[0]
+    after = rule_after(shadow, mark.position, min(len(body), mark.position + FAR), dots=True)
+    ceiling = after.lo if after is not None else min(len(body), mark.position + FAR)
+    own = [other for other in marks if mark.position <= other.position < ceiling]
+    names = {other.name for other in own} - {"lync-online-host"}
+    if after is not None and before is None and after.lo - own[-1].position > GAP:
+        after = None
+    if not urls or len(names) + (before is not None) + (after is not None) < 2:  # noqa: PLR2004
+        return None
+    region = Region(kind=BlockKind.SKYPE, lo=_line_start(shadow, lo), hi=lo, anchors={*names, "join-link"}, urls=urls)
+    if before is not None:
+        region.lo = before.lo
+        region.anchors.add("separator-before")
+    if after is not None:
+        region.hi = after.hi
+        region.anchors.add("separator-after")
+    else:
+        last = own[-1].position
+        for match in _TAIL.finditer(shadow, last, min(ceiling, last + GAP)):
+            last = match.end()
+        region.hi = _line_end(shadow, last)
+    return region
+
+
+def _first_join_link(body: str, shadow: bytes, lo: int, hi: int) -> tuple[int, int, JoinUrl] | None:
+    """The first Skype join URL of a stretch."""
+    position = shadow.find(b"://", lo, hi)
+    while position >= 0:
+        link = url_in_text(body, position + 3)
+        if link is not None and link[2].product == "skype":
+            return link
+        position = shadow.find(b"://", position + 3, hi)
+    return None
+
+
+def _other(url: JoinUrl, other: JoinUrl) -> bool:
+    """Say whether two URLs are of two blocks."""
+    return url.canonical != other.canonical and url.short == other.short
+
+
+def _is_pair(before: Rule | None, after: Rule | None) -> bool:
+    return before is not None and after is not None and before.length == after.length
+
+
+def _headline(shadow: bytes, lo: int, floor: int) -> int:
+    """Start of a block without a separator: the nearest line above with the product's name, close to the link."""
+    start = _line_start(shadow, lo)
+    above = shadow.rfind(b"microsoft teams", floor, start)
+    if above >= 0 and start - above <= 300:  # noqa: PLR2004
+        return max(floor, _line_start(shadow, above))
+    return max(floor, start)
+
+
+def _room_system_lines(shadow: bytes, hi: int) -> int:
+    """Take the lines of a room-system sub-block that follow: one to four lines, the second with an address."""
+    address = shadow.find(b"@", hi, hi + 300)
+    if address < 0:
+        return hi
+    end = _line_end(shadow, address)
+    following = _line_end(shadow, end + 2)
+    # The last line of the sub-block is the label of a link to other instructions.
+    return following if 0 < following - end <= 90 and shadow[end:following].strip() else end  # noqa: PLR2004
+
+
+def _line_start(shadow: bytes, position: int) -> int:
+    return max(shadow.rfind(b"\n", 0, position), shadow.rfind(b"\r", 0, position)) + 1
+
+
+def _line_end(shadow: bytes, position: int) -> int:
+    ends = [end for end in (shadow.find(b"\n", position), shadow.find(b"\r", position)) if end >= 0]
+    return min(ends, default=len(shadow))

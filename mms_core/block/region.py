@@ -1,0 +1,103 @@
+"""A stretch of the body that a recogniser claims, and the spans of it that can go without hurting anything around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mms_core.block.tokens import IMPLIED, OPTIONAL_END, UNMATCHED, VOID_MATE
+
+if TYPE_CHECKING:
+    from mms_core.block.model import BlockKind
+    from mms_core.block.tokens import Window
+    from mms_core.block.urls import JoinUrl
+
+LOOK_BACK: Final = 200_000
+"""Tags that we count back to learn whether a surplus end tag closes something of the user's."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Region:
+    """A candidate: where a block begins and ends, before anything is known about its content."""
+
+    kind: BlockKind
+    lo: int
+    hi: int
+    anchors: set[str] = field(default_factory=set)
+    urls: list[JoinUrl] = field(default_factory=list)
+    container: tuple[int, int] | None = None
+    """The element that the product itself wrote, where there is one."""
+    lang: str | None = None
+    doubt: str | None = None
+    """Why the extent is not certain; then the body is ambiguous."""
+
+
+def spans_of(window: Window, lo: int, hi: int) -> tuple[tuple[int, int], ...]:
+    """Say what may be deleted of ``[lo, hi)``: everything but the tags of elements that reach out of it.
+
+    A start tag whose end tag stands behind the range, or an end tag whose start tag stands before it, belongs to the
+    user's own markup, whoever put the block across it. Deleting them would move the user's text into other elements.
+    """
+    spans: list[tuple[int, int]] = []
+    position = lo
+    first = index = window.next_token(lo)
+    names, starts, ends, mates = window.names, window.starts, window.ends, window.mates
+    count = len(starts)
+    while index < count and starts[index] < hi:
+        mate = mates[index]
+        if mate != VOID_MATE and mate != IMPLIED and _stays(window, index, mate, first, hi):
+            if starts[index] > position:
+                spans.append((position, starts[index]))
+            position = ends[index]
+        index += 1
+    if hi > position:
+        spans.append((position, hi))
+    while len(spans) > 1 and window.body[spans[-1][0] : spans[-1][1]].isspace():
+        spans.pop()
+    while len(spans) > 1 and window.body[spans[0][0] : spans[0][1]].isspace():
+        spans.pop(0)
+    return tuple(spans)
+
+
+def _stays(window: Window, index: int, mate: int, first: int, hi: int) -> bool:
+    """Say whether a tag inside the range belongs to an element outside of it."""
+    name = window.names[index]
+    if name.startswith(b"/"):
+        if mate == UNMATCHED:
+            return name != b"/p" and name != b"/br" and _is_open_before(window, index)
+        return mate < first
+    if mate == UNMATCHED:
+        parent = window.parents[index]
+        return parent < first and name not in OPTIONAL_END
+    return window.starts[mate] >= hi
+
+
+def _is_open_before(window: Window, index: int) -> bool:
+    """Say whether an end tag without a partner in the window closes an element opened before the window.
+
+    Its tags are counted backwards from where the window begins, until as many are open as the window closes.
+    """
+    ending = window.names[index]
+    wanted = sum(1 for other in range(index + 1) if window.names[other] == ending and window.mates[other] == UNMATCHED)
+    shadow = window.shadow
+    opening, closing = b"<" + ending[1:], b"<" + ending
+    start = shadow.rfind(opening, 0, window.start)
+    end = shadow.rfind(closing, 0, window.start)
+    depth = 0
+    for _ in range(LOOK_BACK):
+        if start < 0:
+            return False
+        if end > start:
+            depth -= _is_tag(shadow, end + len(closing))
+            end = shadow.rfind(closing, 0, end)
+            continue
+        depth += _is_tag(shadow, start + len(opening))
+        if depth == wanted:
+            return True
+        start = shadow.rfind(opening, 0, start)
+    return True
+
+
+def _is_tag(shadow: bytes, behind: int) -> bool:
+    """Say whether the name of a tag ends here, so that ``<divider`` is no ``<div``."""
+    return shadow[behind : behind + 1] in {b">", b" ", b"\t", b"\r", b"\n", b"\f", b"/"}

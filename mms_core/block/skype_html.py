@@ -1,0 +1,180 @@
+"""Skype for Business and Lync blocks in HTML: by Outlook's bookmarks, the hidden marker, and lines of dots."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from mms_core.block.marks import SKYPE_RULE, Mark, rule_after, rule_before
+from mms_core.block.model import BlockKind
+from mms_core.block.region import Region
+
+if TYPE_CHECKING:
+    from mms_core.block.links import Link
+    from mms_core.block.tokens import Window
+
+NEAR: Final = 6_000
+"""Characters of HTML between the line of dots and the join link."""
+
+FAR: Final = 80_000
+"""Characters of HTML from the last anchor to the closing line of dots: the organisation's footer is in between."""
+
+SPREAD: Final = 40_000
+"""Characters of HTML between two anchors of one block; a dial-in list is in between."""
+
+HEAD_TEXT: Final = 300
+FOOTER_TEXT: Final = 1_800
+"""Visible characters between the last anchor and a closing line of dots that is certainly the block's."""
+
+_BOOKMARK = re.compile(rb"name\s*+=\s*+[\"']?(?:x_)*outjoinlink")
+_BIG_FONT = re.compile(r"font-size:\s*(?:1[4-9]|2\d)(?:\.\d+)?pt", re.IGNORECASE)
+_TAIL = re.compile(rb"tel:[0-9+&%]|dialin\.|/dialin|\[!oc\(\[|o15\.officeredir|linkid=389737")
+
+
+def find(window: Window, marks: list[Mark], links: list[Link]) -> list[Region]:
+    """Find the Skype and Lync blocks of a window.
+
+    Args:
+        window: Tokens of a stretch of the body.
+        marks: Skype's anchors in it, in order.
+        links: Its Skype join links, in order.
+    """
+    regions: list[Region] = []
+    for cluster in _clusters(window, marks, links):
+        region = _region(window, cluster)
+        if region is not None and not any(region.lo < other.hi and other.lo < region.hi for other in regions):
+            regions.append(region)
+    return regions
+
+
+class _Cluster:
+    """Anchors and links that can be of one block."""
+
+    def __init__(self) -> None:
+        self.marks: list[Mark] = []
+        self.links: list[Link] = []
+
+    @property
+    def lo(self) -> int:
+        """Where the first of them stands."""
+        return min([mark.position for mark in self.marks] + [link.lo for link in self.links])
+
+    @property
+    def hi(self) -> int:
+        """Where the last of them ends."""
+        return max([mark.position for mark in self.marks] + [link.hi for link in self.links])
+
+
+def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Cluster]:
+    """Divide anchors among blocks: a new bookmark, another meeting's link or a line of dots on both sides divides."""
+    events: list[tuple[int, Mark | Link]] = [(mark.position, mark) for mark in marks]
+    events += [(link.lo, link) for link in links]
+    events.sort(key=lambda event: event[0])
+    clusters: list[_Cluster] = []
+    last = -1
+    for position, event in events:
+        current = clusters[-1] if clusters else None
+        if current is None or _divides(window, current, last, position, event):
+            current = _Cluster()
+            clusters.append(current)
+        if isinstance(event, Mark):
+            current.marks.append(event)
+            last = max(last, position)
+        else:
+            current.links.append(event)
+            last = max(last, event.hi)
+    return clusters
+
+
+def _divides(window: Window, current: _Cluster, last: int, position: int, event: Mark | Link) -> bool:
+    """Say whether a new block begins with this anchor."""
+    if position - last > SPREAD:
+        return True
+    if isinstance(event, Mark):
+        if event.name == "OutJoinLink" and any(mark.name == "OutJoinLink" for mark in current.marks):
+            return _BOOKMARK.search(window.shadow, max(0, position - 20), position + 12) is not None
+    elif any(link.url.canonical.lower() != event.url.canonical.lower() for link in current.links):
+        return True
+    rule = rule_after(window.shadow, last, position, dots=True)
+    return rule is not None and bool(current.links)
+
+
+def _region(window: Window, cluster: _Cluster) -> Region | None:
+    """The extent of one block, or ``None`` where the anchors are too few for one."""
+    shadow = window.shadow
+    lo, hi = cluster.lo, cluster.hi
+    names = {mark.name for mark in cluster.marks} - {"lync-online-host"}
+    before = rule_before(shadow, lo, max(window.start, lo - NEAR), dots=True)
+    if before is not None and (not window.in_text(before.lo) or len(window.text(before.hi, lo).strip()) > HEAD_TEXT):
+        before = None
+    after = rule_after(shadow, hi, min(window.end, hi + FAR), dots=True)
+    if after is not None and not _closes(window, before is not None, after.length, hi, after.lo):
+        after = None
+    big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
+    if len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1) < 2 and not big:  # noqa: PLR2004
+        return None
+    if not cluster.links and not names & {"OutJoinLink", "OutSharedNoteBorder", "OC-marker"}:
+        return None
+    region = Region(kind=BlockKind.SKYPE, lo=lo, hi=hi, anchors=names)
+    region.urls = [link.url for link in cluster.links]
+    if cluster.links:
+        region.anchors.add("join-link")
+    if big and before is None and after is None:
+        region.lo, region.hi = window.wrap(lo, hi, blocks=0)
+        region.anchors.add("headline-size")
+        return region
+    if before is not None:
+        region.lo = window.wrap(before.lo, before.hi)[0]
+        region.anchors.add("separator-before")
+    else:
+        region.lo = window.line_start(lo)
+    if after is not None:
+        region.hi = window.wrap(after.lo, after.hi)[1]
+        region.anchors.add("separator-after")
+    else:
+        region.hi = _tail(window, hi)
+    return region
+
+
+def _closes(window: Window, opened: bool, length: int, lo: int, hi: int) -> bool:  # noqa: FBT001
+    """Say whether a line of dots behind the last anchor is the block's own."""
+    if not window.in_text(hi):
+        return False
+    return (opened and length == SKYPE_RULE) or len(window.text(lo, hi).strip()) <= FOOTER_TEXT
+
+
+def _is_big(window: Window, link: Link) -> bool:
+    """Say whether a lone link is set as Lync set its own: larger than text, and words instead of the URL."""
+    if link.token < 0 or "://" in window.text(link.lo, link.hi):
+        return False
+    parent = link.token
+    tokens = [parent]
+    while parent >= 0 and len(tokens) < 8:  # noqa: PLR2004
+        parent = window.parents[parent]
+        tokens.append(parent)
+    inside = window.mates[link.token]
+    tokens += range(link.token + 1, inside if inside >= 0 else link.token + 1)
+    for token in tokens[:40]:
+        if token >= 0 and not window.names[token].startswith(b"/"):
+            attributes = window.attributes(token)
+            if _BIG_FONT.search(attributes.get("style", "")) or (
+                window.names[token] == b"font" and attributes.get("size") in {"4", "5", "6"}
+            ):
+                return True
+    return False
+
+
+def _tail(window: Window, hi: int) -> int:
+    """End of a block without a closing line of dots: the last line with something of Skype's in it."""
+    end = window.line_end(hi)
+    misses = 0
+    while misses < 8 and end < window.end:  # noqa: PLR2004
+        following = window.line_end(end + 1)
+        if following <= end:
+            break
+        if _TAIL.search(window.shadow, end, following):
+            hi, misses = following, 0
+        else:
+            misses += 1
+        end = following
+    return max(hi, window.line_end(hi)) if misses == 0 else window.line_end(hi)

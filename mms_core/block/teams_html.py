@@ -1,0 +1,256 @@
+"""Teams blocks in HTML: by the element that Teams wrote, else by what stands around the join link."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from mms_core.block.marks import TEAMS_RULE, Rule, find_all, rule_after, rule_before
+from mms_core.block.model import BlockKind
+from mms_core.block.region import Region
+from mms_core.block.tokens import INLINE, VOID_MATE, is_blank
+
+if TYPE_CHECKING:
+    from mms_core.block.links import Link
+    from mms_core.block.tokens import Window
+
+NEAR: Final = 6_000
+"""Characters of HTML between a separator and the block it belongs to; Word writes 500 of them for a word."""
+
+FAR: Final = 60_000
+"""Characters of HTML from the join link to the closing separator: a dial-in list of eighty countries is in between."""
+
+HEAD_TEXT: Final = 500
+"""Visible characters that Teams writes between its separator and its join link, with room for long languages."""
+
+_CONTAINER = re.compile(r"(?:x_)*me-email-text\Z")
+_SECONDARY: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
+    ("meeting-options-link", re.compile(rb"/meetingoptions/\?|%2fmeetingoptions%2f")),
+    ("help-link", re.compile(rb"aka\.ms(?:/|%2f)jointeamsmeeting")),
+    ("dial-in-link", re.compile(rb"dialin\.teams\.microsoft|mysettings\.lync\.com|dialin\.lync\.com")),
+    ("download-link", re.compile(rb"microsoft-teams(?:/|%2f)(?:download-app|join-a-meeting)")),
+    ("conference-uri", re.compile(rb"tel:[^\"'<>]{3,40},,")),
+    ("invite-block-id", re.compile(rb"meet_invite_block")),
+    ("block-class", re.compile(rb"me-email-(?:text|headline|link)")),
+)
+
+
+def secondary_anchors(shadow: bytes, lo: int, hi: int) -> set[str]:
+    """Marks besides the join link and the separators that a stretch carries."""
+    return {name for name, pattern in _SECONDARY if pattern.search(shadow, lo, hi)}
+
+
+def last_secondary(shadow: bytes, lo: int, hi: int) -> int:
+    """End of the last such mark in a stretch, or *lo*."""
+    last = lo
+    for name, pattern in _SECONDARY:
+        if name != "block-class":
+            for match in pattern.finditer(shadow, lo, hi):
+                last = max(last, match.end())
+    return last
+
+
+def find(window: Window, links: list[Link]) -> list[Region]:
+    """Find the Teams blocks of a window.
+
+    Args:
+        window: Tokens of a stretch of the body.
+        links: Its Teams join links, in order.
+    """
+    regions = _by_container(window, links)
+    covered = [(region.lo, region.hi) for region in regions]
+    for position, link in enumerate(links):
+        if any(lo <= link.lo < hi for lo, hi in covered):
+            continue
+        region = _by_surroundings(window, links, position, covered)
+        if region is not None:
+            regions.append(region)
+            covered.append((region.lo, region.hi))
+    return regions
+
+
+def _by_container(window: Window, links: list[Link]) -> list[Region]:
+    """Blocks whose own element is still there, with or without ``x_`` before its class."""
+    regions: list[Region] = []
+    reach = window.start
+    for position in find_all(window.shadow[window.start : window.end], b"me-email-text", len(window.names)):
+        index = window.previous_token(window.start + position) + 1
+        if index >= len(window.names) or window.starts[index] < reach or window.starts[index] > window.start + position:
+            continue
+        if window.names[index] in INLINE or window.names[index].startswith(b"/") or window.mates[index] == VOID_MATE:
+            continue
+        attributes = window.attributes(index)
+        if not any(_CONTAINER.match(name) for name in attributes.get("class", "").split()):
+            continue
+        lo = window.starts[index]
+        mate = window.mates[index]
+        hi = window.ends[mate] if mate >= 0 else window.end
+        own = [link for link in links if lo <= link.lo < hi]
+        region = Region(kind=BlockKind.TEAMS, lo=lo, hi=hi, anchors={"block-class"}, container=(lo, hi))
+        region.urls = [link.url for link in own]
+        region.lang = attributes.get("lang")
+        if mate < 0:
+            region.doubt = "unclear-extent: the element of the Teams block is never closed"
+        if _starts_with_rule(window, index):
+            region.anchors |= {"separator-before", "separator-after"}
+        else:
+            _take_separators(window, region, links)
+        if own or secondary_anchors(window.shadow, lo, hi) - {"block-class"} or "separator-before" in region.anchors:
+            regions.append(region)
+        reach = region.hi
+    return regions
+
+
+def _starts_with_rule(window: Window, index: int) -> bool:
+    """Say whether the first thing to read in an element is a separator: generations 3b and 4 hold theirs inside."""
+    rule = rule_after(window.shadow, window.ends[index], window.ends[index] + 2_000, dots=False)
+    return rule is not None and window.is_blank_between(window.ends[index], rule.lo)
+
+
+def _take_separators(window: Window, region: Region, links: list[Link]) -> None:
+    """Widen a region by the separators that stand beside its element, and by what Teams put in between."""
+    shadow = window.shadow
+    lo, hi = region.lo, region.hi
+    before = rule_before(shadow, lo, max(window.start, lo - NEAR), dots=False)
+    if before is not None and window.in_text(before.lo):
+        wrapped = window.wrap(before.lo, before.hi)
+        if window.is_blank_between(wrapped[1], lo):
+            region.lo = wrapped[0]
+            region.anchors.add("separator-before")
+        else:
+            before = None
+    else:
+        before = None
+    after = rule_after(shadow, hi, min(window.end, hi + NEAR), dots=False)
+    if after is not None and window.in_text(after.lo) and not _has_start(window, hi, after.lo):
+        wrapped = window.wrap(after.lo, after.hi)
+        if not any(hi <= link.lo < wrapped[0] for link in links) and (
+            window.is_blank_between(hi, wrapped[0]) or _is_pair(before, after) or _is_footer(window, hi, wrapped[0])
+        ):
+            region.hi = wrapped[1]
+            region.anchors.add("separator-after")
+            return
+    region.hi = _over_empty_footers(window, hi)
+
+
+def _has_start(window: Window, lo: int, hi: int) -> bool:
+    """Say whether another block begins in a stretch."""
+    return window.shadow.find(b"me-email-text", lo, hi) >= 0 or window.shadow.find(b"outjoinlink", lo, hi) >= 0
+
+
+def _is_pair(before: Rule | None, after: Rule) -> bool:
+    """Say whether two separators were written by the same hand."""
+    return before is not None and before.length == after.length
+
+
+def _is_footer(window: Window, lo: int, hi: int) -> bool:
+    """Say whether all text of a stretch stands in the small print that Teams writes below its element."""
+    index = window.next_token(lo)
+    position = lo
+    while index < len(window.starts) and window.starts[index] < hi:
+        if not is_blank(window.body[position : window.starts[index]]) and not _is_small_print(window, index):
+            return False
+        position = window.ends[index]
+        index += 1
+    return is_blank(window.body[position:hi])
+
+
+def _is_small_print(window: Window, index: int) -> bool:
+    """Say whether a token stands in an element with the style of the footer."""
+    parent = window.parents[index]
+    while parent >= 0:
+        style = window.attributes(parent).get("style", "").replace(" ", "").lower()
+        if "font-size:12px" in style or "font-size:14px" in style:
+            return True
+        parent = window.parents[parent]
+    return False
+
+
+def _over_empty_footers(window: Window, hi: int) -> int:
+    """Take the empty footer elements that follow a block without a closing separator."""
+    index = window.next_token(hi)
+    while index < len(window.names):
+        mate = window.mates[index]
+        if mate <= index or mate - index > 4 or not is_blank(window.body[hi : window.starts[index]]):
+            return hi
+        style = window.attributes(index).get("style", "").replace(" ", "").lower()
+        if "font-size:12px" not in style and "font-size:14px" not in style:
+            return hi
+        if not window.is_blank_between(window.ends[index], window.starts[mate]):
+            return hi
+        hi = window.ends[mate]
+        index = mate + 1
+    return hi
+
+
+def _by_surroundings(window: Window, links: list[Link], position: int, covered: list[tuple[int, int]]) -> Region | None:
+    """A block without its classes (Word, copies): between separators, else between headline and last own link."""
+    link = links[position]
+    shadow = window.shadow
+    floor = max([window.start, link.lo - NEAR, *(hi for _, hi in covered if hi <= link.lo)])
+    ceiling = min([window.end, link.hi + FAR, *(lo for lo, _ in covered if lo >= link.hi)])
+    for other in links[position + 1 :]:
+        if other.url.canonical != link.url.canonical and not _same_block(link, other):
+            ceiling = min(ceiling, other.lo)
+            break
+    for other in reversed(links[:position]):
+        if other.hi <= link.lo:
+            floor = max(floor, other.hi)
+            break
+    before = _fitting_before(window, rule_before(shadow, link.lo, floor, dots=False), link.lo)
+    after = rule_after(shadow, link.hi, ceiling, dots=False)
+    if after is not None and not window.in_text(after.lo):
+        after = None
+    tail = last_secondary(shadow, link.hi, after.lo if after is not None else ceiling)
+    marks = secondary_anchors(shadow, link.lo, max(tail, link.hi))
+    if after is not None and not _closes(window, before, after, tail):
+        after = None
+    exact = before is not None and after is not None and before.length == after.length == TEAMS_RULE
+    if not (exact or marks):
+        return None
+    if before is None and after is None and len(marks) < 2:
+        return None
+    region = Region(kind=BlockKind.TEAMS, lo=link.lo, hi=max(tail, link.hi), anchors={"join-link", *marks})
+    region.lo = window.wrap(before.lo, before.hi)[0] if before is not None else _headline(window, link.lo, floor)
+    if before is not None:
+        region.anchors.add("separator-before")
+    if after is not None:
+        region.hi = window.wrap(after.lo, after.hi)[1]
+        region.anchors.add("separator-after")
+    else:
+        region.hi = window.line_end(region.hi)
+    region.urls = [other.url for other in links if region.lo <= other.lo < region.hi]
+    return region
+
+
+def _same_block(link: Link, other: Link) -> bool:
+    """Say whether two links can be of one block: the short one and the classic one of generation 4."""
+    return link.url.short != other.url.short
+
+
+def _fitting_before(window: Window, rule: Rule | None, lo: int) -> Rule | None:
+    """A separator above the join link, unless too much is written in between: then it is the user's own line."""
+    if rule is None or not window.in_text(rule.lo):
+        return None
+    return rule if len(window.text(rule.hi, lo).strip()) <= HEAD_TEXT else None
+
+
+def _closes(window: Window, before: Rule | None, after: Rule, tail: int) -> bool:
+    """Say whether a separator below the join link is the block's own and not the user's."""
+    if before is not None and before.length == after.length:
+        return True
+    return after.length == TEAMS_RULE and len(window.text(tail, after.lo).strip()) <= HEAD_TEXT
+
+
+def _headline(window: Window, lo: int, floor: int) -> int:
+    """Start of the block where there is no separator: the line of the join link, and its headline above it.
+
+    The product's name is the one part of the headline that no language translates.
+    """
+    start = window.line_start(lo)
+    above = window.shadow.rfind(b"microsoft teams", max(floor, start - 3_000), start)
+    if above >= 0 and window.in_text(above):
+        candidate = window.line_start(above)
+        if len(window.text(candidate, start).strip()) <= 200:
+            return candidate
+    return start

@@ -1,0 +1,379 @@
+r"""Offsets of tags in the original string, for a window of it.
+
+Nothing here builds a tree of the document or a new text. A *shadow* of the body has one lower-case byte for each
+character of it, so that searching is as quick as bytes are and every offset is an offset of the original. Only the
+neighbourhood of something interesting is cut into tokens, and only there do we say which end tag closes which start tag.
+
+Source: the tokenizer's states in https://html.spec.whatwg.org/multipage/parsing.html, sections 13.2.5.1 to 13.2.5.51;
+which start tags close an open ``<p>``: 13.2.6.4.7.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Final
+
+UNMATCHED: Final = -1
+"""Mate of a tag whose partner is not in the window."""
+IMPLIED: Final = -2
+"""Mate of a start tag that HTML closes without an end tag (``<p>`` before ``<div>``)."""
+VOID_MATE: Final = -3
+"""Mate of something that never has a partner: ``<br>``, comments, declarations."""
+
+# An attribute's quotes count only behind "="; everything else runs on to ">". Possessive throughout: no backtracking.
+# What is not closed swallows the rest of the document, as the standard says; that also keeps every scan linear.
+_ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
+_WHOLE_ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>)))*+"""
+_RAW = rb"style|script|title|textarea|xmp|iframe|noembed|noframes"
+_TOKEN = re.compile(
+    rb"<(?:(/?(?!(?:" + _RAW + rb")[\s/>])[a-z][^\s/>]*+)" + _ATTRIBUTES + rb"(?:>|\Z)"
+    rb"|!--(?:-?>|.*?(?:--!?>|\Z))|!(?!--)[^>]*+(?:>|\Z)|\?[^>]*+(?:>|\Z)|/(?![a-z])[^>]*+(?:>|\Z)"
+    rb"|(" + _RAW + rb")" + _ATTRIBUTES + rb"(?:>.*?(?:</\2(?=[\s/>])[^>]*+(?:>|\Z)|\Z)|\Z))",
+    re.DOTALL,
+)
+_SKIP = re.compile(
+    rb"(?:[^<]++|<(?:/?(?!(?:" + _RAW + rb")[\s/>])[a-z]" + _WHOLE_ATTRIBUTES + rb">"
+    rb"|!--(?:-?>|.*?--!?>)|!(?!--)[^>]*+>|\?[^>]*+>|/(?![a-z])[^>]*+>"
+    rb"|(" + _RAW + rb")" + _WHOLE_ATTRIBUTES + rb">.*?</\1(?=[\s/>])[^>]*+>"
+    rb"|/(?:" + _RAW + rb")(?=[\s/>])[^>]*+>|(?![a-z/!?])))*+",
+    re.DOTALL,
+)
+_ATTRIBUTE = re.compile(
+    r"""([^\s"'>/=][^\s>/=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"'][^\s>]*+))?)?""",
+)
+_BLANK = re.compile(
+    "(?:[\\s\u200b\u200c\u200d\u2060\ufeff\u00a0\u00ad]|&nbsp;|&#160;|&#xa0;|&#8203;|&zwnj;|&#32;)*+", re.IGNORECASE
+)
+
+MAX_TEXT: Final = 2_000
+"""Characters of text that a question about a range looks at."""
+
+MAX_INLINE_DEPTH: Final = 64
+"""Inline elements that we look through for the partner of a tag: keeps misnested mail linear."""
+
+VOID: Final = frozenset(
+    b"area base basefont bgsound br col embed hr img input keygen link meta param source track wbr frame".split()
+)
+INLINE: Final = frozenset(
+    b"a abbr acronym b big cite code del dfn em font i ins kbd label mark nobr q s samp small span strike strong sub "
+    b"sup tt u var o:p st1:place bdi bdo time".split()
+)
+ONE_LINE: Final = frozenset(b"p div h1 h2 h3 h4 h5 h6 center".split())
+"""Elements that hold a line of text, as mail programs write them."""
+LINE_PARTS: Final = frozenset(b"br hr".split())
+_CLOSES_P: Final = frozenset(
+    b"address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer form h1 h2 "
+    b"h3 h4 h5 h6 header hgroup hr li main menu nav ol p pre section summary table ul dd dt td th tr tbody thead "
+    b"tfoot caption listing plaintext xmp".split()
+)
+_IMPLIES_END: Final[dict[bytes, frozenset[bytes]]] = {
+    b"li": frozenset({b"li"}),
+    b"dt": frozenset({b"dt", b"dd"}),
+    b"dd": frozenset({b"dt", b"dd"}),
+    b"td": frozenset({b"td", b"th"}),
+    b"th": frozenset({b"td", b"th"}),
+    b"tr": frozenset({b"td", b"th", b"tr"}),
+    b"tbody": frozenset({b"td", b"th", b"tr", b"tbody", b"thead", b"tfoot"}),
+    b"option": frozenset({b"option"}),
+}
+OPTIONAL_END: Final = frozenset(b"p li dt dd td th tr tbody thead tfoot option body html head colgroup".split())
+"""Elements whose end tag an author may leave out."""
+
+
+def shadow_of(body: str) -> bytes:
+    """Give one lower-case Latin-1 byte a character (``?`` for what Latin-1 lacks), offsets unchanged."""
+    return body.encode("latin-1", "replace").lower()
+
+
+def token_start(shadow: bytes, known: int, position: int) -> int:
+    """Say where the token begins in which a position lies, or the position itself if it lies in text.
+
+    Args:
+        shadow: See :func:`shadow_of`.
+        known: A place at or before *position* where no tag is open.
+        position: Any offset.
+    """
+    found = _SKIP.match(shadow, known, position)
+    return found.end() if found is not None else known
+
+
+def is_blank(text: str) -> bool:
+    """Say whether a reader sees nothing: white space, ``&nbsp;``, zero-width characters."""
+    return not text or text.isspace() or _BLANK.fullmatch(text) is not None
+
+
+@dataclass(slots=True)
+class Window:
+    """The tokens of one stretch of a body, as parallel lists (a tuple a token would cost twice the time)."""
+
+    body: str
+    shadow: bytes
+    start: int
+    end: int
+    names: list[bytes] = field(default_factory=list)
+    """``div`` and ``/div``; ``!`` for a comment, declaration or an element whose content is not HTML."""
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    mates: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    """Index of the start tag that a token stands in, ``-1`` outside all of the window's elements."""
+
+    def next_token(self, position: int) -> int:
+        """Index of the first token that begins at or after a position."""
+        return bisect_left(self.starts, position)
+
+    def previous_token(self, position: int) -> int:
+        """Index of the last token that ends at or before a position, ``-1`` if there is none."""
+        return bisect_right(self.ends, position) - 1
+
+    def in_text(self, position: int) -> bool:
+        """Say whether a position lies between tags."""
+        index = bisect_right(self.starts, position) - 1
+        return index < 0 or self.ends[index] <= position
+
+    def attributes(self, index: int) -> dict[str, str]:
+        """Attributes of a start tag, names in lower case, values unescaped; the first of a name wins."""
+        found: dict[str, str] = {}
+        tag = self.body[self.starts[index] + 1 + len(self.names[index]) : self.ends[index] - 1]
+        for match in _ATTRIBUTE.finditer(tag):
+            name = match[1].lower()
+            if name not in found:
+                value = match[2] or match[3] or match[4] or ""
+                found[name] = unescape(value) if "&" in value else value
+        return found
+
+    def wrap(self, lo: int, hi: int, *, blocks: int = 1) -> tuple[int, int]:
+        """Grow a range to the outermost element that holds nothing else a reader could see.
+
+        Args:
+            lo: Start of the range.
+            hi: End of it.
+            blocks: How many elements of block level may be taken; inline ones are free.
+        """
+        while True:
+            left = self._over_blanks_left(lo)
+            right = self._over_blanks_right(hi)
+            if left < 0 or self.names[left].startswith(b"/") or self.mates[left] == VOID_MATE:
+                return lo, hi
+            name = self.names[left]
+            if self.mates[left] == IMPLIED and right < len(self.names) and name == b"p":
+                outer = (self.starts[left], self.starts[right])
+            elif right < len(self.names) and self.mates[left] == right:
+                outer = (self.starts[left], self.ends[right])
+            else:
+                return lo, hi
+            if name not in INLINE:
+                if blocks == 0 or name not in {b"p", b"div", b"h1", b"h2", b"h3", b"h4", b"h5", b"h6", b"center"}:
+                    return lo, hi
+                blocks -= 1
+            lo, hi = outer
+
+    def is_blank_between(self, lo: int, hi: int) -> bool:
+        """Say whether a reader sees nothing in a range: no text, no picture, no rule."""
+        index = self.next_token(lo)
+        position = lo
+        while index < len(self.starts) and self.starts[index] < hi:
+            if not is_blank(self.body[position : self.starts[index]]) or self.names[index] in {b"img", b"hr", b"input"}:
+                return False
+            position = self.ends[index]
+            index += 1
+        return is_blank(self.body[position:hi])
+
+    def text(self, lo: int, hi: int) -> str:
+        """What a reader sees of a range, white space squeezed, at most 2,000 characters of it."""
+        pieces = []
+        size = 0
+        index = self.next_token(lo)
+        position = lo
+        while index < len(self.starts) and self.starts[index] < hi and size < MAX_TEXT:
+            pieces.append(self.body[position : self.starts[index]])
+            size += len(pieces[-1])
+            position = max(position, self.ends[index])
+            index += 1
+        pieces.append(self.body[position : min(hi, position + MAX_TEXT)])
+        return " ".join(unescape("".join(pieces)).split())
+
+    def line_start(self, position: int) -> int:
+        """Where the line begins in which a position lies: behind the tag of block level or ``<br>`` before it.
+
+        The start tag itself is taken too where its element ends with that line.
+        """
+        index = self.previous_token(position)
+        if index + 1 < len(self.starts) and self.starts[index + 1] < position:
+            position = self.starts[index + 1]
+        while index >= 0 and self._is_inline(index):
+            index -= 1
+        if index < 0:
+            return self.start
+        name, mate = self.names[index], self.mates[index]
+        if name in ONE_LINE and (mate == IMPLIED or (mate >= 0 and self.starts[mate] >= position)):
+            inner = range(index + 1, mate if mate >= 0 else index + 1)
+            if all(self._is_inline(other) or self.names[other] in LINE_PARTS for other in inner[:200]):
+                return self.starts[index]
+        return self.ends[index]
+
+    def line_end(self, position: int) -> int:
+        """Where the line ends in which a position lies; the end tag is taken too where its element is that line."""
+        index = self.next_token(position)
+        while index < len(self.starts) and self._is_inline(index):
+            index += 1
+        if index >= len(self.starts):
+            return self.end
+        name, mate = self.names[index], self.mates[index]
+        if name[1:] in ONE_LINE and name.startswith(b"/") and mate >= 0:
+            return self.ends[index]
+        return self.starts[index]
+
+    def _is_inline(self, index: int) -> bool:
+        name = self.names[index]
+        return name.removeprefix(b"/") in INLINE or name in {b"!", b"img", b"wbr"}
+
+    def _over_blanks_left(self, position: int) -> int:
+        """The nearest token on the left that is not an empty element, if only blanks lie between."""
+        index = self.previous_token(position)
+        while index >= 0 and is_blank(self.body[self.ends[index] : position]):
+            if self.mates[index] == VOID_MATE and self.names[index] in {b"!", b"br", b"wbr"}:
+                position = self.starts[index]
+                index -= 1
+                continue
+            mate = self.mates[index]
+            if not self.names[index].startswith(b"/") or mate < 0 or index - mate > 12:
+                return index
+            if not self.is_blank_between(self.ends[mate], self.starts[index]):
+                return index
+            position = self.starts[mate]
+            index = mate - 1
+        return -1
+
+    def _over_blanks_right(self, position: int) -> int:
+        """The same on the right; the number of tokens if there is none."""
+        index = self.next_token(position)
+        count = len(self.starts)
+        while index < count and is_blank(self.body[position : self.starts[index]]):
+            if self.mates[index] == VOID_MATE and self.names[index] in {b"!", b"br", b"wbr"}:
+                position = self.ends[index]
+                index += 1
+                continue
+            mate = self.mates[index]
+            if self.names[index].startswith(b"/") or mate < 0 or mate - index > 12:
+                return index
+            if not self.is_blank_between(self.ends[index], self.starts[mate]):
+                return index
+            position = self.ends[mate]
+            index = mate + 1
+        return count
+
+
+def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
+    """Cut a stretch of a body into tokens and pair them.
+
+    Args:
+        body: The original.
+        shadow: Its shadow.
+        start: Where no tag is open (see :func:`token_start`).
+        end: Where to stop; the last token may reach beyond it.
+    """
+    window = Window(body, shadow, start, end)
+    names, starts, ends, mates, parents = window.names, window.starts, window.ends, window.mates, window.parents
+    pairing = _Pairing(names, mates)
+    stack = pairing.stack
+    for match in _TOKEN.finditer(shadow, start):
+        lo, hi = match.span()
+        if lo >= end:
+            break
+        name = match[1]
+        index = len(names)
+        starts.append(lo)
+        ends.append(hi)
+        if name is None or name in VOID:
+            names.append(name or b"!")
+            mates.append(VOID_MATE)
+            parents.append(stack[-1] if stack else -1)
+            if name == b"hr":
+                pairing.close_paragraph()
+            continue
+        names.append(name)
+        mates.append(UNMATCHED)
+        if name[0] == 47:
+            pairing.close(index, name[1:])
+            parents.append(stack[-1] if stack else -1)
+        else:
+            parents.append(pairing.open(index, name))
+        window.end = max(end, hi)
+    return window
+
+
+class _Pairing:
+    """Which end tag closes which start tag, with the few of HTML's rules that real mail needs."""
+
+    __slots__ = ("mates", "names", "open_of", "stack")
+
+    def __init__(self, names: list[bytes], mates: list[int]) -> None:
+        self.names = names
+        self.mates = mates
+        self.stack: list[int] = []
+        self.open_of: dict[bytes, int] = {}
+
+    def open(self, index: int, name: bytes) -> int:
+        """Note a start tag; gives the index of its parent."""
+        if name in _CLOSES_P:
+            self.close_paragraph()
+            ends = _IMPLIES_END.get(name)
+            if ends is not None:
+                while self.stack and self.names[self.stack[-1]] in ends:
+                    self._pop(IMPLIED)
+        parent = self.stack[-1] if self.stack else -1
+        self.stack.append(index)
+        self.open_of[name] = self.open_of.get(name, 0) + 1
+        return parent
+
+    def close(self, index: int, name: bytes) -> None:
+        """Note an end tag, closing what it closes."""
+        if not self.open_of.get(name):
+            return
+        stack, names = self.stack, self.names
+        if names[stack[-1]] == name:
+            self._pair(index)
+            return
+        if name in INLINE:
+            # An inline end tag does not close a block element: it is paired where it was opened, and the rest stays.
+            at = len(stack) - 1
+            bottom = max(0, at - MAX_INLINE_DEPTH)
+            while names[stack[at]] != name:
+                if names[stack[at]] not in INLINE or at <= bottom:
+                    return
+                at -= 1
+            while names[stack[-1]] != name:
+                self._pop(UNMATCHED)
+            self._pair(index)
+            return
+        while names[stack[-1]] != name:
+            self._pop(IMPLIED if names[stack[-1]] in OPTIONAL_END else UNMATCHED)
+        self._pair(index)
+
+    def close_paragraph(self) -> None:
+        """Close an open ``<p>``, as a start tag of block level does."""
+        if not self.open_of.get(b"p"):
+            return
+        at = len(self.stack) - 1
+        bottom = at - MAX_INLINE_DEPTH
+        while at > max(-1, bottom) and self.names[self.stack[at]] in INLINE:
+            at -= 1
+        if at >= 0 and self.names[self.stack[at]] == b"p":
+            while len(self.stack) > at + 1:
+                self._pop(UNMATCHED)
+            self._pop(IMPLIED)
+
+    def _pair(self, index: int) -> None:
+        opener = self.stack.pop()
+        self.open_of[self.names[opener]] -= 1
+        self.mates[index] = opener
+        self.mates[opener] = index
+
+    def _pop(self, mate: int) -> None:
+        opener = self.stack.pop()
+        self.open_of[self.names[opener]] -= 1
+        self.mates[opener] = mate

@@ -1,0 +1,228 @@
+"""Join URLs: recognise them, take the wrappers off, and write one meeting's URL in one way.
+
+Two URLs of one meeting differ in the case of percent escapes, in ``@`` against ``%40``, in HTML's ``&amp;``, in Skype's
+``?sl=1`` (the web-app alternative), and in the wrapper that a mail gateway put around them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from html import unescape
+from typing import Final
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+MAX_WRAPPERS: Final = 5
+"""Gateways wrapped inside gateways that we take off; real mail has one or two."""
+
+MAX_URL: Final = 8_192
+"""Characters of a URL that we look at: longer ones are no join URLs, and unwrapping stays cheap."""
+
+_TEAMS_HOST = re.compile(r"(?:(?:gov|dod)\.)?teams\.(?:microsoft\.(?:com|us)|cloud\.microsoft|microsoftonline\.cn)\Z")
+_THREAD_PATH = re.compile(r"/l/meetup-join/([^/]+)/([^/]+)\Z")
+_SHORT_PATH = re.compile(r"/meet/([0-9]{6,20})\Z")
+_LAUNCHER = "/dl/launcher/launcher.html"
+_SKYPE_PATH = re.compile(r"(?:/meet)?/[^/\s]+/[^/\s]+\Z|/[^/\s]+/[^/\s]+/[^/\s]+\Z|(?:/[^/\s]+){4}\Z")
+_SKYPE_HOST = re.compile(r"(?:meet|join|sfb|s4b|lync|skype|conf)[a-z0-9-]*\.")
+_WRAPPERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(r"(?:\w+\.)*safelinks\.protection\.(?:outlook|office365)\.(?:com|us|cn)\Z"), "url"),
+    (re.compile(r"(?:[\w-]+\.)*(?:linkprotect\.cudasvc\.com|protection\.sophos\.com)\Z"), "a"),
+    (re.compile(r"(?:[\w-]+\.)*protection\.sophos\.com\Z"), "u"),
+    (re.compile(r"urldefense\.proofpoint\.com\Z"), "u"),
+)
+_URLDEFENSE_3 = re.compile(r"https?://urldefense\.(?:com|us)/v3/__(.*?)__;", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinUrl:
+    """A URL that was recognised as one that joins a meeting."""
+
+    canonical: str
+    product: str
+    """``teams``, ``consumer`` (Teams for private use) or ``skype``."""
+    short: bool = False
+    organizer_id: str | None = None
+    tenant_id: str | None = None
+    meeting_id: str | None = None
+    """The thread, the digits of a short URL, or the last part of a Skype URL."""
+
+
+def canonical_join_url(url: str) -> str:
+    """Write a join URL in the one way that can be compared.
+
+    Args:
+        url: As found: HTML-escaped or not, wrapped by Safe Links or not.
+    Returns:
+        Teams: the classic form with lower-case escapes, as Graph gives it in ``joinUrl``. Skype: no query, no slash
+        at the end. Any other URL: unwrapped, scheme and host in lower case.
+    Source:
+        The shapes: docs/blocks.md, "Join URLs".
+    """
+    known = parse_join_url(url)
+    if known is not None:
+        return known.canonical
+    bare = unwrap(url)
+    return _lower_host(bare)
+
+
+@lru_cache(maxsize=256)
+def parse_join_url(url: str) -> JoinUrl | None:
+    """Recognise a join URL by its shape; ``None`` for any other text."""
+    if len(url) > MAX_URL or "//" not in url and "%2" not in url:
+        return None
+    bare = unwrap(url)
+    try:
+        parts = urlsplit(bare)
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return None
+    if parts.scheme.lower() not in {"http", "https", "msteams"}:
+        return None
+    if _TEAMS_HOST.match(host):
+        return _teams(host, parts.path, parts.query)
+    if host == "teams.live.com":
+        short = _SHORT_PATH.match(parts.path)
+        if short is None:
+            return None
+        query = _passcode(parts.query)
+        return JoinUrl(
+            canonical=f"https://{host}/meet/{short[1]}{query}", product="consumer", short=True, meeting_id=short[1]
+        )
+    return _skype(host, parts.path)
+
+
+def is_microsoft_host(url: str) -> bool:
+    """Say whether a URL leads to Microsoft: its own dial-in pages are not another provider's."""
+    try:
+        host = (urlsplit(unwrap(url)).hostname or "").lower()
+    except ValueError:
+        return False
+    return host.endswith((".microsoft.com", ".lync.com", ".microsoft.us", ".live.com", "aka.ms", ".office.com"))
+
+
+def unwrap(url: str) -> str:
+    """Take off HTML escapes and the wrappers of mail gateways, at most :data:`MAX_WRAPPERS` of them."""
+    bare = url.strip()
+    if "&" in bare:
+        bare = unescape(bare)
+    for _ in range(MAX_WRAPPERS):
+        inner = _inside(bare)
+        if inner is None:
+            return bare
+        bare = inner
+    return bare
+
+
+def _inside(url: str) -> str | None:
+    """The URL inside one wrapper."""
+    if len(url) > MAX_URL:
+        return None
+    defended = _URLDEFENSE_3.match(url)
+    if defended is not None:
+        return defended[1]
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return None
+    for pattern, parameter in _WRAPPERS:
+        if pattern.match(host):
+            values = parse_qs(parts.query, max_num_fields=50).get(parameter) if parts.query.count("&") < 50 else None
+            if not values:
+                return None
+            if host == "urldefense.proofpoint.com":
+                return unquote(values[0].replace("-", "%").replace("_", "/"))
+            return values[0]
+    return None
+
+
+def _teams(host: str, path: str, query: str) -> JoinUrl | None:
+    """A Teams URL of a work or school account."""
+    if path == _LAUNCHER:
+        # The page that asks "app or browser?" carries the join URL's path in its query.
+        inner = parse_qs(query).get("url", [""])[0].removeprefix("/_#")
+        return parse_join_url(f"https://{host}{inner}") if inner.startswith("/l/") else None
+    short = _SHORT_PATH.match(path)
+    if short is not None:
+        return JoinUrl(
+            canonical=f"https://{host}/meet/{short[1]}{_passcode(query)}",
+            product="teams",
+            short=True,
+            meeting_id=short[1],
+        )
+    # Some gateways leave the whole path escaped, or escape it twice: unquoting what is left of it is harmless.
+    if "/l/meetup-join/" not in path:
+        path = unquote(path)
+    classic = _THREAD_PATH.match(path)
+    if classic is None:
+        return None
+    thread, message = unquote(unquote(classic[1])), unquote(classic[2])
+    context = _context(query)
+    canonical = f"https://{host}/l/meetup-join/{_escape(thread)}/{_escape(message)}"
+    if context:
+        canonical += "?context=" + _escape(json.dumps(context, separators=(",", ":"), ensure_ascii=False))
+    return JoinUrl(
+        canonical=canonical,
+        product="teams",
+        organizer_id=_text(context.get("Oid")),
+        tenant_id=_text(context.get("Tid")),
+        meeting_id=thread,
+    )
+
+
+def _context(query: str) -> dict[str, object]:
+    """The JSON of ``context=``; empty when it is missing or broken."""
+    for part in query.split("&", 20):
+        name, _, value = part.partition("=")
+        if name.lower() != "context":
+            continue
+        for _ in range(3):
+            value = unquote(value)
+            try:
+                found = json.loads(value)
+            except (ValueError, RecursionError):
+                continue
+            if not isinstance(found, dict):
+                return {}
+            names = {"tid": "Tid", "oid": "Oid"}
+            return {
+                names.get(key.lower(), key): item.lower() if key.lower() in names and isinstance(item, str) else item
+                for key, item in found.items()
+            }
+    return {}
+
+
+def _passcode(query: str) -> str:
+    """The part of a short URL's query that belongs to the meeting."""
+    for part in query.split("&", 20):
+        if part.startswith("p="):
+            return f"?{part}"
+    return ""
+
+
+def _skype(host: str, path: str) -> JoinUrl | None:
+    """A Skype for Business or Lync simple URL: any host may serve it, so the shape decides little."""
+    path = path.rstrip("/")
+    if not _SKYPE_PATH.match(path):
+        return None
+    if not (_SKYPE_HOST.match(host) or path.lower().startswith("/meet/")):
+        return None
+    return JoinUrl(canonical=f"https://{host}{path}", product="skype", meeting_id=path.rsplit("/", 1)[1])
+
+
+def _escape(text: str) -> str:
+    """Escape as Teams does: lower-case hex, dots, dashes and underscores plain."""
+    return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quote(text, safe="", errors="surrogatepass"))
+
+
+def _lower_host(url: str) -> str:
+    """Scheme and host in lower case, the rest as it is."""
+    found = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", url)
+    return url[: found.end()].lower() + url[found.end() :] if found else url
+
+
+def _text(value: object) -> str | None:
+    """A string that is not empty."""
+    return value if isinstance(value, str) and value else None
