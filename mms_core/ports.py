@@ -243,11 +243,20 @@ class Meetings(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribed:
+    """One subscription after it was looked after: ``done`` is kept, created or renewed."""
+
+    kind: str
+    subscription_id: str
+    done: str
+
+
 class Tenant(Protocol):
     """What the tenant sends us by itself."""
 
-    async def ensure_subscriptions(self, *, now: datetime) -> Sequence[str]:
-        """Make, renew or re-create the subscriptions for users and the activity feed; return what was done."""
+    async def ensure_subscriptions(self, *, now: datetime) -> Sequence[Subscribed]:
+        """Make, renew or re-create the subscriptions for users and the activity feed."""
         ...
 
     async def activity(self, uri: str) -> list[dict[str, Any]]:

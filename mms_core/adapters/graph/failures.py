@@ -1,0 +1,95 @@
+"""What Graph's errors mean to us (docs: "Microsoft Graph error responses"; throttling guidance; RFC 9110, 10.2.3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from mms_core.errors import MmsError, NotFound, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MAILBOX_CODES: Final = {
+    "MailboxNotEnabledForRESTAPI": "MailboxOnPremises",
+    "MailboxNotSupportedForRESTAPI": "MailboxOnPremises",
+    "MailboxNotHostedInExchangeOnline": "MailboxOnPremises",
+    "ErrorNonExistentMailbox": "MailboxMissing",
+}
+_MAYBE_DONE: Final = frozenset({500, 502, 504})
+"""For a write, these do not tell whether it was carried out."""
+_TEMPORARY: Final = {401: "SignInFailed", 408: "ServiceUnavailable", 429: "Throttled"}
+_FULL: Final = frozenset({"ErrorExceededMessageLimit", "ErrorQuotaExceeded"})
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+    message: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    error: _Error | None = None
+
+
+def retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta | None:
+    """Read ``Retry-After`` in all its forms: seconds, decimal seconds, HTTP date; ``None`` if missing or nonsense."""
+    text = headers.get("Retry-After", "").strip()
+    try:
+        return max(timedelta(0), timedelta(seconds=float(text)))
+    except (ValueError, OverflowError):
+        pass  # not a number: perhaps a date
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(timedelta(0), (at if at.tzinfo else at.replace(tzinfo=UTC)) - now)
+
+
+def failure(
+    status: int, headers: Mapping[str, str], content: bytes, *, is_write: bool, now: datetime
+) -> MmsError | None:
+    """Translate an answer; ``None`` means it is a success.
+
+    Args:
+        status: HTTP status.
+        headers: Of the answer.
+        content: Body of the answer; its text is not kept, only Graph's error code.
+        is_write: Whether a lost outcome would matter.
+        now: To turn a date in ``Retry-After`` into a duration.
+    """
+    if status < HTTPStatus.BAD_REQUEST:
+        return None
+    try:
+        error = msgspec.json.decode(content, type=_Envelope).error or _Error()
+    except msgspec.MsgspecError:
+        error = _Error()  # a proxy's page, or nothing: the status has to do
+    detail = f"HTTP {status} {error.code}".strip()
+    return _by_code(error, status, detail) or _by_status(
+        status, detail, is_write=is_write, wait=retry_after(headers, now=now)
+    )
+
+
+def _by_code(error: _Error, status: int, detail: str) -> MmsError | None:
+    if error.code in _MAILBOX_CODES:
+        return PermanentError(detail, code=_MAILBOX_CODES[error.code])
+    if error.code in _FULL:
+        return TemporaryError(detail, code="ServiceUnavailable")
+    if status == HTTPStatus.FORBIDDEN and "application access policy" in error.message.lower():
+        return PermanentError(detail, code="AppAccessPolicyMissing")
+    return None
+
+
+def _by_status(status: int, detail: str, *, is_write: bool, wait: timedelta | None) -> MmsError:
+    if is_write and status in _MAYBE_DONE:
+        return OutcomeUnknown(detail, retry_after=wait)
+    if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return TemporaryError(detail, code=_TEMPORARY.get(status, "ServiceUnavailable"), retry_after=wait)
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return NotFound(detail)
+    if status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
+        return PreconditionLost(detail)
+    return PermanentError(detail, code="MailboxAccessDenied" if status == HTTPStatus.FORBIDDEN else "MeetingRejected")

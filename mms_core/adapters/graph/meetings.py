@@ -1,0 +1,79 @@
+"""Teams meetings (docs: onlineMeeting createOrGet, get; cloud communications application access policy)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_abstractions.headers_collection import HeadersCollection
+from kiota_abstractions.method import Method
+from msgraph.generated.users.item.online_meetings.online_meetings_request_builder import OnlineMeetingsRequestBuilder
+
+from mms_core.adapters.graph.wire import WireMeeting, WireMeetings
+from mms_core.errors import NotFound, TemporaryError
+from mms_core.model import OnlineMeeting
+from mms_core.ports import Meetings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mms_core.adapters.graph.transport import GraphTransport
+
+
+def _meeting(wire: WireMeeting) -> OnlineMeeting:
+    if not wire.join_web_url or wire.join_information is None or not wire.join_information.content:
+        # Seen right after creation: the join URL comes a few seconds later.
+        raise TemporaryError("the online meeting has no join information yet")
+    return OnlineMeeting(
+        meeting_id=wire.id,
+        join_url=wire.join_web_url,
+        thread_id=wire.chat_info.thread_id if wire.chat_info else None,
+        join_information=wire.join_information.content,
+    )
+
+
+class GraphMeetings(Meetings):
+    """Online meetings over Graph."""
+
+    def __init__(self, transport: GraphTransport) -> None:
+        self._transport = transport
+
+    async def create_or_get(
+        self,
+        user_id: str,
+        *,
+        external_id: str,
+        subject: str,
+        start: datetime | None,
+        end: datetime | None,
+        language: str | None,
+    ) -> OnlineMeeting:
+        """See :class:`~mms_core.ports.Meetings`. It may be repeated: the external id makes it idempotent."""
+        body: dict[str, Any] = {"externalId": external_id, "subject": subject}
+        if start is not None and end is not None:
+            body |= {"startDateTime": start, "endDateTime": end}
+        builder = self._transport.client.users.by_user_id(user_id).online_meetings.create_or_get
+        info = self._transport.request(builder, Method.POST, body)
+        if language:
+            info.headers.add("Accept-Language", language)
+        return _meeting((await self._transport.read(info)).decoded(WireMeeting))
+
+    async def find(self, user_id: str, join_url: str, *, language: str | None) -> OnlineMeeting | None:
+        """See :class:`~mms_core.ports.Meetings`."""
+        headers = HeadersCollection()
+        if language:
+            headers.add("Accept-Language", language)
+        quoted = join_url.replace("'", "''")
+        configuration = RequestConfiguration(
+            query_parameters=OnlineMeetingsRequestBuilder.OnlineMeetingsRequestBuilderGetQueryParameters(
+                filter=f"JoinWebUrl eq '{quoted}'"
+            ),
+            headers=headers,
+        )
+        builder = self._transport.client.users.by_user_id(user_id).online_meetings
+        try:
+            answer = await self._transport.read(builder.to_get_request_information(configuration))
+        except NotFound:
+            return None
+        meetings = answer.decoded(WireMeetings).value
+        return _meeting(meetings[0]) if meetings else None

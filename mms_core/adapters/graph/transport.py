@@ -1,0 +1,146 @@
+"""One way to Graph: msgraph-sdk's request adapter and middleware, its retries off, its answers undecoded.
+
+The SDK repeats POST and PATCH on 503 and 504 by itself. A PATCH of an event that was carried out before a 504
+would then mail every attendee twice, so retries are ours: reads are repeated here, writes only by whoever can tell
+whether they have happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import CredentialUnavailableError
+from kiota_abstractions.method import Method
+from kiota_abstractions.native_response_handler import NativeResponseHandler
+from kiota_abstractions.request_information import RequestInformation
+from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
+from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_service_client import GraphServiceClient
+from msgraph_core import GraphClientFactory
+
+from mms_core.adapters.graph.failures import failure
+from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, TemporaryError
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from kiota_abstractions.base_request_builder import BaseRequestBuilder
+
+T = TypeVar("T")
+
+READ_ATTEMPTS: Final = 3
+PATIENCE: Final = timedelta(seconds=10)
+"""A longer ``Retry-After`` is not slept out here: it becomes a delayed message."""
+_LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer, undecoded."""
+
+    content: bytes
+    request_id: str | None
+    status: int
+
+    def decoded(self, kind: type[T]) -> T:
+        """Decode the content.
+
+        Raises:
+            TemporaryError: It is not what Graph documents; the next answer may be.
+        """
+        try:
+            return msgspec.json.decode(self.content, type=kind)
+        except msgspec.MsgspecError as exc:
+            raise TemporaryError("an answer of Graph could not be decoded") from exc
+
+
+class GraphTransport:
+    """Sends requests that msgraph-sdk's builders address."""
+
+    def __init__(self, credential: AsyncTokenCredential, *, base_url: str, scope: str) -> None:
+        host = urlsplit(base_url).hostname or ""
+        provider = AzureIdentityAuthenticationProvider(credential, scopes=[scope], allowed_hosts=[host])
+        no_retries = RetryHandlerOption(max_retries=0, should_retry=False)
+        self._http = GraphClientFactory.create_with_default_middleware(
+            options={RetryHandlerOption.get_key(): no_retries}
+        )
+        self._adapter = GraphRequestAdapter(provider, client=self._http)
+        self._adapter.base_url = base_url
+        self._origin = urlsplit(base_url)[:2]
+        self.client = GraphServiceClient(request_adapter=self._adapter)
+        """The SDK's builders, for addresses."""
+
+    def request(self, builder: BaseRequestBuilder, method: Method, body: Any = None) -> RequestInformation:
+        """Address a write: the SDK's URL, our JSON."""
+        info = RequestInformation(method, builder.url_template, dict(builder.path_parameters))
+        info.headers.try_add("Accept", "application/json")
+        if body is not None:
+            info.set_stream_content(msgspec.json.encode(body), "application/json")
+        return info
+
+    def page(self, link: str) -> RequestInformation:
+        """Address a following page.
+
+        Raises:
+            PermanentError: The link leads to another host; our token must not go there.
+        """
+        if urlsplit(link)[:2] != self._origin:
+            raise PermanentError("a page link leads to another host", code="MeetingRejected")
+        info = RequestInformation(Method.GET)
+        info.url = link
+        return info
+
+    async def _once(self, info: RequestInformation, *, is_write: bool) -> Answer:
+        info.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
+        try:
+            response: Any = await self._adapter.send_primitive_async(info, "bytes", {})
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+            raise TemporaryError(type(exc).__name__) from exc
+        except httpx.HTTPError as exc:
+            kind = OutcomeUnknown if is_write else TemporaryError
+            raise kind(type(exc).__name__) from exc
+        except (ClientAuthenticationError, CredentialUnavailableError) as exc:
+            raise TemporaryError(type(exc).__name__, code="SignInFailed") from exc
+        problem = failure(
+            response.status_code, response.headers, response.content, is_write=is_write, now=datetime.now(UTC)
+        )
+        if problem is not None:
+            raise problem
+        return Answer(response.content, response.headers.get("request-id"), response.status_code)
+
+    async def write(self, info: RequestInformation) -> Answer:
+        """Send once, whatever happens.
+
+        Raises:
+            MmsError: As :func:`~mms_core.adapters.graph.failures.failure` says.
+        """
+        return await self._once(info, is_write=True)
+
+    async def read(self, info: RequestInformation) -> Answer:
+        """Send, and repeat a few times what can be repeated at once.
+
+        Also for writes that may be repeated safely (``createOrGet``).
+
+        Raises:
+            MmsError: The last failure.
+        """
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                return await self._once(info, is_write=False)
+            except TemporaryError as exc:
+                wait = timedelta(seconds=0.5 * 2**attempt) if exc.retry_after is None else exc.retry_after
+                if attempt == READ_ATTEMPTS or wait > PATIENCE:
+                    raise
+            await asyncio.sleep(wait.total_seconds())
+        raise MmsError  # pragma: no cover - the loop returns or raises
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
