@@ -87,6 +87,12 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The invitation contains more than one thing that could be the meeting block.",
         "Nothing was changed. Ask the organizer to remove the surplus block, then retry.",
     ),
+    "SkypeStaysSkype": Explanation(
+        "The request was for target Current: Skype meetings stay Skype meetings, and this version refreshes the "
+        "dial-in of Teams meetings only.",
+        "Start the migration with targetMeetingType Teams.",
+        "R6",
+    ),
     "BlockNotFound": Explanation(
         "The event is an online meeting but its body holds no meeting block.",
         "Nothing was changed. Ask the organizer to add the meeting again.",

@@ -254,6 +254,8 @@ class Event:
     locations: tuple[dict[str, object], ...] = ()
     properties: dict[str, str] = field(default_factory=dict)
     """Extended properties by name."""
+    organizer_address: str = ""
+    """In lower case; empty where Graph does not tell."""
     is_online: bool = False
     join_url: str | None = None
     recurrence: RecurrenceEnd | None = None

@@ -58,6 +58,7 @@ SELECT: Final = (
     "start",
     "end",
     "isOrganizer",
+    "organizer",
     "isCancelled",
     "isDraft",
     "body",
@@ -166,6 +167,7 @@ class WireEvent(_Struct):
     start: WireTime | None = None
     end: WireTime | None = None
     is_organizer: bool | None = None
+    organizer: WireAttendee | None = None
     is_cancelled: bool | None = None
     is_draft: bool | None = None
     body: WireBody | None = None
@@ -191,6 +193,7 @@ class WireEvent(_Struct):
             start_at=self.start.instant() if self.start else None,
             end_at=self.end.instant() if self.end else None,
             is_organizer=bool(self.is_organizer),
+            organizer_address=_attendee(self.organizer).address if self.organizer else "",
             is_cancelled=bool(self.is_cancelled),
             is_draft=bool(self.is_draft),
             body=body.content,

@@ -1,0 +1,334 @@
+"""What a tenant posts to us, from bytes to values: Graph notifications, CloudEvents, activity feed. Pure.
+
+Sources: Graph "Change notifications through webhooks"; CloudEvents 1.0 HTTP protocol binding; Office 365 Management
+Activity API reference. Malformed input is refused with the field's name, never read as "nothing happened".
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import msgspec
+
+from mms_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOTIFICATION_LIMIT: Final = 1000
+"""Graph puts at most this many notifications into a call; more is not Graph."""
+
+Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=320)]
+
+
+class _ResourceData(msgspec.Struct, kw_only=True):
+    id: str | None = None
+
+
+class _Notification(msgspec.Struct, kw_only=True, rename="camel"):
+    subscription_id: str = ""
+    client_state: str | None = None
+    change_type: str = ""
+    resource: str = ""
+    tenant_id: str | None = None
+    resource_data: _ResourceData | None = None
+    lifecycle_event: str | None = None
+
+
+class _Notifications(msgspec.Struct):
+    value: Annotated[list[_Notification], msgspec.Meta(max_length=NOTIFICATION_LIMIT)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """What a call of Graph told: users that changed, lifecycle events, and how many entries were not ours."""
+
+    users: tuple[str, ...] = ()
+    lifecycle: tuple[str, ...] = ()
+    rejected: int = 0
+
+
+def decode(content: bytes, kind: Any) -> Any:
+    """Decode JSON into *kind*.
+
+    Raises:
+        BadInput: It is not JSON, or not of this shape; ``field`` is the path that msgspec names.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as exc:
+        field = str(exc).rpartition("`$")[2].strip("`.") or None
+        raise BadInput(str(exc), field=field) from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise BadInput("not JSON") from exc
+
+
+def same_secret(given: str | None, expected: str) -> bool:
+    """Compare in constant time; an unset secret equals nothing."""
+    return bool(expected) and hmac.compare_digest((given or "").encode(), expected.encode())
+
+
+def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) -> Notified:
+    """Read a call of Graph's change notifications.
+
+    Entries with another clientState or tenant are counted and dropped: Graph still gets its 202, and a stranger
+    learns nothing.
+
+    Raises:
+        BadInput: The body is not a notification collection.
+    """
+    users: list[str] = []
+    lifecycle: list[str] = []
+    rejected = 0
+    for entry in decode(content, _Notifications).value:
+        ours = same_secret(entry.client_state, client_state) and entry.tenant_id in (None, "", tenant_id)
+        if not ours:
+            rejected += 1
+        elif entry.lifecycle_event:
+            lifecycle.append(entry.lifecycle_event)
+        else:
+            user = (entry.resource_data.id if entry.resource_data else None) or entry.resource.rpartition("/")[2]
+            if user:
+                users.append(user.lower())
+            else:
+                rejected += 1
+    return Notified(users=tuple(users), lifecycle=tuple(lifecycle), rejected=rejected)
+
+
+# -- CloudEvents ----------------------------------------------------------------------------------------------------
+
+
+class UserMoved(msgspec.Struct, kw_only=True, rename="camel"):
+    """``mms.user.moved``."""
+
+    user: Identity
+    direction: Literal["toCloud", "toOnPremises"]
+    move_to_teams: bool = False
+
+
+class LicenseChanged(msgspec.Struct, kw_only=True, rename="camel"):
+    """``mms.license.changed``."""
+
+    user: Identity
+    added: list[str] = []
+    removed: list[str] = []
+
+
+class AudioConferencingChanged(msgspec.Struct, kw_only=True, rename="camel"):
+    """``mms.audioconferencing.changed``."""
+
+    user: Identity
+    change: Literal["enabled", "disabled", "conferenceId", "bridge", "provider"]
+    from_: str | None = msgspec.field(default=None, name="from")
+    to: str | None = None
+
+
+class NumberUnassigned(msgspec.Struct, kw_only=True, rename="camel"):
+    """``mms.bridge.numberunassigned``."""
+
+    number: Identity
+    replacement: str | None = None
+
+
+class PolicyGranted(msgspec.Struct, kw_only=True, rename="camel"):
+    """``mms.policy.granted``: to a user, or to the tenant."""
+
+    user: Identity | None = None
+    tenant: bool = False
+    policy: str
+    mode: str
+    migrate_meetings_to_teams: bool | None = None
+
+    def __post_init__(self) -> None:
+        if (self.user is None) is not self.tenant:
+            raise ValueError("either user or tenant")
+
+
+class Anything(msgspec.Struct, kw_only=True):
+    """Events that are recorded as ignored: whatever they carry."""
+
+
+EVENT_TYPES: Final[dict[str, Any]] = {
+    "mms.user.moved": UserMoved,
+    "mms.license.changed": LicenseChanged,
+    "mms.audioconferencing.changed": AudioConferencingChanged,
+    "mms.bridge.numberunassigned": NumberUnassigned,
+    "mms.policy.granted": PolicyGranted,
+    "mms.user.sipaddresschanged": Anything,
+    "mms.tenant.meetingurlchanged": Anything,
+}
+"""The types of design section 5 and the shape of their data."""
+
+GRAPH_USER_TYPES: Final = ("Microsoft.Graph.UserUpdated", "Microsoft.Graph.UserDeleted", "Microsoft.Graph.UserCreated")
+
+AnyData = UserMoved | LicenseChanged | AudioConferencingChanged | NumberUnassigned | PolicyGranted | Anything
+
+
+class CloudEvent(msgspec.Struct, kw_only=True):
+    """One CloudEvent 1.0 in JSON."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+    source: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    subject: str | None = None
+    data: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedEvent:
+    """One event of a call: either it is understood (``problem`` is ``None``) or it says why not."""
+
+    event_id: str
+    type: str
+    data: dict[str, Any]
+    graph_user: str | None = None
+    problem: BadInput | None = None
+
+    @property
+    def unique_id(self) -> str:
+        """The id that is the same for every delivery of this event."""
+        return self.event_id
+
+
+def event_data(kind: str, data: Any) -> AnyData:
+    """Check and type the data of one of our own events.
+
+    Raises:
+        BadInput: Unknown type, or the data do not fit; ``field`` names the place.
+    """
+    shape = EVENT_TYPES.get(kind)
+    if shape is None:
+        raise BadInput("unknown event type", field="type")
+    try:
+        typed: AnyData = msgspec.convert(data if data is not None else {}, type=shape)
+    except msgspec.ValidationError as exc:
+        path = str(exc).rpartition("`$")[2].strip("`.")
+        raise BadInput(str(exc), field=f"data.{path}" if path else "data") from exc
+    return typed
+
+
+def parse_events(content: bytes, headers: Mapping[str, str], *, tenant_id: str) -> list[ParsedEvent]:
+    """Read a call with CloudEvents in structured, batched or binary mode.
+
+    Args:
+        content: The body.
+        headers: Names in any case.
+        tenant_id: Events of Graph for another tenant are refused.
+
+    Returns:
+        One result an event, in order; a bad event in a batch does not spoil the others.
+
+    Raises:
+        BadInput: The call as a whole is not CloudEvents.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    media = lower.get("content-type", "").partition(";")[0].strip().lower()
+    if media == "application/cloudevents-batch+json":
+        return [_parse_one(each, tenant_id=tenant_id) for each in decode(content, list[Any])]
+    if media == "application/cloudevents+json":
+        return [_parse_one(decode(content, Any), tenant_id=tenant_id)]
+    if "ce-specversion" in lower:
+        event = {name[3:]: value for name, value in lower.items() if name.startswith("ce-")}
+        data = decode(content, Any) if content else None
+        return [_parse_one({**event, "data": data}, tenant_id=tenant_id)]
+    raise BadInput("Content-Type must be application/cloudevents+json or -batch+json", field="Content-Type")
+
+
+def _parse_one(raw: Any, *, tenant_id: str) -> ParsedEvent:
+    try:
+        event = msgspec.convert(raw, type=CloudEvent)
+    except msgspec.ValidationError as exc:
+        path = str(exc).rpartition("`$")[2].strip("`.")
+        name = str(raw.get("id", "")) if isinstance(raw, dict) else ""
+        return ParsedEvent(event_id=name, type="", data={}, problem=BadInput(str(exc), field=path or None))
+    data = event.data if isinstance(event.data, dict) else {}
+    # CloudEvents: source and id together are unique.
+    unique = f"{event.source}|{event.id}"
+    parsed = ParsedEvent(event_id=unique, type=event.type, data=data)
+    try:
+        if event.type in GRAPH_USER_TYPES:
+            return _graph_event(unique, event, data, tenant_id)
+        event_data(event.type, event.data)
+    except BadInput as exc:
+        return ParsedEvent(event_id=unique, type=event.type, data={}, problem=exc)
+    return parsed
+
+
+def _graph_event(unique: str, event: CloudEvent, data: dict[str, Any], tenant_id: str) -> ParsedEvent:
+    resource = data.get("resourceData")
+    user = resource.get("id") if isinstance(resource, dict) else None
+    user = user or (event.subject or "").rpartition("/")[2]
+    if not isinstance(user, str) or not user:
+        raise BadInput("the user's id is missing", field="data.resourceData.id")
+    if data.get("tenantId") not in (None, tenant_id):
+        raise BadInput("the event is of another tenant", field="data.tenantId")
+    return ParsedEvent(event_id=unique, type=event.type, data={}, graph_user=user.lower())
+
+
+# -- Management Activity ----------------------------------------------------------------------------------------------
+
+
+class _Content(msgspec.Struct, kw_only=True, rename="camel"):
+    content_uri: str
+    tenant_id: str | None = None
+
+
+def parse_activity(content: bytes, *, tenant_id: str) -> tuple[str, ...]:
+    """Read the content addresses of an activity-feed notification, each once.
+
+    Raises:
+        BadInput: The body is not a list of contents.
+    """
+    items: list[_Content] = decode(content, list[_Content])
+    return tuple(dict.fromkeys(item.content_uri for item in items if item.tenant_id in (None, "", tenant_id)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """An audit record that speaks of something we act on, as one of our own events."""
+
+    record_id: str
+    type: str
+    data: dict[str, Any]
+
+
+_TRUE: Final = ("true", "1", "yes", "$true")
+
+
+def _pairs(record: Mapping[str, Any]) -> dict[str, str]:
+    """Collect every name and value of an audit record, whichever of its shapes it has, names in lower case."""
+    found: dict[str, str] = {}
+    for name in ("ModifiedProperties", "ExtendedProperties", "Parameters"):
+        for pair in record.get(name) or ():
+            if isinstance(pair, dict) and pair.get("Name"):
+                value = pair.get("NewValue", pair.get("Value"))
+                found[str(pair["Name"]).lower()] = str(value if value is not None else "")
+    return found
+
+
+def audited(record: Mapping[str, Any]) -> Audited | None:
+    """Translate an audit record; ``None`` for the many that are not about us.
+
+    Teams writes the cmdlet's name into ``ItemName`` in some dumps and into ``ExtendedProperties`` in others, so both
+    are read, and every name in any case.
+    """
+    if record.get("Operation") not in ("TeamsAdminAction", "TeamsTenantSettingChanged"):
+        return None
+    values = _pairs(record)
+    cmdlet = str(record.get("ItemName") or values.get("cmdlet") or values.get("cmdletname") or "").lower()
+    if cmdlet != "grant-csteamsupgradepolicy":
+        return None
+    user = values.get("identity") or values.get("user") or str(record.get("ObjectId") or "")
+    is_tenant = values.get("scope", "").lower() in ("global", "tenant") or values.get("global", "").lower() in _TRUE
+    mode = values.get("mode") or values.get("policyname") or ""
+    if not mode or not (is_tenant or user):
+        return None
+    data: dict[str, Any] = {"policy": "TeamsUpgradePolicy", "mode": mode}
+    data |= {"tenant": True} if is_tenant else {"user": user}
+    migrate = values.get("migratemeetingstoteams")
+    if migrate:
+        data["migrateMeetingsToTeams"] = migrate.lower() in _TRUE
+    return Audited(record_id=str(record.get("Id") or ""), type="mms.policy.granted", data=data)

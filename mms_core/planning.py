@@ -1,0 +1,289 @@
+"""From the facts about a meeting to what is to be done with it. Pure: no clock, no network, no settings read.
+
+One :class:`Planned` an event; events that are none of our business (attendee copies, drafts, past meetings, events
+without a meeting block) give ``None`` and leave no trace in the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mms_core import block
+from mms_core.block import BlockKind
+from mms_core.labels import is_skype_label, teams_label
+from mms_core.model import Coordinates, Event, Source, Target
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mms_core.block import Fragment, Located, MeetingBlock
+    from mms_core.model import OnlineMeeting
+
+SKYPE_PROPERTIES: Final = (
+    "OnlineMeetingConfLink",
+    "OnlineMeetingExternalLink",
+    "OnlineMeetingInternalLink",
+    "OnlineMeetingConferenceId",
+    "OnlineMeetingTollNumber",
+    "ConferenceTelURI",
+    "UCCapabilities",
+    "UCInband",
+    "UCMeetingSetting",
+    "UCMeetingSettingSent",
+    "UCOpenedConferenceID",
+)
+"""Named properties that Outlook's Skype add-in leaves behind; blanked by a migration, since Graph cannot delete."""
+
+
+class Step(StrEnum):
+    """What is to be done with a meeting."""
+
+    MIGRATE = "migrate"
+    """Its Skype block is replaced by a Teams block."""
+    REFRESH = "refresh"
+    """Its Teams block is compared with what Teams says today, and replaced if it differs."""
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is wanted, and what decides it."""
+
+    source: Source
+    target: Target
+    organizer_id: str
+    tenant_id: str
+    is_licensed: bool
+    replace_acp: bool
+    maximum_attendees: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The plan for one event."""
+
+    event: Event
+    step: Step
+    located: Located
+    code: str | None = None
+    rule: str | None = None
+    detail: str = ""
+
+    @property
+    def own_block(self) -> MeetingBlock | None:
+        """The block that the plan is about."""
+        return self.located.blocks[0] if self.located.blocks else None
+
+
+def is_over(event: Event, *, now: datetime) -> bool:
+    """Say whether an event has no future, as far as its own facts tell (W7).
+
+    A ``numbered`` series does not tell: its calendar has to be asked.
+    """
+    end = event.recurrence
+    if end is None:
+        return event.end_at is not None and event.end_at < now
+    if end.kind != "endDate" or end.end_date is None:
+        return False
+    # The last day is a date where the series lives; a zone that Python does not know is at most 14 hours off.
+    try:
+        today = now.astimezone(ZoneInfo(end.zone)).date() if end.zone else now.date()
+    except (ZoneInfoNotFoundError, ValueError):
+        return (now.date() - end.end_date).days > 1
+    return end.end_date < today
+
+
+def headcount(event: Event) -> int:
+    """People in the meeting, the organizer included."""
+    addresses = {each.address for each in event.attendees}
+    if event.organizer_address:
+        return len(addresses | {event.organizer_address})
+    return len(addresses) + 1
+
+
+def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] | None = None) -> Planned | None:
+    """Decide about one event.
+
+    Args:
+        event: The facts.
+        wish: What is asked for.
+        now: Aware UTC.
+        inherited: Extended properties of the series, for an exception that shows none of its own.
+
+    Returns:
+        The plan, or ``None`` if the event is none of our business.
+    """
+    if not event.is_organizer or event.is_cancelled or event.is_draft or is_over(event, now=now):
+        return None
+    located = block.locate(event.body)
+    if located.ambiguous:
+        return Planned(event=event, step=Step.FAIL, located=located, code="AmbiguousBlock", detail=located.ambiguous)
+    if not located.blocks:
+        return None
+    properties = event.properties or inherited or {}
+    event = replace(event, properties=properties)
+    judged = [
+        (each, block.judge(each, properties, organizer_id=wish.organizer_id, tenant_id=wish.tenant_id))
+        for each in located.blocks
+    ]
+    genuine = [each for each, judgement in judged if judgement.genuine]
+    # The own block first: it names the coordinates "before", whatever was pasted around it.
+    located = replace(located, blocks=tuple(genuine + [each for each, it in judged if not it.genuine]))
+    wanted = _wanted(genuine or list(located.blocks), wish)
+    if wanted is None:
+        return None
+    if not genuine:
+        return Planned(
+            event=event,
+            step=Step.SKIP,
+            located=located,
+            code="PastedBlock",
+            rule="W5",
+            detail=judged[0][1].reason,
+        )
+    obstacle = _obstacle(event, genuine, wanted, wish)
+    if obstacle is None:
+        return Planned(event=event, step=wanted, located=located)
+    code, rule, detail = obstacle
+    return Planned(event=event, step=Step.SKIP, located=located, code=code, rule=rule, detail=detail)
+
+
+def _obstacle(event: Event, genuine: list[MeetingBlock], wanted: Step, wish: Wish) -> tuple[str, str, str] | None:
+    """Return code, rule and detail of what keeps a genuine meeting as it is."""
+    people = headcount(event)
+    if people > wish.maximum_attendees:
+        return "TooManyAttendees", "W6", f"{people} people"
+    if any(each.third_party_acp for each in genuine) and not (wish.replace_acp and wish.is_licensed):
+        return "ThirdPartyAcp", "W4", ""
+    if wanted is Step.SKIP:
+        return "SkypeStaysSkype", "R6", ""
+    return None
+
+
+def _wanted(blocks: list[MeetingBlock], wish: Wish) -> Step | None:
+    has_skype = any(each.kind is BlockKind.SKYPE for each in blocks)
+    if has_skype:
+        if wish.source is Source.TEAMS:
+            return None
+        return Step.MIGRATE if wish.target is Target.TEAMS else Step.SKIP
+    return None if wish.source is Source.SFB else Step.REFRESH
+
+
+def coordinates(found: MeetingBlock | None) -> Coordinates | None:
+    """Return how people join, for the report."""
+    if found is None:
+        return None
+    return Coordinates(
+        kind=str(found.kind), join_url=found.join_url, conference_id=found.conference_id, numbers=found.numbers
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """Everything the one PATCH of a meeting carries, and what is expected afterwards."""
+
+    body: str
+    after: Coordinates | None
+    locations: tuple[dict[str, object], ...] | None
+    properties: dict[str, str]
+
+
+def is_current(planned: Planned, fragment: Fragment) -> bool:
+    """Say whether the invitation tells people already what *fragment* would: then nothing is written (R5)."""
+    own = planned.own_block
+    new = block.locate(fragment.html)
+    return (
+        planned.step is Step.REFRESH
+        and own is not None
+        and len(planned.located.blocks) == 1
+        and len(new.blocks) == 1
+        and block.same_coordinates(own, new.blocks[0])
+    )
+
+
+def rewrite(planned: Planned, meeting: OnlineMeeting, fragment: Fragment, *, run_id: str) -> Rewrite:
+    """Compute the write: the block replaced in place, all else untouched.
+
+    Raises:
+        AmbiguousBlock: The body holds more than one candidate (the plan says so before).
+    """
+    event = planned.event
+    body = block.replace(event.body, fragment)
+    new = block.locate(fragment.html)
+    properties = {name: "" for name in SKYPE_PROPERTIES if event.properties.get(name)}
+    properties |= {"SkypeTeamsMeetingUrl": meeting.join_url, "MmsRun": run_id}
+    if meeting.thread_id:
+        thread = {"cid": meeting.thread_id, "private": True, "type": 0, "mid": 0, "rid": 0, "uid": None}
+        properties["SkypeTeamsProperties"] = json.dumps(thread, separators=(",", ":"))
+    own = planned.own_block
+    return Rewrite(
+        body=body,
+        after=coordinates(new.blocks[0] if new.blocks else None),
+        locations=_relabelled(event, own.language if own else None) if planned.step is Step.MIGRATE else None,
+        properties=properties,
+    )
+
+
+def _relabelled(event: Event, language: str | None) -> tuple[dict[str, object], ...] | None:
+    """Return the whole array with the old meeting's label exchanged, or ``None`` where it is not there."""
+    if not any(is_skype_label(str(each.get("displayName", ""))) for each in event.locations):
+        return None
+    label = teams_label(language)
+
+    def exchanged(location: dict[str, object]) -> dict[str, object]:
+        if not is_skype_label(str(location.get("displayName", ""))):
+            return location
+        changed: dict[str, object] = {**location, "displayName": label}
+        if changed.get("uniqueIdType") == "private" or "uniqueId" in changed:
+            changed["uniqueId"] = label
+        return changed
+
+    return tuple(exchanged(each) for each in event.locations)
+
+
+_TAGS: Final = re.compile(r"<!--.*?-->|<(?:style|script)\b.*?</(?:style|script)\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+
+
+def _outside(body: str) -> list[str]:
+    located = block.locate(body)
+    spans = sorted(span for each in located.blocks for span in each.spans)
+    pieces, position = [], 0
+    for start, end in spans:
+        pieces.append(body[position:start])
+        position = end
+    pieces.append(body[position:])
+    # Exchange may write tags, entities and white space in its own way; what people read must be the same.
+    return html.unescape(_TAGS.sub(" ", " ".join(pieces))).split()
+
+
+def mismatch(sent: Rewrite, planned: Planned, answer: Event) -> str | None:
+    """Compare Graph's answer to a write with what was sent; ``None`` if all is as planned.
+
+    Returns:
+        The name of the first thing that differs, for a loud failure.
+    """
+    before = planned.event
+    located = block.locate(answer.body)
+    expected = sent.after.join_url if sent.after else None
+    checks: tuple[tuple[str, Any, Any], ...] = (
+        ("joinUrl", [each.join_url for each in located.blocks], [expected]),
+        ("textOutsideTheBlock", _outside(answer.body), _outside(sent.body)),
+        ("attendees", {each.address for each in answer.attendees}, {each.address for each in before.attendees}),
+        ("times", (answer.start_at, answer.end_at), (before.start_at, before.end_at)),
+        ("recurrence", answer.recurrence, before.recurrence),
+        ("subject", answer.subject, before.subject),
+    )
+    return next((name for name, is_now, should in checks if is_now != should), None)
+
+
+def external_id(*, tenant_id: str, user_id: str, series_uid: str) -> str:
+    """Name the online meeting of a calendar item so that whoever repeats the request gets the same one."""
+    return "mms-" + hashlib.sha256(f"{tenant_id}|{user_id}|{series_uid}".encode()).hexdigest()[:40]
