@@ -1,0 +1,117 @@
+"""The command: start a stack, let the demo play on it, say where to look next."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from mms_local.demo.child import StackError, running_stack
+from mms_local.demo.console import Output
+from mms_local.demo.performance import Performance, Stopwatch
+from mms_local.demo.tenant import Client, RefusedError, Stack
+from mms_local.demo.verdict import Verdict
+
+_DIRECTORY = Path(".mms") / "demo"
+_INTERRUPTED = 130
+_TERMINATED = 143
+_MAY_HAPPEN = (StackError, RefusedError, aiohttp.ClientError, TimeoutError)
+
+
+def main(argv: list[str]) -> int:
+    """Run the demo; gives 0 only if the tenant is exactly as it must be."""
+    options = _parse(argv)
+    output = Output()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        return _run(options, output)
+    except KeyboardInterrupt:
+        output.line()
+        output.line("interrupted; everything is stopped")
+        return _INTERRUPTED
+    except (ExceptionGroup, *_MAY_HAPPEN) as error:
+        leaves = _leaves(error)
+        if not all(isinstance(leaf, _MAY_HAPPEN) for leaf in leaves):
+            raise
+        output.line()
+        for line in (str(leaves[0]) or type(leaves[0]).__name__).splitlines():
+            output.line(line, style="red")
+        output.line(f"The demo could not go on. {_DIRECTORY / 'stack.log'} holds what the stack wrote.")
+        return 1
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m mms_local demo",
+        description="Seed a Contoso of 40 users and 600 meetings, migrate it, and check the result in the tenant.",
+    )
+    parser.add_argument(
+        "--settle-seconds",
+        type=float,
+        default=12,
+        metavar="N",
+        help="how long a request waits for company, 90 minutes in real life (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--patience-seconds", type=float, default=100, metavar="N", help="when to stop waiting (default: %(default)s)"
+    )
+    parser.add_argument("--stay", action="store_true", help="leave the stack running at the end, until ctrl-c")
+    parser.add_argument(
+        "--stack", type=Path, metavar="FILE", help="ready file of a stack that runs already, and is empty"
+    )
+    return parser.parse_args(argv)
+
+
+def _run(options: argparse.Namespace, output: Output) -> int:
+    stopwatch = Stopwatch()
+    output.title("Meeting Migration Service: the demo")
+    output.line("A simulated Microsoft 365 tenant, storage queues and tables, and the service, on this machine.")
+    output.section("Starting")
+    running = (
+        nullcontext(Stack.from_file(options.stack))
+        if options.stack
+        else running_stack(_DIRECTORY, settle_seconds=options.settle_seconds)
+    )
+    with running as stack:
+        output.line(f"storage, tenant and service answer after {stopwatch.lap('start'):.1f} s")
+        verdict = asyncio.run(_play(options, output, stack, stopwatch))
+        output.section("Where to look next")
+        _print_next(output, stack, stays=options.stay)
+        if options.stay:
+            signal.pause()
+    return 0 if verdict.is_clean else 1
+
+
+async def _play(options: argparse.Namespace, output: Output, stack: Stack, stopwatch: Stopwatch) -> Verdict:
+    async with aiohttp.ClientSession() as session:
+        performance = Performance(
+            client=Client(session, stack),
+            output=output,
+            stopwatch=stopwatch,
+            settle_seconds=options.settle_seconds,
+            patience_seconds=options.patience_seconds,
+        )
+        return await performance.play(datetime.now(UTC).date())
+
+
+def _print_next(output: Output, stack: Stack, *, stays: bool) -> None:
+    if stays:
+        output.line(f"status page         {stack.api}/dashboard")
+        output.line(f"API description     {stack.api}/openapi.json")
+        output.line(f"the tenant's mail   {stack.tenant}/outbox")
+        output.line("ctrl-c stops everything")
+        return
+    output.line("make run                           the same stack, to play with; it prints its addresses")
+    output.line("python -m mms_local demo --stay    this demo, left running at the end")
+    output.line(f"{_DIRECTORY / 'stack.log'!s:<34} what the service wrote during this run")
+    output.line("docs/                              architecture, operations, decisions")
+
+
+def _leaves(error: Exception) -> list[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    return [leaf for part in error.exceptions for leaf in _leaves(part)]

@@ -1,0 +1,134 @@
+"""What the demo says at the end: the service's own status, an invitation before and after, and the verdict."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mms_local.demo.bodies import Curiosity
+from mms_local.demo.console import Output
+from mms_local.demo.invitation import compare
+from mms_local.demo.meetings import Fate, SeedMeeting
+from mms_local.demo.triggers import Fired
+from mms_local.demo.verdict import Check, Verdict
+
+RULES = {
+    "W2": "the mailbox is not in Exchange Online",
+    "W3": "the user is on-premises",
+    "W4": "third-party audio conferencing provider",
+    "W5": "the block was pasted from another meeting",
+    "W6": "more than 250 attendees",
+    "W7": "ended before the run",
+}
+_FINDINGS_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Something that the service left alone or could not do, and why."""
+
+    rule: str
+    verdict: str
+    what: str
+
+
+def print_fired(output: Output, fired: Iterable[Fired]) -> None:
+    """Say what was set off, and what of it must lead to nothing."""
+    wanted = [f for f in fired if not f.is_ignored]
+    ignored = [f for f in fired if f.is_ignored]
+    output.table(("Users", "Event", "Heard by", "Rule"), [(f"{f.users:>5}", f.what, f.how, f.rule) for f in wanted])
+    output.line()
+    output.line("and, to be ignored:")
+    output.table(("Users", "Event", "Heard by", "Rule"), [(f"{f.users:>5}", f.what, f.how, f.rule) for f in ignored])
+
+
+def print_summary(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the table of ``Get-CsMeetingMigrationStatus -SummaryOnly`` as PowerShell lays it out."""
+    width = max([len("State"), *(len(str(row["State"])) for row in rows)])
+    count = max([len("UserCount"), *(len(str(row["UserCount"])) for row in rows)])
+    output.line(f"{'State':<{width}} {'UserCount':>{count}}", style="bold green")
+    output.line(f"{'-----':<{width}} {'---------':>{count}}", style="bold green")
+    for row in rows:
+        output.line(f"{row['State']!s:<{width}} {row['UserCount']!s:>{count}}")
+
+
+def reasons_of(runs: Iterable[Mapping[str, Any]], meetings: Mapping[str, list[dict[str, Any]]]) -> list[Reason]:
+    """Collect what was left alone or could not be done, from the rows of users and of their *meetings*."""
+    reasons = []
+    for run in runs:
+        user = run["UserPrincipalName"]
+        if run["State"] not in {"Succeeded", "Pending", "InProgress"}:
+            reasons.append(Reason("", f"user {run['State'].lower()}", f"{user}: {run['LastMessage']}"))
+        reasons += [
+            Reason(row["rule"] or "", row["verdict"], f"{row['subject']} ({user})")
+            for row in meetings[user]
+            if row["verdict"] in {"skipped", "failed"}
+        ]
+    return reasons
+
+
+def print_reasons(output: Output, reasons: Sequence[Reason]) -> None:
+    """Group what was skipped or failed by rule, with an example each."""
+    groups: defaultdict[tuple[str, str], list[Reason]] = defaultdict(list)
+    for reason in reasons:
+        groups[reason.verdict, reason.rule].append(reason)
+    rows = [
+        (verdict, rule, f"{len(members):>5}", RULES.get(rule, ""), members[0].what)
+        for (verdict, rule), members in sorted(groups.items())
+    ]
+    output.table(("Verdict", "Rule", "Count", "Because", "For example"), rows)
+
+
+def print_invitation(output: Output, subject: str, before: str, after: str) -> None:
+    """Show what an attendee read before, and reads now."""
+    output.line(subject, style="bold")
+    for mark, line in compare(before, after):
+        output.changed(mark, line)
+
+
+def choose_example(meetings: Sequence[SeedMeeting]) -> SeedMeeting:
+    """The invitation to show: English, with dial-in now, something odd above the block and something written below."""
+    migrated = [meeting for meeting in meetings if meeting.fate is Fate.MIGRATED and meeting.weekly is None]
+
+    def merit(meeting: SeedMeeting) -> int:
+        body = meeting.body
+        return (
+            4 * meeting.organizer.language.locale.startswith("en")
+            + 4 * (Curiosity.EMOJI.value in body.above)
+            + 2 * meeting.organizer.story.ends_with_audio_conferencing
+            + 2 * (meeting.organizer.language.closing in body.below)
+            + ("tel:" in body.block)
+        )
+
+    return max(migrated, key=merit)
+
+
+def print_verdict(output: Output, verdict: Verdict) -> None:
+    """Print every check with what came out, then what is wrong."""
+    whole = verdict.expected_updates
+    rows = {
+        Check.MIGRATED: f"{verdict.migrated} of {verdict.to_migrate}",
+        Check.REFRESHED: f"{verdict.refreshed} of {verdict.to_refresh}",
+        Check.UPDATES: f"{verdict.updates} of {whole}",
+        Check.DUPLICATES: str(verdict.duplicates),
+        Check.CHARACTERS: f"{verdict.characters_changed} of {verdict.characters:,}",
+        Check.FACTS: f"unchanged in {verdict.meetings} meetings",
+        Check.UNTOUCHED: f"{verdict.untouched} of {verdict.to_leave} untouched",
+        Check.COPIES: f"{verdict.copies} as they were",
+        Check.RUNS: "as it should" if not verdict.of(Check.RUNS) else f"{len(verdict.of(Check.RUNS))} users differ",
+    }
+    for check, detail in rows.items():
+        output.check(check.value, detail, is_good=not verdict.of(check))
+    if verdict.series_updates:
+        output.line()
+        output.line(
+            f"Of the updates, {verdict.series_updates} belong to {verdict.changed_occurrences} changed occurrences of "
+            "series: Graph itself mails one for each when"
+        )
+        output.line("the series changes, and replacing the old block in the occurrence's own text mails one more.")
+    if verdict.findings:
+        output.line()
+        for finding in verdict.findings[:_FINDINGS_SHOWN]:
+            output.line(f"{finding.check.value}: {finding.meeting}: {finding.what}", style="red")
+        if len(verdict.findings) > _FINDINGS_SHOWN:
+            output.line(f"and {len(verdict.findings) - _FINDINGS_SHOWN} more", style="red")
