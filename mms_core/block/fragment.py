@@ -27,6 +27,7 @@ def decode_join_information(content: str) -> Fragment:
 
     Args:
         content: A data URL (escaped wholly or in its data only, ``+`` for blanks, or base64), or HTML as it is.
+
     Returns:
         The block: decoded exactly once, surplus end tags dropped, missing ones added.
     Source:

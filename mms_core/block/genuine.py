@@ -26,6 +26,7 @@ def judge(
         properties: The event's extended properties, by name.
         organizer_id: Object id of the organiser (of the principal, where a delegate organised it).
         tenant_id: Their tenant; ``None`` if it is not known, then it is not compared.
+
     Returns:
         ``genuine`` with reason ``properties-agree``, or not with ``no-join-url``, ``no-properties``,
         ``other-meeting``, ``other-organizer`` or ``other-tenant``.

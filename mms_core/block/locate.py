@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from mms_core.block.marks import MAX_ANCHORS, SKYPE_MARKS, TEAMS_CLASS, TEAMS_ID
 from mms_core.block.model import NOTHING, BlockKind, Located, MeetingBlock
 from mms_core.block.region import Region, spans_of
 from mms_core.block.tokens import cut, shadow_of, token_start
-from mms_core.block.typed import quote_before, typed_text
+from mms_core.block.typed import quote_start, typed_text
 
 if TYPE_CHECKING:
     from mms_core.block.tokens import Window
@@ -46,6 +47,7 @@ def locate(body: str) -> Located:
 
     Args:
         body: HTML or plain text; which of the two is told by its content.
+
     Returns:
         The blocks in the order of the body. With ``ambiguous`` set, nothing may be changed.
     Errors:
@@ -108,8 +110,9 @@ def _in_html(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> t
         known = token_start(shadow, start, first)
         window = cut(body, shadow, start, min(len(body), last + MARGIN_AFTER))
         regions = _regions(window, teams, marks)
+        quote_at = quote_start(shadow) if regions else 0
         for region in sorted(regions, key=lambda found: found.lo):
-            blocks.append(_describe(window, region))
+            blocks.append(_describe(window, region, quote_at))
             if region.doubt:
                 doubts.append(region.doubt)
         known = max(known, window.ends[-1] if window.ends else start)
@@ -157,7 +160,7 @@ def _in_text(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> t
     regions.sort(key=lambda found: found.lo)
     window = cut("", b"", 0, 0)
     window.body, window.shadow = body, shadow
-    blocks = [_describe(window, region) for region in regions]
+    blocks = [_describe(window, region, quote_start(shadow)) for region in regions]
     return blocks, [region.doubt for region in regions if region.doubt]
 
 
@@ -175,13 +178,13 @@ def _several(blocks: list[MeetingBlock]) -> str | None:
             return f"several-meetings: the body holds {kind} blocks of {len(urls - {''})} meetings"
     if len({block.quoted for block in blocks}) > 1 and len(by_kind) > 1:
         return "quoted-meeting: one of the blocks belongs to a quoted or forwarded invitation"
-    for first, second in zip(blocks, blocks[1:], strict=False):
+    for first, second in pairwise(blocks):
         if first.spans[-1][1] > second.spans[0][0]:
             return "overlap: two blocks claim the same text"
     return None
 
 
-def _describe(window: Window, region: Region) -> MeetingBlock:
+def _describe(window: Window, region: Region, quote_at: int) -> MeetingBlock:
     """Read out everything that a region tells."""
     raw = window.body[region.lo : region.hi]
     low = window.shadow[region.lo : region.hi]
@@ -212,7 +215,7 @@ def _describe(window: Window, region: Region) -> MeetingBlock:
         third_party_acp=found.third_party_acp,
         user_text=typed_text(window, region),
         vtc_conference_id=found.vtc_conference_id,
-        quoted=quote_before(window.shadow, region.lo),
+        quoted=region.lo > quote_at,
     )
 
 
@@ -242,7 +245,7 @@ def _names_product_in_link(low: bytes) -> bool:
     """Say whether the text of the join link names the product, as only the first generation's does."""
     end = low.find(b"</a", low.find(b"meetup-join"))
     text = low[low.rfind(b">", 0, end) : end] if end >= 0 else low[: low.find(b"\n") if b"\n" in low else len(low)]
-    return b"microsoft teams" in b" ".join(text.split()) and b"teams meeting" != text.strip()
+    return b"microsoft teams" in b" ".join(text.split()) and text.strip() != b"teams meeting"
 
 
 def _skype_generation(low: bytes, host: str) -> str:

@@ -29,6 +29,8 @@ MIN_RULE: Final = 60
 
 TEAMS_RULE: Final = 80
 SKYPE_RULE: Final = 137
+SLACK: Final = 4
+"""Characters more or less that a separator may have: people hit a key in it."""
 
 _UNDERSCORES: Final = b"_" * MIN_RULE
 _DOTS: Final = b"." * MIN_RULE
@@ -46,7 +48,7 @@ class Mark:
 
 def find_all(shadow: bytes, needle: bytes, limit: int) -> list[int]:
     """Every place of a string, at most *limit* of them."""
-    found = []
+    found: list[int] = []
     position = shadow.find(needle)
     while position >= 0 and len(found) < limit:
         found.append(position)
@@ -65,6 +67,16 @@ class Rule:
     def length(self) -> int:
         """Characters of the run."""
         return self.hi - self.lo
+
+    @property
+    def is_teams(self) -> bool:
+        """Say whether Teams can have written it; a user's own line of underscores has any other length."""
+        return abs(self.length - TEAMS_RULE) <= SLACK
+
+    @property
+    def is_skype(self) -> bool:
+        """Say whether Outlook's add-in can have written it."""
+        return abs(self.length - SKYPE_RULE) <= SLACK
 
 
 def rule_before(shadow: bytes, position: int, floor: int, *, dots: bool) -> Rule | None:

@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from mms_core.block.links import url_in_text
-from mms_core.block.marks import Mark, Rule, rule_after, rule_before
+from mms_core.block.marks import Mark, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
+from mms_core.block.skype_html import own_rules
 from mms_core.block.teams_html import last_secondary, secondary_anchors
 
 if TYPE_CHECKING:
@@ -102,11 +103,15 @@ def _teams_region(shadow: bytes, link: tuple[int, int], floor: int, ceiling: int
     lo, hi = link
     before = rule_before(shadow, lo, floor, dots=False)
     after = rule_after(shadow, hi, ceiling, dots=False)
+    if before is not None and not before.is_teams:
+        before = None
+    if after is not None and not after.is_teams:
+        after = None
     tail = last_secondary(shadow, hi, after.lo if after is not None else ceiling)
     marks = secondary_anchors(shadow, lo, max(tail, hi))
-    if after is not None and not (_is_pair(before, after) or after.lo - max(tail, hi) <= GAP):
+    if after is not None and before is None and after.lo - max(tail, hi) > GAP:
         after = None
-    if not marks and not _is_pair(before, after):
+    if not marks and (before is None or after is None):
         return None
     if before is None and after is None and len(marks) < 2:  # noqa: PLR2004
         return None
@@ -138,6 +143,7 @@ def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor
     if above is not None and before is None:
         lo = above[0]
     after = rule_after(shadow, mark.position, min(len(body), mark.position + FAR), dots=True)
+    before, after = own_rules(before, after)
     ceiling = after.lo if after is not None else min(len(body), mark.position + FAR)
     own = [other for other in marks if mark.position <= other.position < ceiling]
     names = {other.name for other in own} - {"lync-online-host"}
@@ -174,10 +180,6 @@ def _first_join_link(body: str, shadow: bytes, lo: int, hi: int) -> tuple[int, i
 def _other(url: JoinUrl, other: JoinUrl) -> bool:
     """Say whether two URLs are of two blocks."""
     return url.canonical != other.canonical and url.short == other.short
-
-
-def _is_pair(before: Rule | None, after: Rule | None) -> bool:
-    return before is not None and after is not None and before.length == after.length
 
 
 def _headline(shadow: bytes, lo: int, floor: int) -> int:

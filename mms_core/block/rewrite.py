@@ -25,8 +25,10 @@ def replace(body: str, fragment: Fragment, *, located: Located | None = None, ke
         fragment: The new block.
         located: What :func:`mms_core.block.locate` said of this very body; found out here if not given.
         keep_user_text: Put text that a user typed inside an old block below the new one.
+
     Returns:
         The new body; *body* itself where there is no block or the new one stands there already.
+
     Raises:
         AmbiguousBlock: It is not certain what the block is.
     """
@@ -48,8 +50,10 @@ def remove(body: str, *, located: Located | None = None) -> str:
     Args:
         body: HTML or plain text.
         located: As for :func:`replace`.
+
     Returns:
         The new body; *body* itself where there is no block.
+
     Raises:
         AmbiguousBlock: It is not certain what the block is.
     """

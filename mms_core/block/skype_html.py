@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.marks import SKYPE_RULE, Mark, rule_after, rule_before
+from mms_core.block.marks import Mark, Rule, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 
@@ -25,6 +25,9 @@ SPREAD: Final = 40_000
 HEAD_TEXT: Final = 300
 FOOTER_TEXT: Final = 1_800
 """Visible characters between the last anchor and a closing line of dots that is certainly the block's."""
+
+MAX_TAIL_LINES: Final = 12
+"""Lines below the last anchor that are searched for more of a block that lost its separators."""
 
 _BOOKMARK = re.compile(rb"name\s*+=\s*+[\"']?(?:x_)*outjoinlink")
 _BIG_FONT = re.compile(r"font-size:\s*(?:1[4-9]|2\d)(?:\.\d+)?pt", re.IGNORECASE)
@@ -105,10 +108,13 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
     lo, hi = cluster.lo, cluster.hi
     names = {mark.name for mark in cluster.marks} - {"lync-online-host"}
     before = rule_before(shadow, lo, max(window.start, lo - NEAR), dots=True)
-    if before is not None and (not window.in_text(before.lo) or len(window.text(before.hi, lo).strip()) > HEAD_TEXT):
+    if before is not None and (not window.in_text(before.lo) or len(window.text(before.hi, lo)) > HEAD_TEXT):
         before = None
     after = rule_after(shadow, hi, min(window.end, hi + FAR), dots=True)
-    if after is not None and not _closes(window, before is not None, after.length, hi, after.lo):
+    if after is not None and not window.in_text(after.lo):
+        after = None
+    before, after = own_rules(before, after)
+    if after is not None and not (before and after.is_skype) and len(window.text(hi, after.lo)) > FOOTER_TEXT:
         after = None
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
     if len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1) < 2 and not big:  # noqa: PLR2004
@@ -127,7 +133,7 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
         region.lo = window.wrap(before.lo, before.hi)[0]
         region.anchors.add("separator-before")
     else:
-        region.lo = window.line_start(lo)
+        region.lo = window.line(lo)[0]
     if after is not None:
         region.hi = window.wrap(after.lo, after.hi)[1]
         region.anchors.add("separator-after")
@@ -136,11 +142,17 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
     return region
 
 
-def _closes(window: Window, opened: bool, length: int, lo: int, hi: int) -> bool:  # noqa: FBT001
-    """Say whether a line of dots behind the last anchor is the block's own."""
-    if not window.in_text(hi):
-        return False
-    return (opened and length == SKYPE_RULE) or len(window.text(lo, hi).strip()) <= FOOTER_TEXT
+def own_rules(before: Rule | None, after: Rule | None) -> tuple[Rule | None, Rule | None]:
+    """Keep the lines of dots that the add-in wrote: of its own length, or alike above and below.
+
+    A single line of another length is the user's.
+    """
+    if before is not None and after is not None and before.length == after.length:
+        return before, after
+    return (
+        before if before is not None and before.is_skype else None,
+        after if after is not None and after.is_skype else None,
+    )
 
 
 def _is_big(window: Window, link: Link) -> bool:
@@ -166,15 +178,12 @@ def _is_big(window: Window, link: Link) -> bool:
 
 def _tail(window: Window, hi: int) -> int:
     """End of a block without a closing line of dots: the last line with something of Skype's in it."""
-    end = window.line_end(hi)
-    misses = 0
-    while misses < 8 and end < window.end:  # noqa: PLR2004
-        following = window.line_end(end + 1)
-        if following <= end:
+    end = last = window.line(hi - 1)[1]
+    for _ in range(MAX_TAIL_LINES):
+        if end >= window.end:
             break
+        following = max(window.line(end + 1)[1], end + 1)
         if _TAIL.search(window.shadow, end, following):
-            hi, misses = following, 0
-        else:
-            misses += 1
+            last = following
         end = following
-    return max(hi, window.line_end(hi)) if misses == 0 else window.line_end(hi)
+    return last

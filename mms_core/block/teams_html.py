@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.marks import TEAMS_RULE, Rule, find_all, rule_after, rule_before
+from mms_core.block.marks import Rule, find_all, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 from mms_core.block.tokens import INLINE, VOID_MATE, is_blank
@@ -23,11 +23,14 @@ FAR: Final = 60_000
 HEAD_TEXT: Final = 500
 """Visible characters that Teams writes between its separator and its join link, with room for long languages."""
 
+TYPED_TEXT: Final = 300
+"""Visible characters that somebody may have typed above the closing separator of a block that has both."""
+
 _CONTAINER = re.compile(r"(?:x_)*me-email-text\Z")
 _SECONDARY: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
     ("meeting-options-link", re.compile(rb"/meetingoptions/\?|%2fmeetingoptions%2f")),
     ("help-link", re.compile(rb"aka\.ms(?:/|%2f)jointeamsmeeting")),
-    ("dial-in-link", re.compile(rb"dialin\.teams\.microsoft|mysettings\.lync\.com|dialin\.lync\.com")),
+    ("dial-in-link", re.compile(rb"dialin\.teams\.|mysettings\.lync\.com|dialin\.lync\.com")),
     ("download-link", re.compile(rb"microsoft-teams(?:/|%2f)(?:download-app|join-a-meeting)")),
     ("conference-uri", re.compile(rb"tel:[^\"'<>]{3,40},,")),
     ("invite-block-id", re.compile(rb"meet_invite_block")),
@@ -112,7 +115,7 @@ def _take_separators(window: Window, region: Region, links: list[Link]) -> None:
     shadow = window.shadow
     lo, hi = region.lo, region.hi
     before = rule_before(shadow, lo, max(window.start, lo - NEAR), dots=False)
-    if before is not None and window.in_text(before.lo):
+    if before is not None and before.is_teams and window.in_text(before.lo):
         wrapped = window.wrap(before.lo, before.hi)
         if window.is_blank_between(wrapped[1], lo):
             region.lo = wrapped[0]
@@ -122,10 +125,12 @@ def _take_separators(window: Window, region: Region, links: list[Link]) -> None:
     else:
         before = None
     after = rule_after(shadow, hi, min(window.end, hi + NEAR), dots=False)
-    if after is not None and window.in_text(after.lo) and not _has_start(window, hi, after.lo):
+    if after is not None and after.is_teams and window.in_text(after.lo) and not _has_start(window, hi, after.lo):
         wrapped = window.wrap(after.lo, after.hi)
         if not any(hi <= link.lo < wrapped[0] for link in links) and (
-            window.is_blank_between(hi, wrapped[0]) or _is_pair(before, after) or _is_footer(window, hi, wrapped[0])
+            window.is_blank_between(hi, wrapped[0])
+            or _is_footer(window, hi, wrapped[0])
+            or (before is not None and len(window.text(hi, wrapped[0])) <= TYPED_TEXT)
         ):
             region.hi = wrapped[1]
             region.anchors.add("separator-after")
@@ -136,11 +141,6 @@ def _take_separators(window: Window, region: Region, links: list[Link]) -> None:
 def _has_start(window: Window, lo: int, hi: int) -> bool:
     """Say whether another block begins in a stretch."""
     return window.shadow.find(b"me-email-text", lo, hi) >= 0 or window.shadow.find(b"outjoinlink", lo, hi) >= 0
-
-
-def _is_pair(before: Rule | None, after: Rule) -> bool:
-    """Say whether two separators were written by the same hand."""
-    return before is not None and before.length == after.length
 
 
 def _is_footer(window: Window, lo: int, hi: int) -> bool:
@@ -205,8 +205,7 @@ def _by_surroundings(window: Window, links: list[Link], position: int, covered: 
     marks = secondary_anchors(shadow, link.lo, max(tail, link.hi))
     if after is not None and not _closes(window, before, after, tail):
         after = None
-    exact = before is not None and after is not None and before.length == after.length == TEAMS_RULE
-    if not (exact or marks):
+    if not marks and (before is None or after is None):
         return None
     if before is None and after is None and len(marks) < 2:
         return None
@@ -218,7 +217,7 @@ def _by_surroundings(window: Window, links: list[Link], position: int, covered: 
         region.hi = window.wrap(after.lo, after.hi)[1]
         region.anchors.add("separator-after")
     else:
-        region.hi = window.line_end(region.hi)
+        region.hi = window.line(region.hi - 1)[1]
     region.urls = [other.url for other in links if region.lo <= other.lo < region.hi]
     return region
 
@@ -232,14 +231,14 @@ def _fitting_before(window: Window, rule: Rule | None, lo: int) -> Rule | None:
     """A separator above the join link, unless too much is written in between: then it is the user's own line."""
     if rule is None or not window.in_text(rule.lo):
         return None
-    return rule if len(window.text(rule.hi, lo).strip()) <= HEAD_TEXT else None
+    return rule if rule.is_teams and len(window.text(rule.hi, lo)) <= HEAD_TEXT else None
 
 
 def _closes(window: Window, before: Rule | None, after: Rule, tail: int) -> bool:
     """Say whether a separator below the join link is the block's own and not the user's."""
-    if before is not None and before.length == after.length:
-        return True
-    return after.length == TEAMS_RULE and len(window.text(tail, after.lo).strip()) <= HEAD_TEXT
+    if not after.is_teams:
+        return False
+    return before is not None or len(window.text(tail, after.lo)) <= HEAD_TEXT
 
 
 def _headline(window: Window, lo: int, floor: int) -> int:
@@ -247,10 +246,10 @@ def _headline(window: Window, lo: int, floor: int) -> int:
 
     The product's name is the one part of the headline that no language translates.
     """
-    start = window.line_start(lo)
+    start = window.line(lo)[0]
     above = window.shadow.rfind(b"microsoft teams", max(floor, start - 3_000), start)
     if above >= 0 and window.in_text(above):
-        candidate = window.line_start(above)
+        candidate = window.line(above)[0]
         if len(window.text(candidate, start).strip()) <= 200:
             return candidate
     return start

@@ -51,6 +51,12 @@ _BLANK = re.compile(
 MAX_TEXT: Final = 2_000
 """Characters of text that a question about a range looks at."""
 
+MAX_WRAPPERS: Final = 3
+"""Elements of block level around a separator that hold nothing else: Word makes two of Teams' one."""
+
+MAX_EMPTY: Final = 12
+"""Tokens of an element that can be empty to a reader: ``<b><span><o:p></o:p></span></b>`` has six."""
+
 MAX_INLINE_DEPTH: Final = 64
 """Inline elements that we look through for the partner of a tag: keeps misnested mail linear."""
 
@@ -63,7 +69,6 @@ INLINE: Final = frozenset(
 )
 ONE_LINE: Final = frozenset(b"p div h1 h2 h3 h4 h5 h6 center".split())
 """Elements that hold a line of text, as mail programs write them."""
-LINE_PARTS: Final = frozenset(b"br hr".split())
 _CLOSES_P: Final = frozenset(
     b"address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer form h1 h2 "
     b"h3 h4 h5 h6 header hgroup hr li main menu nav ol p pre section summary table ul dd dt td th tr tbody thead "
@@ -145,7 +150,7 @@ class Window:
                 found[name] = unescape(value) if "&" in value else value
         return found
 
-    def wrap(self, lo: int, hi: int, *, blocks: int = 1) -> tuple[int, int]:
+    def wrap(self, lo: int, hi: int, *, blocks: int = MAX_WRAPPERS) -> tuple[int, int]:
         """Grow a range to the outermost element that holds nothing else a reader could see.
 
         Args:
@@ -166,7 +171,7 @@ class Window:
             else:
                 return lo, hi
             if name not in INLINE:
-                if blocks == 0 or name not in {b"p", b"div", b"h1", b"h2", b"h3", b"h4", b"h5", b"h6", b"center"}:
+                if blocks == 0 or name not in ONE_LINE:
                     return lo, hi
                 blocks -= 1
             lo, hi = outer
@@ -196,36 +201,20 @@ class Window:
         pieces.append(self.body[position : min(hi, position + MAX_TEXT)])
         return " ".join(unescape("".join(pieces)).split())
 
-    def line_start(self, position: int) -> int:
-        """Where the line begins in which a position lies: behind the tag of block level or ``<br>`` before it.
+    def line(self, position: int) -> tuple[int, int]:
+        """The line in which a position lies, with the elements around it that hold nothing else.
 
-        The start tag itself is taken too where its element ends with that line.
+        A line runs from one tag of block level or ``<br>`` to the next.
         """
-        index = self.previous_token(position)
-        if index + 1 < len(self.starts) and self.starts[index + 1] < position:
-            position = self.starts[index + 1]
-        while index >= 0 and self._is_inline(index):
-            index -= 1
-        if index < 0:
-            return self.start
-        name, mate = self.names[index], self.mates[index]
-        if name in ONE_LINE and (mate == IMPLIED or (mate >= 0 and self.starts[mate] >= position)):
-            inner = range(index + 1, mate if mate >= 0 else index + 1)
-            if all(self._is_inline(other) or self.names[other] in LINE_PARTS for other in inner[:200]):
-                return self.starts[index]
-        return self.ends[index]
-
-    def line_end(self, position: int) -> int:
-        """Where the line ends in which a position lies; the end tag is taken too where its element is that line."""
-        index = self.next_token(position)
-        while index < len(self.starts) and self._is_inline(index):
-            index += 1
-        if index >= len(self.starts):
-            return self.end
-        name, mate = self.names[index], self.mates[index]
-        if name[1:] in ONE_LINE and name.startswith(b"/") and mate >= 0:
-            return self.ends[index]
-        return self.starts[index]
+        before = self.previous_token(position)
+        while before >= 0 and self._is_inline(before):
+            before -= 1
+        after = max(before + 1, self.next_token(position))
+        while after < len(self.starts) and self._is_inline(after):
+            after += 1
+        lo = self.ends[before] if before >= 0 else self.start
+        hi = self.starts[after] if after < len(self.starts) else self.end
+        return self.wrap(lo, max(lo, hi))
 
     def _is_inline(self, index: int) -> bool:
         name = self.names[index]
@@ -240,7 +229,7 @@ class Window:
                 index -= 1
                 continue
             mate = self.mates[index]
-            if not self.names[index].startswith(b"/") or mate < 0 or index - mate > 12:
+            if not self.names[index].startswith(b"/") or mate < 0 or index - mate > MAX_EMPTY:
                 return index
             if not self.is_blank_between(self.ends[mate], self.starts[index]):
                 return index
@@ -258,7 +247,7 @@ class Window:
                 index += 1
                 continue
             mate = self.mates[index]
-            if self.names[index].startswith(b"/") or mate < 0 or mate - index > 12:
+            if self.names[index].startswith(b"/") or mate < 0 or mate - index > MAX_EMPTY:
                 return index
             if not self.is_blank_between(self.ends[index], self.starts[mate]):
                 return index
@@ -297,7 +286,7 @@ def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
             continue
         names.append(name)
         mates.append(UNMATCHED)
-        if name[0] == 47:
+        if name.startswith(b"/"):
             pairing.close(index, name[1:])
             parents.append(stack[-1] if stack else -1)
         else:

@@ -54,6 +54,7 @@ def canonical_join_url(url: str) -> str:
 
     Args:
         url: As found: HTML-escaped or not, wrapped by Safe Links or not.
+
     Returns:
         Teams: the classic form with lower-case escapes, as Graph gives it in ``joinUrl``. Skype: no query, no slash
         at the end. Any other URL: unwrapped, scheme and host in lower case.
@@ -70,7 +71,7 @@ def canonical_join_url(url: str) -> str:
 @lru_cache(maxsize=256)
 def parse_join_url(url: str) -> JoinUrl | None:
     """Recognise a join URL by its shape; ``None`` for any other text."""
-    if len(url) > MAX_URL or "//" not in url and "%2" not in url:
+    if len(url) > MAX_URL or ("//" not in url and "%2" not in url):
         return None
     bare = unwrap(url)
     try:
@@ -99,7 +100,9 @@ def is_microsoft_host(url: str) -> bool:
         host = (urlsplit(unwrap(url)).hostname or "").lower()
     except ValueError:
         return False
-    return host.endswith((".microsoft.com", ".lync.com", ".microsoft.us", ".live.com", "aka.ms", ".office.com"))
+    return host.endswith(
+        (".microsoft.com", ".lync.com", ".microsoft.us", ".cloud.microsoft", ".live.com", "aka.ms", ".office.com")
+    )
 
 
 def unwrap(url: str) -> str:
@@ -186,12 +189,16 @@ def _context(query: str) -> dict[str, object]:
                 continue
             if not isinstance(found, dict):
                 return {}
-            names = {"tid": "Tid", "oid": "Oid"}
-            return {
-                names.get(key.lower(), key): item.lower() if key.lower() in names and isinstance(item, str) else item
-                for key, item in found.items()
-            }
+            return dict(_context_item(str(key), item) for key, item in found.items())
     return {}
+
+
+def _context_item(name: str, value: object) -> tuple[str, object]:
+    """Tenant and organiser in the case that Graph writes them in; everything else as it is."""
+    known = {"tid": "Tid", "oid": "Oid"}.get(name.lower())
+    if known is None or not isinstance(value, str):
+        return name, value
+    return known, value.lower()
 
 
 def _passcode(query: str) -> str:
