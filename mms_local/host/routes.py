@@ -12,9 +12,8 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_PARAMETER: Final = re.compile(
-    r"\{(?P<star>\*{0,2})(?P<name>[^{}:=?*]+)(?P<rest>(?::(?:[^{}]|\{\{|\}\})*)?)(?P<opt>\?)?\}"
-)
+_PARAMETER: Final = re.compile(r"\{((?:[^{}]|\{\{|\}\})+)\}")
+_INSIDE: Final = re.compile(r"(?P<star>\*{0,2})(?P<name>[^:=?*]+)(?P<rest>.*)", re.DOTALL)
 _CONSTRAINT: Final = re.compile(r":(?P<name>[A-Za-z]+)(?:\((?P<arguments>[^()]*(?:\([^()]*\)[^()]*)*)\))?")
 _INT32: Final = 2**31
 _INT64: Final = 2**63
@@ -111,21 +110,22 @@ def _parse_segment(part: str, template: str) -> str | _Parameter:
     if "{" not in part and "}" not in part:
         return part
     match = _PARAMETER.search(part)
-    if match is None:
+    inside = None if match is None else _INSIDE.fullmatch(match[1].removesuffix("?"))
+    if match is None or inside is None:
         raise RouteError(f"braces do not match in route '{template}'")
     before, after = part[: match.start()], part[match.end() :]
     if any(brace in before + after for brace in "{}"):
         raise RouteError(f"this host knows one parameter a segment only, route '{template}' has more")
-    rest, _, default = match["rest"].partition("=")
+    rest, _, default = inside["rest"].partition("=")
     is_whole = not before and not after
-    if match["star"] and not is_whole:
+    if inside["star"] and not is_whole:
         raise RouteError(f"a catch-all parameter must be a whole segment in route '{template}'")
     return _Parameter(
-        name=match["name"],
+        name=inside["name"],
         pattern=None if is_whole else re.compile(re.escape(before) + "(.+)" + re.escape(after), re.IGNORECASE),
         constraints=tuple(_constraints(rest, template)),
-        is_optional=match["opt"] is not None,
-        is_catch_all=bool(match["star"]),
+        is_optional=match[1].endswith("?"),
+        is_catch_all=bool(inside["star"]),
         default=default or None,
     )
 

@@ -32,7 +32,10 @@ async def echo(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
         "trace": context.trace_context.trace_parent,
     }
     return func.HttpResponse(
-        json.dumps(seen), status_code=202, mimetype="application/json", headers={"X-One": "1", "Set-Cookie": "a=b; Path=/"}
+        json.dumps(seen),
+        status_code=202,
+        mimetype="application/json",
+        headers={"X-One": "1", "Set-Cookie": "a=b; Path=/"},
     )
 
 
@@ -69,7 +72,13 @@ async def nothing(req: func.HttpRequest) -> func.HttpResponse:
 async def work(message: func.QueueMessage) -> None:
     """Do what the message says: {"fail": true} raises, {"seconds": n} takes time."""
     order = message.get_json()
-    record("started", id=message.id, count=message.dequeue_count, order=order, visible=message.time_next_visible.timestamp())
+    record(
+        "started",
+        id=message.id,
+        count=message.dequeue_count,
+        order=order,
+        visible=message.time_next_visible.timestamp(),
+    )
     await asyncio.sleep(order.get("seconds", 0))
     if order.get("fail"):
         raise RuntimeError("as ordered")
