@@ -26,7 +26,9 @@ _LCIDS: Final[dict[int, str]] = {
 
 _MARKER = re.compile(rb"\[!oc\(\[([0-9a-f]{4,5})\]\)!\]")
 _HELP = re.compile(rb"[?&;]clid=([0-9]{4,5})\b")
-_SUPPORT = re.compile(rb"[?&;/](?:ui=|rs=|omkt=|language=|support\.office\.com/)([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,2})\b")
+_SUPPORT = re.compile(
+    rb"(?:[?&;]|%3f|%26)(?:ui|rs|omkt|language)(?:=|%3d)([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,2})(?![a-z0-9-])"
+)
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
 
 

@@ -34,7 +34,8 @@ _HTML = re.compile(
     rb"<(?:!doctype|!--|/?(?:html|head|body|div|p|br|span|a|table|tbody|tr|td|font|meta|b|i|u|strong|em|ul|ol|li|h[1-6]|"
     rb"style|pre|blockquote|hr|img|center|o:p)(?=[\s/>]))"
 )
-_ENTITY_HTML = re.compile(rb"&(?:nbsp|amp|lt|gt|quot|#[0-9]{1,6});")
+_MEETING_ID = re.compile(rb"(?<![0-9])[0-9]{3}[ \xa0][0-9]{3}[ \xa0][0-9]{3}[ \xa0][0-9]{3}(?![0-9])")
+"""Twelve digits in groups of three: room systems have ten, conference ids nine."""
 
 
 def is_html(shadow: bytes) -> bool:
@@ -234,6 +235,8 @@ def _teams_generation(low: bytes, urls: list[JoinUrl]) -> str:
         return "3b"
     if b"meeting-code" in low or b"microsoft-teams/download-app" in low or b"microsoft-teams/join-a-meeting" in low:
         return "3"
+    if _MEETING_ID.search(low):
+        return "3b" if b"overflow:hidden" in low.replace(b" ", b"") else "3"
     headline = low.find(b"microsoft teams")
     link = low.find(b"meetup-join")
     if 0 <= headline < link or b"font-size:24px" in low.replace(b" ", b""):
@@ -252,4 +255,5 @@ def _skype_generation(low: bytes, host: str) -> str:
     """Online by its host; Lync by its name or by the lack of Skype's; else Skype for Business Server."""
     if host == "meet.lync.com" or host.endswith(".meet.lync.com"):
         return "online"
-    return "server" if b"skype" in low or not host else "lync"
+    # The stem, because some languages decline the name.
+    return "server" if b"skyp" in low or not host else "lync"

@@ -41,7 +41,7 @@ def typed_text(window: Window, region: Region) -> str | None:
     """
     if not window.names:
         return None
-    if region.kind is BlockKind.TEAMS and (region.container is None or not _is_styled(window, region)):
+    if not _is_styled(window, region):
         return None
     paragraphs: dict[int, list[str]] = {}
     index = window.next_token(region.lo)
@@ -59,9 +59,10 @@ def typed_text(window: Window, region: Region) -> str | None:
 
 
 def _is_styled(window: Window, region: Region) -> bool:
-    """Say whether the block still has Teams' styles: some copies lose them, and then nothing can be told."""
-    lo, hi = region.container or (region.lo, region.hi)
-    return window.shadow.find(b"font-size", lo, hi) >= 0
+    """Say whether the block still has its product's styles: copies lose them, and then nothing can be told."""
+    if region.kind is BlockKind.SKYPE:
+        return window.shadow.find(b"text-autospace", region.lo, region.hi) >= 0
+    return region.container is not None and window.shadow.find(b"font-size", *region.container) >= 0
 
 
 def _holder(window: Window, index: int) -> int:
@@ -86,7 +87,7 @@ def _is_typed(window: Window, element: int, region: Region) -> bool:
         style, top = _SKYPE_STYLE, region.lo - 1
     while element >= 0 and window.starts[element] > top:
         tag = window.body[window.starts[element] : window.ends[element]]
-        if style.search(tag) or (window.names[element] == b"font" and region.kind is BlockKind.SKYPE):
+        if style.search(tag) or (window.names[element] in {b"a", b"font"} and region.kind is BlockKind.SKYPE):
             return False
         element = window.parents[element]
     return True
