@@ -149,9 +149,14 @@ def simulator_plan(
     command += ["--in-memory"] if workplace.tenant is None else ["--data", str(workplace.tenant)]
     if options.tenant_file is not None:
         command += ["--tenant", str(options.tenant_file.resolve())]
-    else:
-        command += ["--tenant-id", workplace.secrets["tenantId"]]
-    command += ["--latency-ms", str(options.latency_ms), "--throttle", "on" if options.throttle else "off"]
+    command += [
+        "--tenant-id",
+        workplace.secrets["tenantId"],
+        "--latency-ms",
+        str(options.latency_ms),
+        "--throttle",
+        "on" if options.throttle else "off",
+    ]
     command += ["--events-url", events_url]
 
     async def answers() -> bool:

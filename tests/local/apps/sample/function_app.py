@@ -39,6 +39,12 @@ async def echo(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
     )
 
 
+@app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell the tenant that the stack gave us."""
+    return func.HttpResponse(os.environ.get("MMS_TENANT_ID", "ok"))
+
+
 @app.route(route="sync", methods=["GET"])
 def sync(req: func.HttpRequest) -> str:
     """Block a thread, not the loop."""
