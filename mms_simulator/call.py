@@ -1,0 +1,161 @@
+"""A request and an answer without a server, and the table that finds who answers (also used by ``$batch``)."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from mms_simulator.errors import GraphError, bad_request, resource_not_found
+from mms_simulator.odata.query import Options, options, parse_query
+from mms_simulator.store import Store
+from mms_simulator.views import Manner, manner_of
+
+_KEY_SYNTAX = re.compile(r"^([\w.]+)\('(.*)'\)$")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to the tenant. *path* is raw, as sent; *arguments* come from the route."""
+
+    method: str
+    path: str
+    raw_query: str
+    headers: Mapping[str, str]
+    body: bytes
+    store: Store
+    arguments: dict[str, str] = field(default_factory=dict)
+    token: dict[str, Any] = field(default_factory=dict)
+    parsed_query: dict[str, str] | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query, decoded."""
+        if self.parsed_query is None:
+            self.parsed_query = parse_query(self.raw_query) if self.raw_query else {}
+        return self.parsed_query
+
+    @property
+    def options(self) -> Options:
+        """The OData options."""
+        return options(self.query, self.store.switches.maxTop)
+
+    @property
+    def manner(self) -> Manner:
+        """What the Prefer header asks for."""
+        return manner_of(self.headers.get("Prefer", ""))
+
+    @property
+    def url(self) -> str:
+        """This request's address without its query, for nextLinks."""
+        return self.store.base + self.path
+
+    def json(self) -> dict[str, Any]:
+        """Read the body as a JSON object; an empty body is an empty object. 400 for anything else."""
+        if not self.body:
+            return {}
+        try:
+            found = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise bad_request("Unable to read JSON request payload.", "BadRequest") from exc
+        if not isinstance(found, dict):
+            raise bad_request("Empty Payload. JSON content expected.", "BadRequest")
+        return found
+
+
+@dataclass(slots=True)
+class Reply:
+    """One answer: *payload* is written as JSON; ``None`` is an empty body; *raw* goes out as it is."""
+
+    status: int = 200
+    payload: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+    content_type: str = "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false"
+
+
+Handler = Callable[[Call], Reply | Awaitable[Reply]]
+
+
+class _Step:
+    __slots__ = ("handlers", "literals", "name", "parameter")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Step] = {}
+        self.parameter: _Step | None = None
+        self.name = ""
+        self.handlers: dict[str, tuple[Handler, str]] = {}
+
+
+class Routes:
+    """Paths by segment. Literals win over parameters and ignore case, as Graph does; ``users('x')`` is ``users/x``."""
+
+    def __init__(self) -> None:
+        self._root = _Step()
+
+    def add(self, method: str, pattern: str, handler: Handler) -> None:
+        """Register a handler for a pattern such as ``users/{user}/events``."""
+        step = self._root
+        for segment in pattern.split("/"):
+            if segment.startswith("{"):
+                if step.parameter is None:
+                    step.parameter = _Step()
+                    step.parameter.name = segment.strip("{}")
+                step = step.parameter
+            else:
+                step = step.literals.setdefault(segment.lower(), _Step())
+        step.handlers[method] = (handler, pattern)
+
+    def find(self, method: str, path: str) -> tuple[Handler, str, dict[str, str]]:
+        """Give handler, pattern and arguments for a path (raw, without its prefix).
+
+        Raises:
+            GraphError: 404 for a path nobody answers, 405 for another method.
+        """
+        segments: list[str] = []
+        for raw in path.strip("/").split("/"):
+            text = unquote(raw)
+            keyed = _KEY_SYNTAX.match(text)
+            segments += [keyed[1], keyed[2].replace("''", "'")] if keyed else [text]
+        found = _walk(self._root, segments, 0)
+        if found is None:
+            raise GraphError(404, "BadRequest", f"Resource not found for the segment '{segments[-1]}'.")
+        if method not in found.handlers:
+            allowed = ", ".join(found.handlers)
+            raise GraphError(405, "BadRequest", f"The method {method} is not allowed here.", {"Allow": allowed})
+        handler, pattern = found.handlers[method]
+        return handler, pattern, _arguments(pattern, segments)
+
+
+def _walk(step: _Step, segments: list[str], position: int) -> _Step | None:
+    if position == len(segments):
+        return step if step.handlers else None
+    literal = step.literals.get(segments[position].lower())
+    if literal is not None:
+        found = _walk(literal, segments, position + 1)
+        if found is not None:
+            return found
+    return _walk(step.parameter, segments, position + 1) if step.parameter is not None else None
+
+
+def _arguments(pattern: str, segments: list[str]) -> dict[str, str]:
+    return {
+        name.strip("{}"): value
+        for name, value in zip(pattern.split("/"), segments, strict=True)
+        if name.startswith("{")
+    }
+
+
+def error_body(error: GraphError, at: str, request_id: str, client_request_id: str) -> dict[str, Any]:
+    """Write Graph's error envelope (8.3)."""
+    inner = {"date": at, "request-id": request_id, "client-request-id": client_request_id}
+    return {"error": {"code": error.code, "message": error.message, "innerError": inner}}
+
+
+def require(found: Any, what: str) -> Any:
+    """Give what was found, or answer 404."""
+    if found is None:
+        raise resource_not_found(what, "ResourceNotFound")
+    return found

@@ -1,0 +1,341 @@
+"""The control surface ``/_tenant``: what an administrator does to the tenant, and what a test wants to see.
+
+It needs no token. Everything a client would do goes through Graph itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from mms_simulator import directory, notify
+from mms_simulator.call import Call, Reply, Routes
+from mms_simulator.errors import GraphError, bad_request
+from mms_simulator.faults import Faults
+from mms_simulator.limits import Limits
+from mms_simulator.model import User
+from mms_simulator.store import Store
+from mms_simulator.switches import Switches
+from mms_simulator.traffic import Traffic
+from mms_simulator.zones import graph_instant, parse_instant
+
+JSON = "application/json"
+Action = Callable[[Store, dict[str, Any]], dict[str, Any]]
+
+
+def register(routes: Routes, faults: Faults, limits: Limits, traffic: Traffic) -> None:
+    """Add the routes of the control surface."""
+
+    def post_fault(call: Call) -> Reply:
+        return _ok(msgspec.to_builtins(faults.add(call.json())), 201)
+
+    def list_faults(_: Call) -> Reply:
+        return _ok({"value": msgspec.to_builtins(faults.active)})
+
+    def clear_faults(_: Call) -> Reply:
+        faults.active.clear()
+        return Reply(204)
+
+    def read_traffic(_: Call) -> Reply:
+        return Reply(200, raw=traffic.read(), content_type="application/x-ndjson")
+
+    def clear_traffic(_: Call) -> Reply:
+        traffic.clear()
+        return Reply(204)
+
+    def read_stats(_: Call) -> Reply:
+        return _ok(limits.stats())
+
+    def clear_stats(_: Call) -> Reply:
+        limits.reset()
+        return Reply(204)
+
+    routes.add("GET", "_tenant", _overview)
+    routes.add("GET", "_tenant/users", _users)
+    routes.add("POST", "_tenant/users", _post_users)
+    routes.add("DELETE", "_tenant/users/{user}", _delete_user)
+    routes.add("POST", "_tenant/actions/{action}", _act)
+    routes.add("GET", "_tenant/outbox", _outbox)
+    routes.add("DELETE", "_tenant/outbox", _clear_outbox)
+    routes.add("POST", "_tenant/faults", post_fault)
+    routes.add("GET", "_tenant/faults", list_faults)
+    routes.add("DELETE", "_tenant/faults", clear_faults)
+    routes.add("GET", "_tenant/traffic", read_traffic)
+    routes.add("DELETE", "_tenant/traffic", clear_traffic)
+    routes.add("GET", "_tenant/stats", read_stats)
+    routes.add("DELETE", "_tenant/stats", clear_stats)
+    routes.add("GET", "_tenant/switches", _switches)
+    routes.add("PATCH", "_tenant/switches", _patch_switches)
+    routes.add("GET", "_tenant/clock", _clock)
+    routes.add("POST", "_tenant/clock", _move_clock)
+
+
+def _ok(payload: Any, status: int = 200) -> Reply:
+    return Reply(status, payload, content_type=JSON)
+
+
+def _overview(call: Call) -> Reply:
+    store = call.store
+    return _ok({
+        "tenantId": store.tenant_id,
+        "graph": f"{store.base}/v1.0",
+        "users": len(store.users),
+        "events": sum(len(box.items) for box in store.mailboxes.values()),
+        "meetings": len(store.meetings),
+        "subscriptions": len(store.subscriptions),
+        "outbox": len(store.outbox),
+        "pendingDeliveries": len(store.deliveries),
+    })  # fmt: skip
+
+
+def _users(call: Call) -> Reply:
+    return _ok({"value": [directory.graph_user(user) for user in call.store.users.values()]})
+
+
+def _post_users(call: Call) -> Reply:
+    """Make one user, or many from an array or ``{"value": [...]}``."""
+    try:
+        given = msgspec.json.decode(call.body)
+    except msgspec.DecodeError as exc:
+        raise bad_request("Unable to read JSON request payload.", "BadRequest") from exc
+    store = call.store
+    if isinstance(given, dict) and "value" not in given:
+        return _ok(directory.graph_user(directory.create(store, given)), 201)
+    rows = given["value"] if isinstance(given, dict) else given
+    return _ok({"value": [directory.graph_user(directory.create(store, row)) for row in rows]}, 201)
+
+
+def _delete_user(call: Call) -> Reply:
+    """Soft-delete a user: Graph no longer finds it, subscriptions hear of a change (6.3)."""
+    user = call.store.user(call.arguments["user"])
+    notify.user_changed(call.store, user)
+    notify.user_changed(call.store, user, "deleted")
+    call.store.drop(user)
+    return Reply(204)
+
+
+def _outbox(call: Call) -> Reply:
+    return _ok({
+        "value": [
+            {
+                "at": graph_instant(mail.at),
+                "organizer": mail.organizer,
+                "eventId": mail.eventId,
+                "iCalUId": mail.iCalUId,
+                "recipients": mail.recipients,
+                "reason": mail.reason,
+            }
+            for mail in call.store.outbox.values()
+        ]
+    })  # fmt: skip
+
+
+def _clear_outbox(call: Call) -> Reply:
+    for mail in list(call.store.outbox.values()):
+        call.store.drop(mail)
+    return Reply(204)
+
+
+def _switches(call: Call) -> Reply:
+    return _ok(msgspec.to_builtins(call.store.switches))
+
+
+def _patch_switches(call: Call) -> Reply:
+    """Move switches; unknown ones and impossible positions are refused, and then none has moved."""
+    store = call.store
+    merged = {**msgspec.to_builtins(store.switches), **call.json()}
+    try:
+        store.switches = msgspec.convert(merged, Switches)
+    except msgspec.ValidationError as exc:
+        raise bad_request(f"The switches are not valid: {exc}") from exc
+    store.setting("switches", msgspec.to_builtins(store.switches))
+    return _switches(call)
+
+
+def _clock(call: Call) -> Reply:
+    clock = call.store.clock
+    return _ok({"now": graph_instant(clock.now()), "offsetSeconds": clock.offset})
+
+
+def _move_clock(call: Call) -> Reply:
+    """Move the tenant's clock: ``advanceSeconds``, ``offsetSeconds`` or ``now``."""
+    store, given = call.store, call.json()
+    if "now" in given:
+        store.clock.offset += parse_instant(str(given["now"])) - store.clock.now()
+    elif "offsetSeconds" in given:
+        store.clock.offset = float(given["offsetSeconds"])
+    else:
+        store.clock.offset += float(given.get("advanceSeconds") or 0)
+    store.setting("clock", store.clock.offset)
+    return _clock(call)
+
+
+def _act(call: Call) -> Reply:
+    """``POST /_tenant/actions/{name}``."""
+    action = _ACTIONS.get(call.arguments["action"].lower())
+    if action is None:
+        raise GraphError(404, "NotFound", f"There is no action '{call.arguments['action']}'.")
+    return _ok(action(call.store, call.json()))
+
+
+def _user(store: Store, given: dict[str, Any]) -> User:
+    return directory.require_user(store, given.get("user"))
+
+
+def _shown(user: User) -> dict[str, Any]:
+    return directory.graph_user(user)
+
+
+def _assign(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    return _shown(directory.assign_license(store, _user(store, given), list(given.get("plans") or ()), []))
+
+
+def _remove(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    return _shown(directory.assign_license(store, _user(store, given), [], list(given.get("plans") or ())))
+
+
+def _grant(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    tenant = given.get("tenant") is True
+    user = None if tenant else _user(store, given)
+    policy, mode = given.get("policy") or "TeamsUpgradePolicy", given.get("mode")
+    if not mode:
+        raise bad_request("mode is required.")
+    directory.grant_policy(store, user, policy, mode, given.get("migrateMeetingsToTeams"))
+    return {"policy": policy, "mode": mode, "scope": "tenant" if tenant else "user"}
+
+
+def _move(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Move a user's Teams or Skype home; with MoveToTeams the user becomes TeamsOnly (T1)."""
+    user, direction = _user(store, given), given.get("direction")
+    if direction not in {"toCloud", "toOnPremises"}:
+        raise bad_request("direction must be toCloud or toOnPremises.")
+    to_teams = given.get("moveToTeams", True) is not False
+    if direction == "toCloud":
+        changes: dict[str, Any] = {"homed": "online"}
+        if to_teams:
+            changes["direct_mode"] = "TeamsOnly"
+    else:
+        changes = {"homed": "onPremises", "direct_mode": None, "mode": "Islands"}
+    moved = directory.touch(store, user, **changes)
+    notify.user_changed(store, moved)
+    data = {"user": moved.upn, "direction": direction, "moveToTeams": to_teams}
+    notify.cloud_event(store, "mms.user.moved", data, moved.id)
+    return _shown(moved)
+
+
+def _audio(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    user = _user(store, given)
+    names = ("provider", "enabled", "bridge", "tollNumber", "conferenceId", "publicMeetings")
+    changed, told = directory.set_audio(store, user, {name: given.get(name) for name in names})
+    for kind, before, after in told:
+        data: dict[str, Any] = {"user": changed.upn, "change": kind}
+        if kind not in {"enabled", "disabled"}:
+            data |= {"from": before, "to": after}
+        notify.cloud_event(store, "mms.audioconferencing.changed", data, changed.id)
+    return {**_shown(changed), "audioConferencing": msgspec.to_builtins(changed.audio)}
+
+
+def _unassign(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Take a number off its bridge: whoever had it gets the replacement, or the bridge's default (T8)."""
+    number, replacement = given.get("number"), given.get("replacement")
+    if not number:
+        raise bad_request("number is required.")
+    touched = []
+    for user in directory.find_number(store, number):
+        audio = msgspec.structs.replace(user.audio, tollNumber=replacement or "+1 206-555-0199")
+        directory.touch(store, user, audio=audio)
+        touched.append(user.upn)
+    data = {"number": number} | ({"replacement": replacement} if replacement else {})
+    notify.cloud_event(store, "mms.bridge.numberunassigned", data)
+    return {"value": touched}
+
+
+def _edit_profile(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Change something that concerns nobody: the subscription fires all the same (6.3)."""
+    user = _user(store, given)
+    title = f"Title {user.version + 1}"
+    row = {"Name": "JobTitle", "OldValue": str(user.extra.get("jobTitle") or ""), "NewValue": title}
+    changed = directory.touch(store, user, extra={**user.extra, "jobTitle": title})
+    notify.user_changed(store, changed)
+    notify.audit_user(store, changed, "Update user.", [row])
+    return _shown(changed)
+
+
+def _change_sip(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    user = _user(store, given)
+    sip = str(given.get("sip") or "").removeprefix("sip:")
+    if not sip:
+        raise bad_request("sip is required.")
+    changed = directory.touch(store, user, sip=f"sip:{sip}")
+    data = {"user": changed.upn, "from": user.sip, "to": changed.sip}
+    notify.cloud_event(store, "mms.user.sipaddresschanged", data, changed.id)
+    return _shown(changed)
+
+
+def _change_meeting_url(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    store.setting("meetingUrl", given.get("url"))
+    notify.cloud_event(store, "mms.tenant.meetingurlchanged", {"url": given.get("url")})
+    return {"url": given.get("url")}
+
+
+def _set_cvi(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Give a user a Cloud Video Interop partner (T11); meetings show it at once."""
+    changed = directory.touch(store, _user(store, given), cvi=given.get("policy"))
+    return {**_shown(changed), "cvi": changed.cvi}
+
+
+def _mark_draft(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Make an event a draft, as Outlook leaves one whose update was not sent (1.2)."""
+    box = store.mailbox(_user(store, given).id)
+    item = box.items.get(str(given.get("eventId")))
+    if item is None:
+        raise bad_request("eventId names no event of the user's own.")
+    store.save(msgspec.structs.replace(item, draft=given.get("isDraft", True) is not False))
+    return {"eventId": item.id}
+
+
+def _attach(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Put an attachment on an event."""
+    box = store.mailbox(_user(store, given).id)
+    item = box.items.get(str(given.get("eventId")))
+    if item is None:
+        raise bad_request("eventId names no event of the user's own.")
+    row = {
+        "@odata.type": "#microsoft.graph.fileAttachment",
+        "id": f"{item.id[:-1]}{len(item.attachments)}",
+        "name": given.get("name") or "notes.txt",
+        "contentType": given.get("contentType") or "text/plain",
+        "size": int(given.get("size") or 1024),
+        "isInline": False,
+        "lastModifiedDateTime": graph_instant(int(store.clock.now())),
+    }
+    store.save(msgspec.structs.replace(item, attachments=[*item.attachments, row]))
+    return row
+
+
+def _lifecycle(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Send a lifecycle notification now: reauthorizationRequired, subscriptionRemoved or missed (7)."""
+    what = given.get("event") or "reauthorizationRequired"
+    rows = list(store.subscriptions.values())
+    for subscription in rows:
+        notify.lifecycle(store, subscription, what)
+        if what == "subscriptionRemoved":
+            store.drop(subscription)
+    return {"sent": len(rows)}
+
+
+_ACTIONS: dict[str, Action] = {
+    "assignlicense": _assign,
+    "removelicense": _remove,
+    "grantpolicy": _grant,
+    "moveuser": _move,
+    "setaudioconferencing": _audio,
+    "unassignnumber": _unassign,
+    "editprofile": _edit_profile,
+    "changesipaddress": _change_sip,
+    "changemeetingurl": _change_meeting_url,
+    "setcvi": _set_cvi,
+    "markdraft": _mark_draft,
+    "attach": _attach,
+    "lifecycle": _lifecycle,
+}

@@ -1,0 +1,59 @@
+"""Faults on request: matching requests get an error before or after the commit, or no answer at all."""
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from mms_simulator.errors import bad_request
+
+
+class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One fault, as posted to ``/_tenant/faults``."""
+
+    method: str = ".*"
+    """Regular expression for the whole method."""
+    path: str = ".*"
+    """Regular expression found anywhere in path and query, as sent or decoded."""
+    times: int = 1
+    """How often; 0 means until deleted."""
+    status: int | None = None
+    headers: dict[str, str] = {}
+    code: str | None = None
+    message: str | None = None
+    when: Literal["before", "afterCommit", "drop", "dropBefore"] = "before"
+    """before: nothing is done. afterCommit: the work is done, the answer is the error. drop: the work is done and the
+    connection closed without an answer. dropBefore: closed at once."""
+    delayMs: float = 0
+    """Waits first; without a status and with ``before`` this is all it does."""
+    hits: int = 0
+
+
+class Faults:
+    """The list of faults, in order of posting."""
+
+    def __init__(self) -> None:
+        self.active: list[Fault] = []
+
+    def add(self, given: dict[str, Any]) -> Fault:
+        """Take a fault; 400 for one that makes no sense."""
+        try:
+            fault = msgspec.convert({name: value for name, value in given.items() if value is not None}, Fault)
+            re.compile(fault.path)
+            re.compile(fault.method)
+        except (msgspec.ValidationError, re.error) as exc:
+            raise bad_request(f"The fault is not valid: {exc}") from exc
+        self.active.append(fault)
+        return fault
+
+    def match(self, method: str, raw: str, decoded: str) -> Fault | None:
+        """Give the first fault that matches, and count it."""
+        for fault in self.active:
+            if re.fullmatch(fault.method, method, re.IGNORECASE) and (
+                re.search(fault.path, raw) or re.search(fault.path, decoded)
+            ):
+                fault.hits += 1
+                if fault.times and fault.hits >= fault.times:
+                    self.active.remove(fault)
+                return fault
+        return None

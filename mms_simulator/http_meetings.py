@@ -1,0 +1,147 @@
+"""onlineMeetings over HTTP (fact sheet 5)."""
+
+from typing import Any
+
+from mms_simulator import meetings
+from mms_simulator.call import Call, Reply, Routes
+from mms_simulator.errors import GraphError, bad_request
+from mms_simulator.model import OnlineMeeting, User
+from mms_simulator.notify import APPLICATION
+from mms_simulator.odata import filters
+from mms_simulator.zones import parse_instant
+
+_HOUR = 3600
+
+
+def organizer(call: Call) -> User:
+    """Find the user by object id only, and only with the application access policy (5.1, 5.3)."""
+    store, identity = call.store, call.arguments["user"]
+    user = store.users.get(identity.lower())
+    if user is None:
+        if store.find_user(identity):
+            raise GraphError(404, "UnknownError", "The user must be given by its object id.")
+        raise GraphError(404, "UnknownError", "User not found.")
+    denied = store.switches.applicationAccessPolicy == "denied" or user.id in store.switches.policyDeniedUsers
+    if denied:
+        app = call.token.get("appid") or APPLICATION
+        raise GraphError(
+            403,
+            "Forbidden",
+            f"No application access policy found for this app {app} on the user {user.id}.",
+        )
+    return user
+
+
+def find(call: Call) -> OnlineMeeting:
+    """Find the meeting in the path among the organiser's."""
+    user = organizer(call)
+    meeting = call.store.meetings.get(call.arguments["meeting"])
+    if meeting is None or meeting.organizer != user.id:
+        raise GraphError(404, "NotFound", "Meeting not found.")
+    return meeting
+
+
+def show(call: Call, meeting: OnlineMeeting, status: int = 200) -> Reply:
+    """Answer with one meeting."""
+    row = meetings.view(call.store, meeting, call.headers.get("Accept-Language"))
+    wanted = call.options.select
+    if wanted is not None:
+        row = {name: value for name, value in row.items() if name in wanted or name == "id"}
+    return Reply(
+        status, {"@odata.context": f"{call.store.base}/v1.0/$metadata#users('id')/onlineMeetings/$entity", **row}
+    )
+
+
+def post_meeting(call: Call) -> Reply:
+    """``POST …/onlineMeetings``."""
+    user, payload = organizer(call), call.json()
+    return show(call, _create(call, user, payload, None), 201)
+
+
+def create_or_get(call: Call) -> Reply:
+    """``POST …/onlineMeetings/createOrGet``: 201 the first time, then 200 with the same meeting (5.1)."""
+    user, payload = organizer(call), call.json()
+    external = payload.get("externalId")
+    if not external:
+        raise bad_request("externalId is required.", "BadRequest")
+    known = call.store.meeting_external.get((user.id, external))
+    if known:
+        return show(call, call.store.meetings[known])
+    return show(call, _create(call, user, payload, external), 201)
+
+
+def list_meetings(call: Call) -> Reply:
+    """``GET …/onlineMeetings?$filter=``: by JoinWebUrl or by joinMeetingId; nothing else can be listed."""
+    user = organizer(call)
+    node = filters.parse(call.options.filter) if call.options.filter else None
+    if not isinstance(node, filters.Compare) or node.operator != "eq" or not isinstance(node.value, str):
+        raise bad_request("A filter on JoinWebUrl, joinMeetingId or videoTeleconferenceId is required.", "BadRequest")
+    match node.path.lower():
+        case "joinweburl":
+            found = meetings.find_by_url(call.store, user, node.value)
+        case "joinmeetingidsettings/joinmeetingid":
+            meeting_id = call.store.meeting_codes.get(node.value.replace(" ", ""))
+            found = call.store.meetings.get(meeting_id or "")
+        case _:
+            raise bad_request(f"The filter on '{node.path}' is not supported.", "BadRequest")
+    rows = [found] if found and found.organizer == user.id else []
+    language = call.headers.get("Accept-Language")
+    return Reply(200, {"value": [meetings.view(call.store, each, language) for each in rows]})
+
+
+def get_meeting(call: Call) -> Reply:
+    """``GET …/onlineMeetings/{id}``, joinInformation in the language of Accept-Language."""
+    return show(call, find(call))
+
+
+def patch_meeting(call: Call) -> Reply:
+    """``PATCH …/onlineMeetings/{id}``: both times or neither; organizer and joinMeetingIdSettings are fixed (5.1)."""
+    meeting, payload = find(call), call.json()
+    if ("startDateTime" in payload) != ("endDateTime" in payload):
+        raise bad_request("startDateTime and endDateTime must be given together.", "BadRequest")
+    if "joinMeetingIdSettings" in payload:
+        raise bad_request("joinMeetingIdSettings cannot be changed.", "BadRequest")
+    changes: dict[str, Any] = {"settings": {**meeting.settings, **_settings(payload)}}
+    if "subject" in payload:
+        changes["subject"] = payload["subject"]
+    if "startDateTime" in payload:
+        changes |= {"start": float(parse_instant(payload["startDateTime"])),
+                    "end": float(parse_instant(payload["endDateTime"]))}  # fmt: skip
+    return show(call, meetings.update(call.store, meeting, **changes))
+
+
+def delete_meeting(call: Call) -> Reply:
+    """``DELETE …/onlineMeetings/{id}``."""
+    call.store.drop(find(call))
+    return Reply(204)
+
+
+def register(routes: Routes) -> None:
+    """Add the routes of online meetings."""
+    base = "users/{user}/onlineMeetings"
+    routes.add("GET", base, list_meetings)
+    routes.add("POST", base, post_meeting)
+    routes.add("POST", f"{base}/createOrGet", create_or_get)
+    routes.add("POST", f"{base}/microsoft.graph.createOrGet", create_or_get)
+    routes.add("GET", f"{base}/{{meeting}}", get_meeting)
+    routes.add("PATCH", f"{base}/{{meeting}}", patch_meeting)
+    routes.add("DELETE", f"{base}/{{meeting}}", delete_meeting)
+
+
+def _create(call: Call, user: User, payload: dict[str, Any], external: str | None) -> OnlineMeeting:
+    start = parse_instant(payload["startDateTime"]) if payload.get("startDateTime") else call.store.clock.now()
+    end = parse_instant(payload["endDateTime"]) if payload.get("endDateTime") else start + _HOUR
+    if end < start:
+        raise bad_request("The end time is before the start time.", "BadRequest")
+    made = meetings.create(
+        call.store, user, subject=payload.get("subject"), start=float(start), end=float(end), external_id=external
+    )
+    people = [
+        {"upn": row.get("upn"), "role": row.get("role") or "attendee", "identity": row.get("identity")}
+        for row in (payload.get("participants") or {}).get("attendees") or ()
+    ]
+    return meetings.update(call.store, made, settings=_settings(payload), participants=people)
+
+
+def _settings(payload: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name in meetings.WRITABLE and value is not None}

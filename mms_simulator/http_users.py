@@ -1,0 +1,176 @@
+"""Users, licences, mailbox settings, Teams configurations and audits over HTTP (fact sheet 6)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mms_simulator import directory
+from mms_simulator.call import Call, Reply, Routes
+from mms_simulator.errors import GraphError, bad_request, resource_not_found
+from mms_simulator.odata import filters
+from mms_simulator.odata.query import next_link, page_of, sort_rows
+from mms_simulator.zones import parse_instant
+
+_DEFAULT = ("businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
+            "preferredLanguage", "surname", "userPrincipalName", "id")  # fmt: skip
+_PAGE = 100
+_MAX_PAGE = 999
+
+
+def reader(row: dict[str, Any]) -> Callable[[str], Any]:
+    """Give the function that reads a path such as ``targetResources/id`` from JSON values."""
+
+    def read(path: str) -> Any:
+        value: Any = row
+        for step in path.split("/"):
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
+
+    return read
+
+
+def project(row: dict[str, Any], names: frozenset[str] | tuple[str, ...] | None) -> dict[str, Any]:
+    """Cut a row down to the selected names; the id stays."""
+    return row if names is None else {name: row[name] for name in row if name in names or name == "id"}
+
+
+def collection(call: Call, rows: list[dict[str, Any]], default: tuple[str, ...] | None, context: str) -> Reply:
+    """Answer with a filtered, sorted, cut page of plain rows."""
+    wanted = call.options
+    if wanted.filter:
+        node = filters.parse(wanted.filter)
+        rows = [row for row in rows if filters.matches(node, reader(row))]
+    total = len(rows)
+    rows = sort_rows(rows, wanted.orderby, lambda row, name: reader(row)(name))
+    skip_token = call.query.get("$skiptoken", "")
+    wanted.skip = int(skip_token) if skip_token.isdigit() else wanted.skip
+    page, following = page_of(rows, wanted, min(wanted.top or _PAGE, _MAX_PAGE))
+    payload: dict[str, Any] = {"@odata.context": f"{call.store.base}/v1.0/$metadata#{context}"}
+    if wanted.count:
+        payload["@odata.count"] = total
+    if following is not None:
+        payload["@odata.nextLink"] = next_link(call.url, call.query, skiptoken=following)
+    payload["value"] = [project(row, wanted.select or default) for row in page]
+    return Reply(200, payload)
+
+
+def list_users(call: Call) -> Reply:
+    """``GET /users``: a page of 100, at most 999."""
+    if (call.options.top or 0) > _MAX_PAGE:
+        raise bad_request("Invalid page size specified: must be between 1 and 999 inclusive.", "Request_BadRequest")
+    store = call.store
+    if not call.options.filter and not call.options.orderby:
+        return _quick_list(call)
+    rows = [_without_settings(directory.graph_user(user)) for user in store.users.values()]
+    return collection(call, rows, _DEFAULT, "users")
+
+
+def _quick_list(call: Call) -> Reply:
+    """Cut the page first and show only its users: ten thousand users are not written out for each page."""
+    store, wanted = call.store, call.options
+    token = call.query.get("$skiptoken", "")
+    wanted.skip = int(token) if token.isdigit() else wanted.skip
+    users = list(store.users.values())
+    page, following = page_of(users, wanted, min(wanted.top or _PAGE, _MAX_PAGE))
+    payload: dict[str, Any] = {"@odata.context": f"{store.base}/v1.0/$metadata#users"}
+    if wanted.count:
+        payload["@odata.count"] = len(users)
+    if following is not None:
+        payload["@odata.nextLink"] = next_link(call.url, call.query, skiptoken=following)
+    names = wanted.select or _DEFAULT
+    payload["value"] = [project(_without_settings(directory.graph_user(user)), names) for user in page]
+    return Reply(200, payload)
+
+
+def count_users(call: Call) -> Reply:
+    """``GET /users/$count``."""
+    return Reply(200, raw=str(len(call.store.users)).encode(), content_type="text/plain")
+
+
+def get_user(call: Call) -> Reply:
+    """``GET /users/{id, userPrincipalName or sip:address}``."""
+    user = call.store.user(call.arguments["user"])
+    row = project(directory.graph_user(user), call.options.select or _DEFAULT)
+    return Reply(200, {"@odata.context": f"{call.store.base}/v1.0/$metadata#users/$entity", **row})
+
+
+def get_mailbox_settings(call: Call) -> Reply:
+    """``GET /users/{id}/mailboxSettings``."""
+    return Reply(200, directory.mailbox_settings(call.store.mailbox_user(call.arguments["user"])))
+
+
+def list_license_details(call: Call) -> Reply:
+    """``GET /users/{id}/licenseDetails``."""
+    return Reply(200, {"value": directory.license_details(call.store.user(call.arguments["user"]))})
+
+
+def list_configurations(call: Call) -> Reply:
+    """``GET /admin/teams/userConfigurations``."""
+    rows = [directory.teams_configuration(call.store, user) for user in call.store.users.values()]
+    return collection(call, rows, None, "admin/teams/userConfigurations")
+
+
+def get_configuration(call: Call) -> Reply:
+    """``GET /admin/teams/userConfigurations/{id}``: the object id only; wrapped in value by switch (6.4)."""
+    user = call.store.users.get(call.arguments["user"].lower())
+    if user is None:
+        raise resource_not_found(call.arguments["user"])
+    row = project(directory.teams_configuration(call.store, user), call.options.select)
+    return Reply(200, {"value": row} if call.store.switches.userConfigurationWrapped else row)
+
+
+def list_audits(call: Call) -> Reply:
+    """``GET /auditLogs/directoryAudits``, newest first; late by switch (6.3)."""
+    until = call.store.clock.now() - call.store.switches.auditDelaySeconds
+    rows = [audit.record for audit in reversed(call.store.audits) if audit.at <= until]
+    if call.options.filter:
+        rows = _audits_matching(call, rows)
+        call.query.pop("$filter", None)
+    return collection(call, rows, None, "auditLogs/directoryAudits")
+
+
+def get_audit(call: Call) -> Reply:
+    """``GET /auditLogs/directoryAudits/{id}``."""
+    for audit in call.store.audits:
+        if audit.record["id"] == call.arguments["audit"]:
+            return Reply(200, audit.record)
+    raise GraphError(404, "ResourceNotFound", "The audit record does not exist.")
+
+
+def register(routes: Routes) -> None:
+    """Add the routes of users and of what hangs on them."""
+    routes.add("GET", "users", list_users)
+    routes.add("GET", "users/$count", count_users)
+    routes.add("GET", "users/{user}", get_user)
+    routes.add("GET", "users/{user}/mailboxSettings", get_mailbox_settings)
+    routes.add("GET", "users/{user}/licenseDetails", list_license_details)
+    routes.add("GET", "admin/teams/userConfigurations", list_configurations)
+    routes.add("GET", "admin/teams/userConfigurations/{user}", get_configuration)
+    routes.add("GET", "auditLogs/directoryAudits", list_audits)
+    routes.add("GET", "auditLogs/directoryAudits/{audit}", get_audit)
+
+
+def _audits_matching(call: Call, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    node = filters.parse(call.options.filter or "")
+
+    def read(row: dict[str, Any]) -> Callable[[str], Any]:
+        plain = reader(row)
+        return lambda path: parse_instant(plain(path)) if path == "activityDateTime" else plain(path)
+
+    return [row for row in rows if filters.matches(_with_instants(node), read(row))]
+
+
+def _with_instants(node: filters.Node) -> filters.Node:
+    match node:
+        case filters.Both():
+            return filters.Both(_with_instants(node.left), _with_instants(node.right))
+        case filters.Either():
+            return filters.Either(_with_instants(node.left), _with_instants(node.right))
+        case filters.Compare(path="activityDateTime", value=filters.Moment(text=text)):
+            return filters.Compare(node.path, node.operator, parse_instant(text))
+    return node
+
+
+def _without_settings(row: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what Graph shows of one user only."""
+    row.pop("mailboxSettings", None)
+    return row

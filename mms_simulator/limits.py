@@ -1,0 +1,103 @@
+"""Counting and limiting (fact sheet 8.1): requests by route, in flight for each mailbox, and who is told to wait."""
+
+import time
+from collections import Counter, defaultdict, deque
+from email.utils import formatdate
+from typing import Any
+
+from mms_simulator.errors import GraphError
+from mms_simulator.store import Store
+
+_TEN_MINUTES = 600.0
+_TEN_SECONDS = 10.0
+
+
+class Limits:
+    """Live counters. They count always; they refuse only with the switch ``throttle``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.reset()
+
+    def reset(self) -> None:
+        """Start counting afresh."""
+        self.requests: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+        self.in_flight: Counter[str] = Counter()
+        self.high_water: Counter[str] = Counter()
+        self.throttled = 0
+        self.throttled_by_reason: Counter[str] = Counter()
+        self._mailbox: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._windows: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    def enter(self, mailbox: str) -> None:
+        """Count a request to a mailbox as begun."""
+        now_in_flight = self.in_flight[mailbox] + 1
+        self.in_flight[mailbox] = now_in_flight
+        self.high_water[mailbox] = max(self.high_water[mailbox], now_in_flight)
+
+    def leave(self, mailbox: str) -> None:
+        """Count it as ended."""
+        self.in_flight[mailbox] -= 1
+        if not self.in_flight[mailbox]:
+            del self.in_flight[mailbox]
+
+    def check(self, mailbox: str | None, route: str) -> None:
+        """Refuse a request that is over a limit: 429 with Retry-After as the switch shapes it."""
+        limits = self._store.switches
+        if not limits.throttle:
+            return
+        if mailbox:
+            if self.in_flight[mailbox] > limits.mailboxConcurrency:
+                raise self._refusal("MailboxConcurrency")
+            if _over(self._mailbox[mailbox], limits.mailboxRequests, _TEN_MINUTES):
+                raise self._refusal("MailboxRequests")
+        if "onlinemeetings" in route.lower() or route.startswith("admin/teams"):
+            if _over(self._windows["teams"], limits.teamsRequests, 1.0):
+                raise self._refusal("TeamsRequests")
+        elif route.startswith("auditLogs") and _over(self._windows["audit"], limits.auditRequests, _TEN_SECONDS):
+            raise self._refusal("AuditRequests")
+        if _over(self._windows["tenant"], limits.tenantRequests, _TEN_SECONDS):
+            raise self._refusal("TenantRequests")
+
+    def stats(self) -> dict[str, Any]:
+        """Write what was counted."""
+        return {
+            "requests": dict(self.requests),
+            "statuses": dict(self.statuses),
+            "total": sum(self.requests.values()),
+            "concurrency": dict(self.high_water),
+            "maxConcurrency": max(self.high_water.values(), default=0),
+            "inFlight": dict(self.in_flight),
+            "throttled": self.throttled,
+            "throttledByReason": dict(self.throttled_by_reason),
+        }
+
+    def _refusal(self, reason: str) -> GraphError:
+        self.throttled += 1
+        self.throttled_by_reason[reason] += 1
+        headers = retry_after(self._store)
+        return GraphError(429, "ApplicationThrottled", f"Application is over its {reason} limit.", headers)
+
+
+def retry_after(store: Store) -> dict[str, str]:
+    """Write Retry-After as an integer, a decimal, a date, or not at all (8.1)."""
+    seconds = store.switches.retryAfterSeconds
+    match store.switches.retryAfter:
+        case "integer":
+            return {"Retry-After": str(max(1, round(seconds)))}
+        case "decimal":
+            return {"Retry-After": f"{seconds + 0.128:.3f}"}
+        case "date":
+            return {"Retry-After": formatdate(time.time() + seconds + 1, usegmt=True)}
+    return {}
+
+
+def _over(window: deque[float], limit: int, seconds: float) -> bool:
+    now = time.monotonic()
+    while window and window[0] <= now - seconds:
+        window.popleft()
+    if len(window) >= limit:
+        return True
+    window.append(now)
+    return False

@@ -1,0 +1,249 @@
+"""What leaves the tenant: Graph notifications, our own CloudEvents, audit records and the activity feed.
+
+Nothing is sent here. A call becomes a ``Delivery`` in the same transaction as its cause, and the courier takes it from
+there, so a process that is killed still delivers after its restart.
+"""
+
+import uuid
+from typing import Any
+
+import msgspec
+
+from mms_simulator.model import Audit, Content, Delivery, Subscription, User
+from mms_simulator.store import Store
+from mms_simulator.zones import graph_instant
+
+_encode = msgspec.json.Encoder().encode
+CONTENT_LIFE_SECONDS = 7 * 86_400
+APPLICATION = "8d4f6c1e-2b75-4a0e-9a53-6f1c7be0d9a4"
+"""The app id in tokens, subscriptions and audit records when a caller names none."""
+
+
+def user_changed(store: Store, user: User, change: str = "updated") -> None:
+    """Tell the subscriptions of users that one has changed; only the id, never what (6.3)."""
+    data = {
+        "@odata.type": "#Microsoft.Graph.User",
+        "@odata.id": f"Users/{user.id}",
+        "id": user.id,
+        "organizationId": store.tenant_id,
+        "eventTime": graph_instant(store.clock.now()),
+        "sequenceNumber": store.next_number("sequence"),
+    }
+    for subscription in list(store.subscriptions.values()):
+        if _covers_user(store, subscription, user) and change in subscription.changeType.split(","):
+            graph_notification(store, subscription, change, f"Users/{user.id}", data)
+
+
+def event_changed(store: Store, mailbox: str, event_id: str, etag: str, change: str) -> None:
+    """Tell the subscriptions of a mailbox's events."""
+    for subscription in list(store.subscriptions.values()):
+        parts = subscription.resource.strip("/").lower().split("/")
+        if parts[0] != "users" or parts[-1] != "events" or change not in subscription.changeType.split(","):
+            continue
+        owner = store.find_user(parts[1])
+        if owner is None or owner.id != mailbox:
+            continue
+        resource = f"Users/{mailbox}/Events/{event_id}"
+        data = {"@odata.type": "#Microsoft.Graph.Event", "@odata.id": resource, "@odata.etag": etag, "id": event_id}
+        graph_notification(store, subscription, change, resource, data)
+
+
+def graph_notification(
+    store: Store, subscription: Subscription, change: str, resource: str, data: dict[str, Any]
+) -> None:
+    """Queue one change notification (7)."""
+    if subscription.expires < store.clock.now():
+        return
+    body = {
+        "subscriptionId": subscription.id,
+        "subscriptionExpirationDateTime": graph_instant(subscription.expires),
+        "changeType": change,
+        "resource": resource,
+        "clientState": subscription.clientState,
+        "tenantId": store.tenant_id,
+        "resourceData": data,
+    }
+    deliver(store, "graph", subscription.notificationUrl, body, subscription=subscription.id)
+
+
+def lifecycle(store: Store, subscription: Subscription, what: str) -> None:
+    """Queue a lifecycle notification; without a lifecycle URL nobody is told (7)."""
+    if not subscription.lifecycleNotificationUrl:
+        return
+    body = {
+        "subscriptionId": subscription.id,
+        "subscriptionExpirationDateTime": graph_instant(subscription.expires),
+        "tenantId": store.tenant_id,
+        "clientState": subscription.clientState,
+        "lifecycleEvent": what,
+        "resource": subscription.resource,
+    }
+    deliver(store, "graph", subscription.lifecycleNotificationUrl, body, subscription=subscription.id)
+
+
+def cloud_event(store: Store, event_type: str, data: dict[str, Any], subject: str | None = None) -> None:
+    """Queue a CloudEvent of the project's own, as an admin's script would post it."""
+    url = store.switches.eventsUrl
+    if not url:
+        return
+    body = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": f"/tenants/{store.tenant_id}/admin",
+        "type": event_type,
+        "time": graph_instant(store.clock.now()),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    if subject:
+        body["subject"] = subject
+    deliver(store, "event", url, body)
+
+
+def audit_user(store: Store, user: User, activity: str, changes: list[dict[str, str]]) -> None:
+    """Write what an administrator did to a user, in the directory audit and in the feed (6.3).
+
+    The feed's record has the shape of RecordType 8: ``Operation`` (the activity, full stop included), ``ObjectId`` (the
+    user principal name), ``Workload`` AzureActiveDirectory, ``ModifiedProperties`` with Name, NewValue, OldValue, and
+    ``Target`` with the object id as an entry of Type 2.
+    """
+    if store.switches.auditMissing:
+        return
+    now = store.clock.now()
+    record_id = str(uuid.uuid4())
+    store.save(
+        Audit(
+            id=record_id,
+            at=now,
+            record={
+                "id": f"Directory_{record_id}",
+                "category": "UserManagement",
+                "correlationId": str(uuid.uuid4()),
+                "result": "success",
+                "resultReason": "",
+                "activityDisplayName": activity,
+                "activityDateTime": graph_instant(now),
+                "loggedByService": "Core Directory",
+                "operationType": "Update",
+                "initiatedBy": {"app": None, "user": {"id": str(uuid.UUID(int=1)), "displayName": None,
+                                                      "userPrincipalName": "admin@" + user.upn.partition("@")[2],
+                                                      "ipAddress": None}},
+                "targetResources": [{
+                    "id": user.id,
+                    "displayName": None,
+                    "type": "User",
+                    "userPrincipalName": user.upn,
+                    "groupType": None,
+                    "modifiedProperties": [
+                        {"displayName": row["Name"], "oldValue": row["OldValue"], "newValue": row["NewValue"]}
+                        for row in changes
+                    ],
+                }],
+                "additionalDetails": [],
+            },
+        )
+    )  # fmt: skip
+    feed_record(
+        store,
+        "Audit.AzureActiveDirectory",
+        {
+            "RecordType": 8,
+            "Operation": activity,
+            "Workload": "AzureActiveDirectory",
+            "ObjectId": user.upn,
+            "AzureActiveDirectoryEventType": 1,
+            "ModifiedProperties": changes,
+            "Target": [{"ID": user.upn, "Type": 5}, {"ID": user.id, "Type": 2}, {"ID": "User", "Type": 2}],
+        },
+    )
+
+
+def audit_policy(store: Store, user: User | None, policy: str, mode: str, migrate: bool | None) -> None:  # noqa: FBT001
+    """Write a policy grant to the feed (6.5): content type Audit.General.
+
+    The record's exact shape, beyond the fields common to all: ``RecordType`` "MicrosoftTeamsAdmin", ``Workload``
+    "MicrosoftTeams", ``Operation`` "TeamsAdminAction", ``ItemName`` and the ExtendedProperties entry ``Cmdlet``
+    "Grant-CsTeamsUpgradePolicy" (Grant-Cs + policy), ``ObjectId`` the target's user principal name or the tenant's id,
+    ``TargetScope`` "User" or "Tenant", ``TargetUserId`` the object id (absent for the tenant), ``ModifiedProperties``
+    [{Name: "TeamsUpgradePolicy", NewValue: mode, OldValue: ""}], ``Parameters`` [{Name, Value}] with Identity or
+    Global, PolicyName, and MigrateMeetingsToTeams ("True" or "False") when it was given.
+    """
+    cmdlet = f"Grant-Cs{policy}"
+    parameters = [{"Name": "PolicyName", "Value": mode}]
+    parameters.append({"Name": "Identity", "Value": user.upn} if user else {"Name": "Global", "Value": "True"})
+    if migrate is not None:
+        parameters.append({"Name": "MigrateMeetingsToTeams", "Value": str(bool(migrate))})
+    record: dict[str, Any] = {
+        "RecordType": "MicrosoftTeamsAdmin",
+        "Operation": "TeamsAdminAction",
+        "Workload": "MicrosoftTeams",
+        "ItemName": cmdlet,
+        "ObjectId": user.upn if user else store.tenant_id,
+        "TargetScope": "User" if user else "Tenant",
+        "ModifiedProperties": [{"Name": policy, "NewValue": mode, "OldValue": ""}],
+        "ExtendedProperties": [{"Name": "Cmdlet", "Value": cmdlet}],
+        "Parameters": parameters,
+    }
+    if user:
+        record["TargetUserId"] = user.id
+    feed_record(store, "Audit.General", record)
+
+
+def feed_record(store: Store, content_type: str, record: dict[str, Any]) -> None:
+    """Put a record into the feed as a blob of its own, and tell the subscriber of its content type (6.6)."""
+    now = store.clock.now()
+    common = {
+        "Id": str(uuid.uuid4()),
+        "CreationTime": graph_instant(now).removesuffix("Z").partition(".")[0],
+        "OrganizationId": store.tenant_id,
+        "UserId": "admin",
+        "UserKey": "admin",
+        "UserType": 2,
+        "ResultStatus": "Success",
+    }
+    blob = Content(id=uuid.uuid4().hex, contentType=content_type, created=now, records=[common | record])
+    store.save(blob)
+    subscription = store.feed.get(content_type.lower())
+    if subscription and subscription.enabled and subscription.address:
+        deliver(store, "activity", subscription.address, content_entry(store, blob), subscription=content_type)
+
+
+def content_entry(store: Store, blob: Content) -> dict[str, Any]:
+    """Write how the feed lists and announces a blob (6.6)."""
+    return {
+        "tenantId": store.tenant_id,
+        "clientId": APPLICATION,
+        "contentType": blob.contentType,
+        "contentId": blob.id,
+        "contentUri": f"{store.base}/api/v1.0/{store.tenant_id}/activity/feed/audit/{blob.id}",
+        "contentCreated": graph_instant(blob.created),
+        "contentExpiration": graph_instant(blob.created + CONTENT_LIFE_SECONDS),
+    }
+
+
+def deliver(store: Store, kind: str, url: str, body: dict[str, Any], subscription: str = "") -> None:
+    """Queue a webhook call, twice or never as the switches say (7)."""
+    switches = store.switches
+    if switches.loseNotifications and kind != "event":
+        return
+    now = store.clock.now()
+    for _ in range(2 if switches.duplicateNotifications and kind != "event" else 1):
+        store.save(
+            Delivery(
+                id=f"{store.next_number('deliveries'):012d}",
+                kind=kind,
+                url=url,
+                payload=msgspec.Raw(_encode(body)),
+                due=now,
+                first=now,
+                subscription=subscription,
+            )
+        )
+
+
+def _covers_user(store: Store, subscription: Subscription, user: User) -> bool:
+    parts = subscription.resource.strip("/").lower().split("/")
+    if parts == ["users"]:
+        return True
+    named = store.find_user(parts[1]) if len(parts) == 2 and parts[0] == "users" else None  # noqa: PLR2004
+    return named is not None and named.id == user.id

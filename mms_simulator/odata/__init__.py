@@ -1,0 +1,1 @@
+"""The part of OData that Graph speaks: query options, and the filter language."""

@@ -1,0 +1,61 @@
+"""A tenant in this process, and the clients that talk to it over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from kiota_abstractions.authentication import AnonymousAuthenticationProvider
+from kiota_http.kiota_client_factory import KiotaClientFactory
+from msgraph import GraphRequestAdapter, GraphServiceClient
+from simulator_support import Receiver, Tenant
+
+from mms_simulator.front import Front
+from mms_simulator.store import Store
+
+
+@pytest.fixture
+async def tenant() -> AsyncIterator[Tenant]:
+    """Run an empty tenant in memory."""
+    front = Front(Store(), None)
+    await front.start("127.0.0.1", 0)
+    found = Tenant(front)
+    yield found
+    await found.client.aclose()
+    await front.stop()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Run a webhook of ours."""
+    found = Receiver()
+
+    async def handle(request: web.Request) -> web.Response:
+        if "validationToken" in request.query:
+            text = request.query["validationToken"] if found.echo else "something else"
+            return web.Response(text=text)
+        if found.delay:
+            await asyncio.sleep(found.delay)
+        found.calls.append((dict(request.headers), await request.json()))
+        validating = "Webhook-ValidationCode" in request.headers
+        return web.Response(status=(200 if found.echo else 400) if validating else found.status)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield found
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def sdk(tenant: Tenant) -> AsyncIterator[GraphServiceClient]:
+    """Microsoft's own client, unmodified, with only its base address changed (fact sheet 9)."""
+    client = KiotaClientFactory.create_with_default_middleware()
+    client.headers["Authorization"] = f"Bearer {tenant.token}"
+    adapter = GraphRequestAdapter(AnonymousAuthenticationProvider(), client=client)
+    adapter.base_url = f"{tenant.base}/v1.0"
+    yield GraphServiceClient(request_adapter=adapter)
+    await client.aclose()

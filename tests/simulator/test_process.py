@@ -1,0 +1,67 @@
+"""The command ``python -m mms_simulator`` as a process: ready file, restart, SIGKILL."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from simulator_support import enc, meeting
+
+
+async def start(ready: Path, *options: str) -> tuple[asyncio.subprocess.Process, dict]:
+    """Start the command and wait for its ready file."""
+    ready.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing else runs in this loop
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mms_simulator", "--ready-file", str(ready), *options, stderr=asyncio.subprocess.DEVNULL
+    )
+    for _ in range(400):
+        if ready.exists():  # noqa: ASYNC240
+            return process, json.loads(ready.read_text())  # noqa: ASYNC240
+        await asyncio.sleep(0.025)
+    pytest.fail("the simulator did not start")
+
+
+async def test_everything_answered_survives_sigkill(tmp_path):
+    """Users, events, mail, meetings, switches and keys are there after the process was killed and started again."""
+    data = ("--data", str(tmp_path / "data"))
+    process, ready = await start(tmp_path / "ready.json", *data)
+    headers = {"Authorization": f"Bearer {ready['tokens']['graph']}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        user = (await client.post(f"{ready['tenant']}/users", json={"userPrincipalName": "ada@contoso.example"})).json()
+        await client.patch(f"{ready['tenant']}/switches", json={"blobMode": "alternate"})
+        base = f"{ready['graph']}/users/{user['id']}"
+        event = (await client.post(f"{base}/events", json=meeting())).json()
+        first = await client.post(f"{base}/onlineMeetings/createOrGet", json={"externalId": "k"})
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        port = ready["base"].rpartition(":")[2]
+        process, again = await start(tmp_path / "ready.json", *data, "--port", port)
+        assert again["base"] == ready["base"]
+        assert again["pid"] != ready["pid"]
+        found = await client.get(f"{base}/events/{enc(event['id'])}")
+        assert found.json()["body"] == event["body"]
+        assert found.json()["@odata.etag"] == event["@odata.etag"]
+        second = await client.post(f"{base}/onlineMeetings/createOrGet", json={"externalId": "k"})
+        assert (first.status_code, second.status_code) == (201, 200)
+        assert first.json()["id"] == second.json()["id"]
+        assert len((await client.get(f"{ready['tenant']}/outbox")).json()["value"]) == 1
+        assert (await client.get(f"{ready['tenant']}/switches")).json()["blobMode"] == "alternate"
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
+async def test_tenant_file_seeds_an_empty_tenant(tmp_path):
+    """``--tenant`` brings users and switches; the ready file says where everything is."""
+    seed = tmp_path / "tenant.json"
+    seed.write_text(json.dumps({"users": [{"userPrincipalName": "ada@contoso.example"}], "switches": {"maxTop": 5}}))
+    process, ready = await start(tmp_path / "ready.json", "--in-memory", "--tenant", str(seed))
+    async with httpx.AsyncClient() as client:
+        assert len((await client.get(f"{ready['tenant']}/users")).json()["value"]) == 1
+        assert (await client.get(f"{ready['tenant']}/switches")).json()["maxTop"] == 5
+    assert ready.keys() == {"base", "graph", "tenant", "tenantId", "pid", "tokens"}
+    assert ready["tokens"].keys() == {"operator", "reader", "graph"}
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
