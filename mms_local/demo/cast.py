@@ -15,19 +15,19 @@ NEW_TOLL_NUMBER = "+1 206 555 0142"
 class Story(Enum):
     """What happens to a user during the demo, in the words of the progress lines."""
 
-    MOVED = "moved to the cloud, straight to Teams"
-    MOVED_LICENSED_GRANTED = "moved, licensed and granted TeamsOnly within the window"
+    MOVED = "moved to the cloud, and to Teams"
+    MOVED_LICENSED_GRANTED = "moved, licensed and granted at once"
     GRANTED = "granted TeamsOnly"
-    LICENSED = "got the Audio Conferencing licence"
+    LICENSED = "given an Audio Conferencing licence"
     UNLICENSED = "lost the Audio Conferencing licence"
-    LICENSED_OTHER_PROVIDER = "got the licence while on another audio provider"
-    NEW_NUMBER = "got a new dial-in number"
+    LICENSED_OTHER_PROVIDER = "licensed, but with another provider"
+    NEW_NUMBER = "given a new dial-in number"
     ASKED = "asked for by an admin"
-    ASKED_MAILBOX_ON_PREMISES = "asked for by an admin, but the mailbox is on-premises"
+    ASKED_MAILBOX_ON_PREMISES = "asked for, but mailbox on-premises"
     GRANTED_OTHER_MODE = "granted a mode that migrates nothing"
-    GRANTED_WITHOUT_MIGRATION = "granted TeamsOnly with MigrateMeetingsToTeams false"
-    GRANTED_ON_PREMISES = "granted TeamsOnly while still on-premises"
-    PROFILE_EDITED = "got a new profile and a new SIP address"
+    GRANTED_WITHOUT_MIGRATION = "granted, but without migration"
+    GRANTED_ON_PREMISES = "granted TeamsOnly, but on-premises"
+    PROFILE_EDITED = "profile edited, SIP address changed"
 
     @property
     def is_homed_on_premises(self) -> bool:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from textwrap import wrap
 from time import monotonic
 from typing import TextIO
 
@@ -18,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 _LINE_EVERY_SECONDS = 4
+_CHECK_WIDTH = 50
+_WIDEST_PARAGRAPH = 100
 _KEPT_FORMAT_CHARACTERS = {"\u200d"}
 """The joiner inside emoji is harmless; the other format characters reorder or hide text."""
 
@@ -104,10 +107,15 @@ class Output:
         """Write one line, indented under its section."""
         self._print(Text(f"  {plain(text)}" if text else "", style=style))
 
+    def paragraph(self, text: str, *, indent: int = 2, style: str = "") -> None:
+        """Write text that is as long as it is, broken at the width of the terminal."""
+        for line in wrap(plain(text), min(self.width, _WIDEST_PARAGRAPH) - indent, break_on_hyphens=False):
+            self._print(Text(" " * indent + line, style=style))
+
     def check(self, text: str, detail: str, *, is_good: bool) -> None:
         """Write a line of the verdict: a tick or a cross, what was checked, and what came out."""
         mark = Text(f"  {self._yes if is_good else self._no} ", style="bold green" if is_good else "bold red")
-        self._print(mark + Text(f"{plain(text):<54}") + Text(plain(detail), style="bold"))
+        self._print(mark + Text(f"{plain(text):<{_CHECK_WIDTH}}") + Text(plain(detail), style="bold"))
 
     def verdict(self, text: str, *, is_good: bool) -> None:
         """Write the one line that matters."""
@@ -128,7 +136,9 @@ class Output:
         for row in rows:
             table.add_row(*(Text(plain(cell)) for cell in row))
         for line in self._console.render_lines(table, self._console.options.update(width=self.width - 2), pad=False):
-            self._print(Text("  ") + Text.assemble(*((part.text, part.style or "") for part in line)))
+            text = Text("  ") + Text.assemble(*((part.text, part.style or "") for part in line))
+            text.rstrip()
+            self._print(text)
 
     @contextmanager
     def bars(self) -> Iterator[Bars]:

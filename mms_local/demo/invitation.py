@@ -38,7 +38,8 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
         self._silent = 0
-        self._links: list[str] = []
+        self._links: list[tuple[str, int]] = []
+        self._is_wingdings = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _SILENT_TAGS:
@@ -48,7 +49,9 @@ class _Reader(HTMLParser):
         if tag == "li":
             self.parts.append("- ")
         if tag == "a":
-            self._links.append(dict(attrs).get("href") or "")
+            self._links.append((dict(attrs).get("href") or "", len(self.parts)))
+        if tag == "span":
+            self._is_wingdings = "wingdings" in (dict(attrs).get("style") or "").lower()
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _SILENT_TAGS:
@@ -56,13 +59,16 @@ class _Reader(HTMLParser):
         if tag in _LINE_TAGS:
             self.parts.append("\n")
         if tag == "a" and self._links:
-            link = self._links.pop()
-            if link.startswith("http"):
+            link, began = self._links.pop()
+            shows_itself = "".join(self.parts[began:]).strip() == link
+            if link.startswith("http") and not shows_itself:
                 self.parts.append(f" <{_shorten_link(link)}>")
 
     def handle_data(self, data: str) -> None:
         if not self._silent:
-            self.parts.append(data.replace("\n", " "))
+            # Outlook draws its arrow as the letter that Wingdings has in that place.
+            text = data.replace("\u00e0", "\u2192") if self._is_wingdings else data
+            self.parts.append(text.replace("\n", " "))
 
 
 def _shorten_link(link: str) -> str:

@@ -82,6 +82,8 @@ class SeedMeeting:
     skype: SkypeMeeting | None = None
     """Set for a meeting made with the Skype add-in; a pasted block has none."""
     is_teams: bool = False
+    postscript: str = ""
+    """What the organiser wrote under the block that the tenant had appended to a Teams meeting."""
     copies_block_of: str = ""
     """Key of the Teams meeting whose block was pasted into this one."""
     room: str = ""

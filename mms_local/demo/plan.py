@@ -71,6 +71,7 @@ _RARE_EXTRAS: tuple[dict[str, Any], ...] = (
     {"categories": ["Red category", "Kundenprojekt Süd"]},
     {"sensitivity": "private", "showAs": "tentative"},
 )
+_TEAMS = {Sort.TEAMS, Sort.TEAMS_SERIES, Sort.TEAMS_PAST}
 _WITHOUT_ROOM = {Sort.SKYPE_ALONE, Sort.SKYPE_LARGEST, Sort.SKYPE_TOWN_HALL}
 """A room is an attendee too, and these sorts are about how many there are."""
 
@@ -175,7 +176,8 @@ class _Writer:
             fate=fate,
             rule=rule,
             skype=skype if sort.is_skype and not sort.is_pasted else None,
-            is_teams=sort in {Sort.TEAMS, Sort.TEAMS_SERIES, Sort.TEAMS_PAST},
+            is_teams=sort in _TEAMS,
+            postscript=f"<p>PS: {person.language.closing}</p>" if sort in _TEAMS and number % 2 else "",
             room=self._rng.choice((*ROOMS, "", "")) if sort not in _WITHOUT_ROOM else "",
             weekly=self._weekly(sort, start.date()) if sort.is_series else None,
             edits=tuple(Occurrence) if sort in {Sort.SKYPE_RUNNING_SERIES, Sort.TEAMS_SERIES} else (),

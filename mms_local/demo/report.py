@@ -72,11 +72,9 @@ def print_reasons(output: Output, reasons: Sequence[Reason]) -> None:
     groups: defaultdict[tuple[str, str], list[Reason]] = defaultdict(list)
     for reason in reasons:
         groups[reason.verdict, reason.rule].append(reason)
-    rows = [
-        (verdict, rule, f"{len(members):>5}", RULES.get(rule, ""), members[0].what)
-        for (verdict, rule), members in sorted(groups.items())
-    ]
-    output.table(("Verdict", "Rule", "Count", "Because", "For example"), rows)
+    for (verdict, rule), members in sorted(groups.items()):
+        output.line(f"{len(members):>4}  {verdict:<13}  {rule:<3}  {RULES.get(rule, '')}".rstrip())
+        output.paragraph(f"such as {members[0].what}", indent=27, style="dim")
 
 
 def print_invitation(output: Output, subject: str, before: str, after: str) -> None:
@@ -97,7 +95,7 @@ def choose_example(meetings: Sequence[SeedMeeting]) -> SeedMeeting:
             + 4 * (Curiosity.EMOJI.value in body.above)
             + 2 * meeting.organizer.story.ends_with_audio_conferencing
             + 2 * (meeting.organizer.language.closing in body.below)
-            + ("tel:" in body.block)
+            + 2 * ("tel:" in body.block)
         )
 
     return max(migrated, key=merit)
@@ -105,30 +103,34 @@ def choose_example(meetings: Sequence[SeedMeeting]) -> SeedMeeting:
 
 def print_verdict(output: Output, verdict: Verdict) -> None:
     """Print every check with what came out, then what is wrong."""
-    whole = verdict.expected_updates
     rows = {
         Check.MIGRATED: f"{verdict.migrated} of {verdict.to_migrate}",
         Check.REFRESHED: f"{verdict.refreshed} of {verdict.to_refresh}",
-        Check.UPDATES: f"{verdict.updates} of {whole}",
+        Check.UPDATES: f"{verdict.updates} of {verdict.expected_updates}",
         Check.DUPLICATES: str(verdict.duplicates),
         Check.CHARACTERS: f"{verdict.characters_changed} of {verdict.characters:,}",
-        Check.FACTS: f"unchanged in {verdict.meetings} meetings",
+        Check.FACTS: _wrong(verdict, Check.FACTS) or f"{verdict.meetings} meetings as they were",
         Check.UNTOUCHED: f"{verdict.untouched} of {verdict.to_leave} untouched",
-        Check.COPIES: f"{verdict.copies} as they were",
-        Check.RUNS: "as it should" if not verdict.of(Check.RUNS) else f"{len(verdict.of(Check.RUNS))} users differ",
+        Check.COPIES: _wrong(verdict, Check.COPIES) or f"{verdict.copies} as they were",
+        Check.RUNS: _wrong(verdict, Check.RUNS) or "as it must be",
     }
     for check, detail in rows.items():
         output.check(check.value, detail, is_good=not verdict.of(check))
     if verdict.series_updates:
         output.line()
-        output.line(
-            f"Of the updates, {verdict.series_updates} belong to {verdict.changed_occurrences} changed occurrences of "
-            "series: Graph itself mails one for each when"
+        output.paragraph(
+            f"{verdict.series_updates} of the updates belong to {verdict.changed_occurrences} changed occurrences of "
+            "series: when the series changes Graph itself mails one for each, and replacing the old block in the "
+            "occurrence's own text mails one more."
         )
-        output.line("the series changes, and replacing the old block in the occurrence's own text mails one more.")
     if verdict.findings:
         output.line()
         for finding in verdict.findings[:_FINDINGS_SHOWN]:
-            output.line(f"{finding.check.value}: {finding.meeting}: {finding.what}", style="red")
+            output.paragraph(f"{finding.check.value}: {finding.meeting}: {finding.what}", style="red")
         if len(verdict.findings) > _FINDINGS_SHOWN:
             output.line(f"and {len(verdict.findings) - _FINDINGS_SHOWN} more", style="red")
+
+
+def _wrong(verdict: Verdict, check: Check) -> str:
+    wrong = {finding.meeting for finding in verdict.of(check)}
+    return f"{len(wrong)} wrong" if wrong else ""

@@ -124,12 +124,21 @@ async def _create(client: Client, seeded: Seeded, meeting: SeedMeeting) -> None:
     if meeting.body.block:
         seeded.blocks[meeting.key] = meeting.body.block
     if meeting.is_teams:
-        online = {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
-        changed = await client.change_event(user, event_id, online)
-        text = changed["body"]["content"]
-        seeded.blocks[meeting.key] = Outside.of_insertion(created["body"]["content"], text).block_in(text)
+        seeded.blocks[meeting.key] = await _turn_online(client, meeting, created)
     if meeting.edits:
         await _edit_occurrences(client, user, event_id, meeting)
+
+
+async def _turn_online(client: Client, meeting: SeedMeeting, created: Mapping[str, Any]) -> str:
+    """Let the tenant make the Teams meeting and append its block, and give the block."""
+    user, event_id = meeting.organizer.address, created["id"]
+    online = {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
+    text = (await client.change_event(user, event_id, online))["body"]["content"]
+    block = Outside.of_insertion(created["body"]["content"], text).block_in(text)
+    if meeting.postscript:
+        text = text.replace(block, block + meeting.postscript)
+        await client.change_event(user, event_id, {"body": {"contentType": "html", "content": text}})
+    return block
 
 
 async def _edit_occurrences(client: Client, user: str, series: str, meeting: SeedMeeting) -> None:

@@ -22,19 +22,19 @@ class Fired:
 
 
 _WAYS: tuple[tuple[Story, str, str], ...] = (
-    (Story.MOVED, "CloudEvent mms.user.moved", "T1"),
-    (Story.MOVED_LICENSED_GRANTED, "all three ways", "Q2"),
-    (Story.GRANTED, "audit activity feed", "T9"),
+    (Story.MOVED, "CloudEvent", "T1"),
+    (Story.MOVED_LICENSED_GRANTED, "all three", "Q2"),
+    (Story.GRANTED, "activity feed", "T9"),
     (Story.LICENSED, "Graph notification", "T3"),
     (Story.UNLICENSED, "Graph notification", "T3"),
     (Story.LICENSED_OTHER_PROVIDER, "Graph notification", "W4"),
-    (Story.NEW_NUMBER, "CloudEvent mms.audioconferencing.changed", "T6"),
+    (Story.NEW_NUMBER, "CloudEvent", "T6"),
     (Story.ASKED, "POST /api/migrations", "T10"),
     (Story.ASKED_MAILBOX_ON_PREMISES, "POST /api/migrations", "W2"),
-    (Story.GRANTED_OTHER_MODE, "audit activity feed", "N4"),
-    (Story.GRANTED_WITHOUT_MIGRATION, "audit activity feed", "N5"),
-    (Story.GRANTED_ON_PREMISES, "audit activity feed", "N6"),
-    (Story.PROFILE_EDITED, "Graph notification, CloudEvent", "N1"),
+    (Story.GRANTED_OTHER_MODE, "activity feed", "N4"),
+    (Story.GRANTED_WITHOUT_MIGRATION, "activity feed", "N5"),
+    (Story.GRANTED_ON_PREMISES, "activity feed", "N6"),
+    (Story.PROFILE_EDITED, "Graph, CloudEvent", "N1"),
 )
 
 
@@ -55,7 +55,7 @@ async def fire(client: Client, people: tuple[Person, ...]) -> list[Fired]:
         )
         for story, how, rule in _WAYS
     ]
-    return [*fired, Fired(len(people), "TeamsOnly for the whole tenant", "audit activity feed", "N3", is_ignored=True)]
+    return [*fired, Fired(len(people), "TeamsOnly for the whole tenant", "activity feed", "N3", is_ignored=True)]
 
 
 async def _befall(client: Client, person: Person) -> None:

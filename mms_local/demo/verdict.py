@@ -24,10 +24,10 @@ class Check(Enum):
     UPDATES = "updates sent to attendees"
     DUPLICATES = "duplicate updates"
     CHARACTERS = "characters changed outside the blocks"
-    FACTS = "times, attendees, recurrences, cancelled occurrences"
-    UNTOUCHED = "past, pasted, too large, others' and plain meetings"
-    COPIES = "attendees' copies of those"
-    RUNS = "one run a user, none for who was to be ignored"
+    FACTS = "times, attendees, recurrence, cancellations"
+    UNTOUCHED = "past, pasted, plain and others' meetings"
+    COPIES = "attendees' copies of these"
+    RUNS = "one run a user, none for what is ignored"
 
 
 @dataclass(frozen=True, slots=True)
