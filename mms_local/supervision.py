@@ -107,6 +107,13 @@ class Part:
             self._watch.cancel()
             await asyncio.wait({self._watch})
 
+    def kill(self) -> None:
+        """Cut short what :meth:`stop` waits for."""
+        self._stopping.set()
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def last_words(self) -> str:
         """Return the end of its log."""
         with contextlib.suppress(OSError):
@@ -171,3 +178,8 @@ class Supervisor:
         """Stop all parts, the last started first, each before the next."""
         for part in reversed(self.parts.values()):
             await part.stop()
+
+    def kill(self) -> None:
+        """Kill all parts; for when :meth:`stop` takes too long for somebody."""
+        for part in self.parts.values():
+            part.kill()

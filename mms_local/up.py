@@ -102,6 +102,10 @@ class RunningStack:
             task.cancel()
         await self._supervisor.stop()
 
+    def hurry(self) -> None:
+        """Kill what :meth:`stop` waits for."""
+        self._supervisor.kill()
+
     async def _wait_for_subscriptions(self, tenant: Tenant, app: str, session: aiohttp.ClientSession) -> None:
         await run_timers_with("MMS_SUBSCRIPTION_SCHEDULE", app, session)
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -228,22 +232,28 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(options: StackOptions, workplace: Workplace, arguments: argparse.Namespace) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     own = workplace.root / "ready.json"
     files = [own] if arguments.ready_file is None else [own, arguments.ready_file.resolve()]
     try:
         stack = RunningStack(
             options, workplace, ready_files=files, waits_for_subscriptions=not arguments.no_subscriptions
         )
-        return await _until_stopped(stack, stop, where=files[-1])
+        return await _until_stopped(stack, where=files[-1])
     except (PartError, SetupError, OSError) as error:
         tell(str(error))
         return 1
 
 
-async def _until_stopped(stack: RunningStack, stop: asyncio.Event, *, where: Path) -> int:
+async def _until_stopped(stack: RunningStack, *, where: Path) -> int:
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            stack.hurry()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     stopped = asyncio.create_task(stop.wait())
     starting = asyncio.create_task(stack.start())
     try:

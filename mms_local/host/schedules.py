@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from croniter import croniter
@@ -12,6 +13,8 @@ from mms_local.host.timespans import parse_timespan
 
 _FIELDS_WITH_SECONDS: Final = 6
 _FIELDS: Final = 5
+_ITEM: Final = re.compile(r"(\*|[0-9]+|[a-z]{3,9})(-([0-9]+|[a-z]{3,9}))?(/[0-9]+)?", re.IGNORECASE)
+_LAST_DAY_OF_WEEK: Final = 6
 
 
 class Schedule(Protocol):
@@ -22,21 +25,28 @@ class Schedule(Protocol):
 
 
 class CronSchedule:
-    """``{second} {minute} {hour} {day} {month} {day-of-week}`` in UTC; five fields mean second 0."""
+    """``{second} {minute} {hour} {day} {month} {day-of-week}`` in UTC; five fields mean second 0.
+
+    Unlike in Unix cron, a day must fit both the day of the month and the day of the week, and the week is 0 to 6.
+    """
 
     def __init__(self, expression: str) -> None:
         fields = expression.split()
-        if len(fields) not in {_FIELDS, _FIELDS_WITH_SECONDS}:
+        is_known = len(fields) in {_FIELDS, _FIELDS_WITH_SECONDS} and all(
+            _ITEM.fullmatch(item) for field in fields for item in field.split(",")
+        )
+        if not is_known or any(int(day) > _LAST_DAY_OF_WEEK for day in re.findall(r"(?<!/)\b[0-9]+", fields[-1])):
             raise ValueError(f"the schedule expression '{expression}' was not recognized")
+        fields = [re.sub("[A-Za-z]{4,}", lambda name: name[0][:3], field) for field in fields]  # January is Jan
         self._expression = " ".join(fields if len(fields) == _FIELDS_WITH_SECONDS else ["0", *fields])
         try:
-            croniter(self._expression, second_at_beginning=True)
+            self.next_after(datetime(2024, 1, 1, tzinfo=UTC))
         except CroniterError as error:
             raise ValueError(f"the schedule expression '{expression}' was not recognized: {error}") from error
 
     def next_after(self, moment: datetime) -> datetime:
         """Return the first occurrence strictly after *moment*."""
-        found: datetime = croniter(self._expression, moment, second_at_beginning=True).get_next(datetime)
+        found: datetime = croniter(self._expression, moment, second_at_beginning=True, day_or=False).get_next(datetime)
         return found
 
 

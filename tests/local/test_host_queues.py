@@ -232,7 +232,7 @@ async def test_the_lease_is_renewed_while_the_function_runs(bench):
 
     async def call(message):
         counts.append(message.dequeue_count)
-        await asyncio.sleep(5)
+        await asyncio.sleep(3)
         done.set()
 
     await bench.listen(call, lease=timedelta(seconds=2), shortest_renewal=timedelta(milliseconds=200))
