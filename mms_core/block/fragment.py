@@ -33,7 +33,7 @@ def decode_join_information(content: str) -> Fragment:
     Source:
         RFC 2397; that ``+`` stands for a blank is Graph's own way (docs/blocks.md, "joinInformation").
     """
-    return fragment_of(_decoded(content))
+    return fragment_of(join_information_html(content))
 
 
 def fragment_of(html: str) -> Fragment:
@@ -128,8 +128,13 @@ def text_of(window: Window) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def _decoded(content: str) -> str:
-    """Take the data URL off, whatever form it has."""
+def is_join_information(content: str) -> bool:
+    """Say whether a text is a data URL of HTML, escaped or not."""
+    return _PREFIX.match(content) is not None
+
+
+def join_information_html(content: str) -> str:
+    """Take the data URL off, whatever form it has; any other text is given back."""
     if not _PREFIX.match(content):
         return content
     comma = _HEADER_END.search(content, 0, MAX_HEADER)

@@ -13,7 +13,7 @@ from mms_core.block.language import linked_language, skype_language, tidy_tag
 from mms_core.block.links import Link, link_at
 from mms_core.block.marks import MAX_ANCHORS, SKYPE_MARKS, TEAMS_CLASS, TEAMS_ID, TEAMS_LINKS, Mark, find_all
 from mms_core.block.model import NOTHING, BlockKind, Located, MeetingBlock
-from mms_core.block.region import Region, spans_of
+from mms_core.block.region import Region, place_of, spans_of
 from mms_core.block.tokens import cut, shadow_of, token_start
 from mms_core.block.typed import quote_start, typed_text
 
@@ -216,6 +216,7 @@ def _describe(window: Window, region: Region, quote_at: int) -> MeetingBlock:
         third_party_acp=found.third_party_acp,
         user_text=typed_text(window, region),
         vtc_conference_id=found.vtc_conference_id,
+        place=place_of(window, spans) if window.names else None,
         quoted=region.lo > quote_at,
     )
 

@@ -17,6 +17,19 @@ class BlockKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a new block goes, and what keeps the user's paragraph whole around it.
+
+    HTML closes a ``<p>`` at any start tag of block level. Where the old block was inline, inside a user's paragraph,
+    the new one would push the rest of the paragraph out of it; so the paragraph is closed before and opened after.
+    """
+
+    at: int
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingBlock:
     """One online-meeting block, as it stands in one body."""
 
@@ -47,6 +60,8 @@ class MeetingBlock:
     """Digits that follow the VTC key at its keypad."""
     quoted: bool = False
     """Stands below the header of a forwarded or replied-to mail, or inside a quotation."""
+    place: Place | None = None
+    """Where a new block goes; ``None``: where the first span begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.tokens import IMPLIED, OPTIONAL_END, UNMATCHED, VOID_MATE
+from mms_core.block.model import Place
+from mms_core.block.tokens import CLOSES_P, IMPLIED, INLINE, MAX_INLINE_DEPTH, OPTIONAL_END, UNMATCHED, VOID_MATE
 
 if TYPE_CHECKING:
     from mms_core.block.model import BlockKind
@@ -57,6 +58,32 @@ def spans_of(window: Window, lo: int, hi: int) -> tuple[tuple[int, int], ...]:
     while len(spans) > 1 and window.body[spans[0][0] : spans[0][1]].isspace():
         spans.pop(0)
     return tuple(spans)
+
+
+def place_of(window: Window, spans: tuple[tuple[int, int], ...]) -> Place | None:
+    """Say where a new block goes if the first span begins inside a user's paragraph; ``None`` if it does not."""
+    lo, hi = spans[0]
+    index = window.next_token(lo)
+    chain: list[int] = []
+    element = window.holder(index)
+    while element >= 0 and window.names[element] in INLINE and len(chain) < MAX_INLINE_DEPTH:
+        chain.append(element)
+        element = window.parents[element]
+    if element < 0 or window.names[element] != b"p":
+        return None
+    chain.append(element)
+    while index < len(window.starts) and window.starts[index] < hi:
+        if window.names[index] in CLOSES_P:
+            return None
+        index += 1
+    end = window.mates[element]
+    if len(spans) > 1 and end >= 0 and hi <= window.starts[end] < spans[1][0]:
+        return Place(at=spans[1][0])
+    return Place(
+        at=lo,
+        before="".join(f"</{window.names[opener].decode('latin-1')}>" for opener in chain),
+        after="".join(window.body[window.starts[opener] : window.ends[opener]] for opener in reversed(chain)),
+    )
 
 
 def _stays(window: Window, index: int, mate: int, first: int, hi: int) -> bool:

@@ -83,14 +83,20 @@ def append(body: str, fragment: Fragment) -> str:
 
 
 def _splice(body: str, located: Located, new: str) -> str:
-    """Cut all spans out and put *new* where the first one began."""
-    spans = [span for block in located.blocks for span in block.spans]
-    if not spans:
+    """Cut all spans out and put *new* where the first block stood."""
+    edits = [(lo, hi, "") for block in located.blocks for lo, hi in block.spans]
+    if not edits:
         return body
-    pieces = [body[: spans[0][0]], new]
-    position = spans[0][1]
-    for lo, hi in spans[1:]:
-        pieces.append(body[position:lo])
+    place = located.blocks[0].place
+    if new and place is not None:
+        edits.append((place.at, place.at, place.before + new + place.after))
+        edits.sort()
+    else:
+        edits[0] = (edits[0][0], edits[0][1], new)
+    pieces: list[str] = []
+    position = 0
+    for lo, hi, text in edits:
+        pieces += [body[position:lo], text]
         position = hi
     pieces.append(body[position:])
     result = "".join(pieces)

@@ -26,6 +26,9 @@ HEAD_TEXT: Final = 300
 FOOTER_TEXT: Final = 1_800
 """Visible characters between the last anchor and a closing line of dots that is certainly the block's."""
 
+PARAGRAPH: Final = frozenset({b"p"})
+"""What may go together with a lone link: a paragraph of its own, but no element that could be the user's."""
+
 MAX_TAIL_LINES: Final = 12
 """Lines below the last anchor that are searched for more of a block that lost its separators."""
 
@@ -126,7 +129,7 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
     if cluster.links:
         region.anchors.add("join-link")
     if big and before is None and after is None:
-        region.lo, region.hi = window.wrap(lo, hi, blocks=0)
+        region.lo, region.hi = window.wrap(lo, hi, blocks=1, kinds=PARAGRAPH)
         region.anchors.add("headline-size")
         return region
     if before is not None:

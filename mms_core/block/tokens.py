@@ -69,7 +69,7 @@ INLINE: Final = frozenset(
 )
 ONE_LINE: Final = frozenset(b"p div h1 h2 h3 h4 h5 h6 center".split())
 """Elements that hold a line of text, as mail programs write them."""
-_CLOSES_P: Final = frozenset(
+CLOSES_P: Final = frozenset(
     b"address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer form h1 h2 "
     b"h3 h4 h5 h6 header hgroup hr li main menu nav ol p pre section summary table ul dd dt td th tr tbody thead "
     b"tfoot caption listing plaintext xmp".split()
@@ -139,6 +139,14 @@ class Window:
         index = bisect_right(self.starts, position) - 1
         return index < 0 or self.ends[index] <= position
 
+    def holder(self, index: int) -> int:
+        """The element that the text before a token stands in, ``-1`` if it is none of the window's."""
+        if index >= len(self.names):
+            return -1
+        if self.names[index].startswith(b"/") and self.mates[index] >= 0:
+            return self.mates[index]
+        return self.parents[index]
+
     def attributes(self, index: int) -> dict[str, str]:
         """Attributes of a start tag, names in lower case, values unescaped; the first of a name wins."""
         found: dict[str, str] = {}
@@ -150,13 +158,16 @@ class Window:
                 found[name] = unescape(value) if "&" in value else value
         return found
 
-    def wrap(self, lo: int, hi: int, *, blocks: int = MAX_WRAPPERS) -> tuple[int, int]:
+    def wrap(
+        self, lo: int, hi: int, *, blocks: int = MAX_WRAPPERS, kinds: frozenset[bytes] = ONE_LINE
+    ) -> tuple[int, int]:
         """Grow a range to the outermost element that holds nothing else a reader could see.
 
         Args:
             lo: Start of the range.
             hi: End of it.
             blocks: How many elements of block level may be taken; inline ones are free.
+            kinds: Which elements of block level.
         """
         while True:
             left = self._over_blanks_left(lo)
@@ -164,17 +175,27 @@ class Window:
             if left < 0 or self.names[left].startswith(b"/") or self.mates[left] == VOID_MATE:
                 return lo, hi
             name = self.names[left]
-            if self.mates[left] == IMPLIED and right < len(self.names) and name == b"p":
+            if (
+                self.mates[left] == IMPLIED
+                and right < len(self.names)
+                and name == b"p"
+                and self._holds(left, right, lo)
+            ):
                 outer = (self.starts[left], self.starts[right])
             elif right < len(self.names) and self.mates[left] == right:
                 outer = (self.starts[left], self.ends[right])
             else:
                 return lo, hi
             if name not in INLINE:
-                if blocks == 0 or name not in ONE_LINE:
+                if blocks == 0 or name not in kinds:
                     return lo, hi
                 blocks -= 1
             lo, hi = outer
+
+    def _holds(self, element: int, closer: int, lo: int) -> bool:
+        """Say whether an element without an end tag still holds what begins at *lo*."""
+        first = self.next_token(lo)
+        return first >= closer or self.parents[first] == element
 
     def is_blank_between(self, lo: int, hi: int) -> bool:
         """Say whether a reader sees nothing in a range: no text, no picture, no rule."""
@@ -308,7 +329,7 @@ class _Pairing:
 
     def open(self, index: int, name: bytes) -> int:
         """Note a start tag; gives the index of its parent."""
-        if name in _CLOSES_P:
+        if name in CLOSES_P:
             self.close_paragraph()
             ends = _IMPLIES_END.get(name)
             if ends is not None:

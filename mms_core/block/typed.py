@@ -49,7 +49,7 @@ def typed_text(window: Window, region: Region) -> str | None:
     while index < len(window.starts) and window.starts[index] < region.hi:
         piece = window.body[position : window.starts[index]]
         if len(piece) >= MIN_LETTERS and not is_blank(piece) and len(_LETTER.findall(piece)) >= MIN_LETTERS:
-            holder = _holder(window, index)
+            holder = window.holder(index)
             if _is_typed(window, holder, region):
                 paragraphs.setdefault(_paragraph(window, holder), []).append(unescape(piece))
         position = window.ends[index]
@@ -63,13 +63,6 @@ def _is_styled(window: Window, region: Region) -> bool:
     if region.kind is BlockKind.SKYPE:
         return window.shadow.find(b"text-autospace", region.lo, region.hi) >= 0
     return region.container is not None and window.shadow.find(b"font-size", *region.container) >= 0
-
-
-def _holder(window: Window, index: int) -> int:
-    """The element that the text before a token stands in."""
-    if window.names[index].startswith(b"/") and window.mates[index] >= 0:
-        return window.mates[index]
-    return window.parents[index]
 
 
 def _paragraph(window: Window, element: int) -> int:
