@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mms_core.model import Request, Run, RunId, Source, State, Target, UserKey, UserRecord
+from mms_core.model import NAME_PREFIX, Request, Run, RunId, Source, State, Target, UserKey, UserRecord
 from mms_core.states import Happening, advance
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
+
+    from mms_core.model import UserFacts
 
 
 class Outcome(StrEnum):
@@ -43,22 +45,23 @@ def stronger_target(one: Target, other: Target) -> Target:
     return Target.TEAMS if Target.TEAMS in (one, other) else Target.CURRENT
 
 
-def _appended(values: tuple[str, ...], value: str | None) -> tuple[str, ...]:
-    return values if value is None or value in values else (*values, value)
+def _union(values: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*values, *more)))
 
 
-def _merged(run: Run, request: Request, *, due_at: datetime, maximum_wait: timedelta, now: datetime) -> Run:
+def _joined(run: Run, other: Run, *, not_before_at: datetime | None, maximum_wait: timedelta, now: datetime) -> Run:
+    """Let *other*'s wish ride along with the waiting *run*."""
     # A stream of triggers may push the run back, but not for ever; an explicit not-before is no stream.
     latest = max(run.due_at, run.created_at + maximum_wait)
-    due = max(run.due_at, min(due_at, latest), request.not_before_at or run.due_at)
+    due = max(run.due_at, min(other.due_at, latest), not_before_at or run.due_at)
     return advance(
         run,
         Happening.MERGED,
         now=now,
-        source=stronger_source(run.source, request.source),
-        target=stronger_target(run.target, request.target),
-        reasons=_appended(run.reasons, request.reason),
-        actors=_appended(run.actors, request.actor),
+        source=stronger_source(run.source, other.source),
+        target=stronger_target(run.target, other.target),
+        reasons=_union(run.reasons, other.reasons),
+        actors=_union(run.actors, other.actors),
         due_at=due,
         # What a run under retry has already settled may look different after this trigger: look again.
         fresh_at=now,
@@ -92,6 +95,7 @@ def accept(
     settle: timedelta,
     maximum_wait: timedelta,
     now: datetime,
+    facts: UserFacts | None = None,
 ) -> Accepted:
     """Put a request into a user's record.
 
@@ -104,6 +108,7 @@ def accept(
         settle: Time to wait from now if the request does not say (Q1).
         maximum_wait: Later triggers push the due time at most this long after the run's creation.
         now: Aware UTC.
+        facts: Who the user is, where that is known already.
 
     Returns:
         The new record. Work that is under way is never touched: the request then waits in ``following``.
@@ -111,17 +116,50 @@ def accept(
     wait = settle if request.settle is None else request.settle
     due_at = max(now + wait, request.not_before_at or now)
     fresh = _new_run(request, run_id=run_id, identity=identity, due_at=due_at, now=now)
-    if record is None:
-        made = UserRecord(key=key, current=fresh, seen=(request.request_id,))
-        return Accepted(record=made, run=fresh, outcome=Outcome.ACCEPTED)
-    if request.request_id in record.seen:
-        return Accepted(record=record, run=record.newest, outcome=Outcome.DUPLICATE)
-    seen = record.remembering(request.request_id)
-    # The names that Graph told belong to the user, not to the run.
-    fresh = replace(fresh, user_id=record.current.user_id, user_principal_name=record.current.user_principal_name)
+    if not key.startswith(NAME_PREFIX):
+        fresh = replace(fresh, user_id=key)
+    if facts is not None:
+        fresh = replace(fresh, user_id=facts.user_id, user_principal_name=facts.user_principal_name)
+    return put(
+        record,
+        fresh,
+        key=key,
+        request_id=request.request_id,
+        not_before_at=request.not_before_at,
+        maximum_wait=maximum_wait,
+        now=now,
+    )
 
-    def merge(run: Run) -> Run:
-        return _merged(run, request, due_at=due_at, maximum_wait=maximum_wait, now=now)
+
+def put(
+    record: UserRecord | None,
+    run: Run,
+    *,
+    key: UserKey,
+    request_id: str,
+    maximum_wait: timedelta,
+    now: datetime,
+    not_before_at: datetime | None = None,
+) -> Accepted:
+    """Put a waiting run into a user's record: as the current one, as the following one, or merged into either.
+
+    Args and result as for :func:`accept`; *run* keeps its id, birthday and due time where it is not merged.
+    """
+    if record is None:
+        made = UserRecord(key=key, current=run, seen=(request_id,))
+        return Accepted(record=made, run=run, outcome=Outcome.ACCEPTED)
+    if request_id in record.seen:
+        return Accepted(record=record, run=record.newest, outcome=Outcome.DUPLICATE)
+    seen = record.remembering(request_id)
+    # The names that Graph told belong to the user, not to the run.
+    run = replace(
+        run,
+        user_id=run.user_id or record.current.user_id,
+        user_principal_name=run.user_principal_name or record.current.user_principal_name,
+    )
+
+    def merge(waiting: Run) -> Run:
+        return _joined(waiting, run, not_before_at=not_before_at, maximum_wait=maximum_wait, now=now)
 
     current, following = record.current, record.following
     if following is not None:
@@ -131,8 +169,8 @@ def accept(
         merged = merge(current)
         return Accepted(record=replace(record, current=merged, seen=seen), run=merged, outcome=Outcome.MERGED)
     if current.state.is_final:
-        return Accepted(record=replace(record, current=fresh, seen=seen), run=fresh, outcome=Outcome.ACCEPTED)
-    return Accepted(record=replace(record, following=fresh, seen=seen), run=fresh, outcome=Outcome.ACCEPTED)
+        return Accepted(record=replace(record, current=run, seen=seen), run=run, outcome=Outcome.ACCEPTED)
+    return Accepted(record=replace(record, following=run, seen=seen), run=run, outcome=Outcome.ACCEPTED)
 
 
 def with_next(record: UserRecord) -> UserRecord:

@@ -93,6 +93,14 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Start the migration with targetMeetingType Teams.",
         "R6",
     ),
+    "TeamsMeetingNotFound": Explanation(
+        "Teams does not know the meeting that the invitation leads to (it may have expired or belong to another user).",
+        "Nothing was changed. Ask the organizer to add a new Teams meeting.",
+    ),
+    "Deleted": Explanation("The meeting was deleted before it was its turn.", "Nothing to do."),
+    "NoLongerDue": Explanation(
+        "The meeting was changed so that there is nothing to migrate any more.", "Nothing to do."
+    ),
     "BlockNotFound": Explanation(
         "The event is an online meeting but its body holds no meeting block.",
         "Nothing was changed. Ask the organizer to add the meeting again.",
@@ -113,6 +121,7 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The invitation is too large to be kept for undo, so it was not changed.",
         "Ask the organizer to shorten it (pictures belong into attachments), then retry.",
     ),
+    "Restored": Explanation("An administrator restored the original invitation.", "Migrate again when it is wanted."),
     "EditedSince": Explanation(
         "Somebody edited the meeting after the migration.",
         "Nothing was restored. Compare it with the kept original and change it by hand.",

@@ -16,9 +16,10 @@ SIZE_LIMIT: Final = 48 * 1024
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Base of all messages; ``v`` is the schema version."""
+    """Base of all messages; ``v`` is the schema version, ``attempt`` counts how often it was put back."""
 
     v: int = VERSION
+    attempt: int = 0
 
 
 class Wake(Message, frozen=True, kw_only=True, tag="wake"):
@@ -56,7 +57,11 @@ class ActivityContent(Message, frozen=True, kw_only=True, tag="activity"):
     uris: tuple[str, ...]
 
 
-AnyMessage = Wake | Resolve | UsersChanged | TenantEvent | ActivityContent
+class LookAfterSubscriptions(Message, frozen=True, kw_only=True, tag="subscriptions"):
+    """Graph sent a lifecycle notification: do not wait for the timer."""
+
+
+AnyMessage = Wake | Resolve | UsersChanged | TenantEvent | ActivityContent | LookAfterSubscriptions
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)

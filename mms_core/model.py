@@ -6,7 +6,7 @@ Instants are aware UTC and end in ``_at``; durations are ``timedelta``.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
@@ -188,6 +188,11 @@ class LedgerEntry:
     request_id: str | None = None
     attempts: int = 0
     is_final: bool = False
+    """The run does not look at this meeting again."""
+    step: str = ""
+    """What an intent was about to do: migrate, refresh or restore."""
+    written_hash: str = ""
+    """Of the body that was or is being written."""
     updated_at: datetime
     duration_ms: int = 0
 
@@ -210,6 +215,16 @@ class Original:
     written_hash: str = ""
     kept_at: datetime
     undone_at: datetime | None = None
+
+    def succeeding(self, kept: Original | None) -> Original:
+        """Return what is to be kept when this original is offered while *kept* is there.
+
+        An organizer who edited between two of our writes must not lose that edit to an undo: then the newer one.
+        """
+        if kept is None or kept.undone_at is not None:
+            return self
+        is_chain = self.body == kept.body or body_hash(self.body) == kept.written_hash
+        return replace(kept, written_hash=self.written_hash) if is_chain else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,9 +298,12 @@ class OnlineMeeting:
     join_information: str
 
 
+NAME_PREFIX: Final = "name-"
+
+
 def name_key(identity: str) -> UserKey:
     """Key of the record that stands in for a user whose object id is not known yet."""
-    return UserKey("name-" + hashlib.sha256(identity.strip().lower().encode()).hexdigest()[:32])
+    return UserKey(NAME_PREFIX + hashlib.sha256(identity.strip().lower().encode()).hexdigest()[:32])
 
 
 def meeting_key(event_id: str) -> str:

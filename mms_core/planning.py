@@ -126,8 +126,6 @@ def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] |
     located = block.locate(event.body)
     if located.ambiguous:
         return Planned(event=event, step=Step.FAIL, located=located, code="AmbiguousBlock", detail=located.ambiguous)
-    if not located.blocks:
-        return None
     properties = event.properties or inherited or {}
     event = replace(event, properties=properties)
     judged = [
@@ -169,6 +167,8 @@ def _obstacle(event: Event, genuine: list[MeetingBlock], wanted: Step, wish: Wis
 
 
 def _wanted(blocks: list[MeetingBlock], wish: Wish) -> Step | None:
+    if not blocks:
+        return None
     has_skype = any(each.kind is BlockKind.SKYPE for each in blocks)
     if has_skype:
         if wish.source is Source.TEAMS:

@@ -112,7 +112,15 @@ class Ledger(Protocol):
         ...
 
     async def put(self, key: UserKey, entry: LedgerEntry, original: Original | None = None) -> None:
-        """Write the meeting's entry, together with its original if given; an original not yet undone is kept."""
+        """Write the meeting's entry, together with its original if given.
+
+        An original that is kept already and not undone stays, if the new one is what we left behind when we wrote
+        last (see :meth:`Original.succeeding`): undo leads back to before our first write.
+        """
+        ...
+
+    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+        """Write the meeting's entry, and its ``written_hash`` into the kept original."""
         ...
 
     async def originals(self, key: UserKey) -> list[Original]:

@@ -54,17 +54,17 @@ class Deployment:
     """How long a silent worker keeps a user; a dead one is noticed after this."""
     function_budget: timedelta
     """A run that has worked this long checkpoints and goes on in a new message."""
+    first_retry: timedelta
+    """Wait before the first of the nine retries; they double from there (24 hours with the default)."""
     client_id: str | None
     """Client id of a user-assigned identity; ``None`` is the system-assigned one."""
 
 
-def _seconds(values: Mapping[str, str], name: str, default: float | None) -> timedelta | None:
-    text = values.get(name, "")
-    if not text:
-        return None if default is None else timedelta(seconds=default)
+def _seconds(values: Mapping[str, str], name: str, default: float) -> timedelta:
+    text = values.get(name) or str(default)
     try:
         return timedelta(seconds=float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadInput(f"{name} must be a number of seconds", code="InvalidParameter", field=name) from None
 
 
@@ -88,7 +88,10 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
     login = values.get("MMS_LOGIN_URL", "https://login.microsoftonline.com").rstrip("/")
     lease = _seconds(values, "MMS_RUN_LEASE_SECONDS", 60)
     budget = _seconds(values, "MMS_FUNCTION_BUDGET_SECONDS", 1500)
-    if lease is None or budget is None:  # pragma: no cover - a default is given, so mypy is the only reader
+    first_retry = _seconds(values, "MMS_FIRST_RETRY_SECONDS", 169)
+    if (
+        lease is None or budget is None or first_retry is None
+    ):  # pragma: no cover - a default is given, so mypy is the only reader
         raise AssertionError
     return Deployment(
         storage_connection=storage,
@@ -110,9 +113,10 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
         public_url=values.get("MMS_PUBLIC_URL", "").rstrip("/"),
         client_state=values.get("MMS_CLIENT_STATE", ""),
         activity_auth_id=values.get("MMS_ACTIVITY_AUTH_ID", ""),
-        settle=_seconds(values, "MMS_SETTLE_SECONDS", None),
+        settle=_seconds(values, "MMS_SETTLE_SECONDS", 0) if values.get("MMS_SETTLE_SECONDS") else None,
         run_lease=lease,
         function_budget=budget,
+        first_retry=first_retry,
         client_id=values.get("MMS_IDENTITY_CLIENT_ID") or None,
     )
 

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import CATALOGUE
-from mms_core.model import State
+from mms_core.model import State, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,14 +88,16 @@ def _coordinates(value: Coordinates | None) -> dict[str, Any] | None:
 
 def meeting_row(entry: LedgerEntry) -> dict[str, Any]:
     """Return one row of ``GET migrations/{userId}/meetings``."""
+    # To the outside a restored meeting is one that is not migrated, by an administrator's order.
+    is_restored = entry.verdict is Verdict.RESTORED
     return {
         "eventId": entry.event_id,
         "iCalUId": entry.ical_uid,
         "subject": entry.subject,
         "start": instant(entry.start_at),
-        "verdict": str(entry.verdict),
+        "verdict": str(Verdict.SKIPPED if is_restored else entry.verdict),
         "rule": entry.rule,
-        "code": entry.code,
+        "code": "Restored" if is_restored else entry.code,
         "message": entry.detail,
         "before": _coordinates(entry.before),
         "after": _coordinates(entry.after),

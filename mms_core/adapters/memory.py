@@ -131,9 +131,14 @@ class MemoryLedger(Ledger):
         self._entries[key, entry.key] = entry
         if original is not None:
             kept = self._originals.get((key, original.key))
-            if kept is not None and kept.undone_at is None:
-                original = replace(kept, written_hash=original.written_hash)
-            self._originals[key, original.key] = original
+            self._originals[key, original.key] = original.succeeding(kept)
+
+    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        await self.put(key, entry)
+        kept = self._originals.get((key, entry.key))
+        if kept is not None:
+            self._originals[key, entry.key] = replace(kept, written_hash=entry.written_hash)
 
     async def originals(self, key: UserKey) -> list[Original]:
         """See :class:`~mms_core.ports.Ledger`."""

@@ -56,13 +56,19 @@ class TableLedger(Ledger):
             PermanentError: Code ``OriginalTooLarge``; nothing was written.
         """
         table = await self._tables.table("Ledger")
-        row = {"PartitionKey": key, "RowKey": f"m|{entry.key}", "Entry": msgspec.json.encode(entry).decode(), "V": 1}
-        operations: list[tuple[Any, ...]] = [("upsert", row, {"mode": UpdateMode.REPLACE})]
+        operations = [_upsert(_entry_entity(key, entry))]
         if original is not None:
             kept = await self._original(key, original.key)
-            if kept is not None and kept.undone_at is None:
-                original = replace(kept, written_hash=original.written_hash)
-            operations.append(("upsert", _original_entity(key, original), {"mode": UpdateMode.REPLACE}))
+            operations.append(_upsert(_original_entity(key, original.succeeding(kept))))
+        await answered(table.submit_transaction(operations))
+
+    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        table = await self._tables.table("Ledger")
+        operations = [_upsert(_entry_entity(key, entry))]
+        kept = await self._original(key, entry.key)
+        if kept is not None:
+            operations.append(_upsert(_original_entity(key, replace(kept, written_hash=entry.written_hash))))
         await answered(table.submit_transaction(operations))
 
     async def _original(self, key: UserKey, meeting: str) -> Original | None:
@@ -78,6 +84,14 @@ class TableLedger(Ledger):
         """See :class:`~mms_core.ports.Ledger`."""
         table = await self._tables.table("Ledger")
         await answered(table.upsert_entity(_original_entity(key, original), mode=UpdateMode.REPLACE))
+
+
+def _upsert(entity: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    return "upsert", entity, {"mode": UpdateMode.REPLACE}
+
+
+def _entry_entity(key: UserKey, entry: LedgerEntry) -> dict[str, Any]:
+    return {"PartitionKey": key, "RowKey": f"m|{entry.key}", "Entry": msgspec.json.encode(entry).decode(), "V": 1}
 
 
 def _original_entity(key: UserKey, original: Original) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""The routes that a tenant calls: open to the network, each with its own proof; answered after the durable write."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, text_response
+from mms_core.auth import Keys, Principal, Role, bearer, require, verify
+from mms_core.errors import AccessDenied, BadInput
+from mms_core.notifications import decode, parse_activity, parse_events, parse_notifications, same_secret
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from mms_core.service import Intake, Recovery
+    from mms_core.settings import Deployment
+
+LONGEST_VALIDATION: Final = 4096
+
+
+async def authenticate(request: ApiRequest, keys: Keys, deployment: Deployment, role: Role) -> Principal:
+    """Return the caller, verified and with the role.
+
+    Raises:
+        AccessDenied: No, wrong or insufficient token.
+    """
+    principal = await verify(
+        bearer(request.headers),
+        keys,
+        issuer=deployment.token_issuer,
+        audience=deployment.api_audience,
+        tenant_id=deployment.tenant_id,
+    )
+    require(principal, role)
+    return principal
+
+
+def _handshake(request: ApiRequest) -> ApiResponse | None:
+    """Answer Graph's validation: the token, decoded, as plain text (never as HTML, it is a stranger's text)."""
+    token = request.query.get("validationToken")
+    if token is None or len(token) > LONGEST_VALIDATION:
+        return None
+    return text_response(token, content_type="text/plain")
+
+
+class WebhookApi:
+    """Handlers of the webhook routes."""
+
+    def __init__(self, intake: Intake, recovery: Recovery, *, keys: Keys, deployment: Deployment) -> None:
+        self._intake = intake
+        self._recovery = recovery
+        self._keys = keys
+        self._deployment = deployment
+
+    @answering
+    async def notifications(self, request: ApiRequest) -> ApiResponse:
+        """``POST graph/notifications``."""
+        handshake = _handshake(request)
+        if handshake is not None:
+            return handshake
+        notified = parse_notifications(
+            request.body, client_state=self._deployment.client_state, tenant_id=self._deployment.tenant_id
+        )
+        await self._intake.notifications(notified)
+        return ApiResponse(status=HTTPStatus.ACCEPTED)
+
+    @answering
+    async def lifecycle(self, request: ApiRequest) -> ApiResponse:
+        """``POST graph/lifecycle``: whatever it says, look after the subscriptions soon."""
+        handshake = _handshake(request)
+        if handshake is not None:
+            return handshake
+        notified = parse_notifications(
+            request.body, client_state=self._deployment.client_state, tenant_id=self._deployment.tenant_id
+        )
+        if notified.lifecycle:
+            await self._intake.look_after_subscriptions()
+        log("lifecycle_received", count=len(notified.lifecycle))
+        return ApiResponse(status=HTTPStatus.ACCEPTED)
+
+    @answering
+    async def events(self, request: ApiRequest) -> ApiResponse:
+        """``POST, OPTIONS events``: CloudEvents."""
+        if request.method == "OPTIONS":
+            return self._abuse_protection(request)
+        principal = await authenticate(request, self._keys, self._deployment, Role.OPERATE)
+        events = parse_events(request.body, request.headers, tenant_id=self._deployment.tenant_id)
+        if len(events) == 1 and events[0].problem is not None:
+            raise events[0].problem
+        await self._intake.events(events, actor=principal.name)
+        rows: list[dict[str, Any]] = []
+        for event in events:
+            row: dict[str, Any] = {"id": event.event_id.rpartition("|")[2], "status": "accepted"}
+            if event.problem is not None:
+                row |= {"status": "refused", "code": event.problem.code, "field": event.problem.field}
+            rows.append(row)
+        return json_response({"value": rows}, status=HTTPStatus.ACCEPTED)
+
+    @staticmethod
+    def _abuse_protection(request: ApiRequest) -> ApiResponse:
+        # CloudEvents HTTP webhook 1.0, section 4: saying yes allows the sender to try; the POST still needs its proof.
+        origin = request.headers.get("webhook-request-origin")
+        headers = {"Allow": "POST, OPTIONS"}
+        if origin and origin.isprintable():
+            headers |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+        return ApiResponse(status=HTTPStatus.OK, headers=headers)
+
+    @answering
+    async def activity(self, request: ApiRequest) -> ApiResponse:
+        """``POST activity``: the Management Activity feed; 200 to its validation, else there is no subscription."""
+        if not same_secret(request.headers.get("webhook-authid"), self._deployment.activity_auth_id):
+            raise AccessDenied("auth id")
+        body = decode(request.body, Any)
+        if "webhook-validationcode" in request.headers or (isinstance(body, dict) and "validationCode" in body):
+            return ApiResponse(status=HTTPStatus.OK)
+        uris = parse_activity(request.body, tenant_id=self._deployment.tenant_id)
+        allowed = self._deployment.activity_url.split("/api/", 1)[0] + "/"
+        if any(not uri.startswith(allowed) for uri in uris):
+            raise BadInput("contentUri leads to another host", field="contentUri")
+        await self._intake.activity(uris)
+        return ApiResponse(status=HTTPStatus.OK)

@@ -1,0 +1,10 @@
+"""The use cases. They speak to the ports only; nothing here knows of HTTP, queues' triggers or SDKs."""
+
+from mms_core.service.intake import Intake
+from mms_core.service.parts import GraphPorts, Options, Parts
+from mms_core.service.queries import Queries
+from mms_core.service.recovery import Recovery
+from mms_core.service.runs import Runs
+from mms_core.service.triage import Triage
+
+__all__ = ["GraphPorts", "Intake", "Options", "Parts", "Queries", "Recovery", "Runs", "Triage"]

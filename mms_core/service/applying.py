@@ -1,0 +1,281 @@
+"""One meeting, from plan to ledger: at most one write is sent, and what it did is known before anything is repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from mms_core import block
+from mms_core.errors import (
+    CATALOGUE,
+    MmsError,
+    NotFound,
+    OutcomeUnknown,
+    PermanentError,
+    PreconditionLost,
+    TemporaryError,
+)
+from mms_core.model import LedgerEntry, Original, Verdict, body_hash, meeting_key
+from mms_core.planning import Planned, Rewrite, Step, coordinates, external_id, is_current, mismatch, plan, rewrite
+from mms_core.ports import EventChange, Written
+
+if TYPE_CHECKING:
+    from mms_core.block import Fragment
+    from mms_core.model import Event, OnlineMeeting
+    from mms_core.planning import Wish
+    from mms_core.service.lease import Lease
+    from mms_core.service.parts import Parts
+
+ATTEMPTS: Final = 4
+"""Times a meeting is looked at again in one pass because somebody edits it or Graph asks for a short pause."""
+PATIENCE: Final = timedelta(seconds=10)
+"""A longer wish to wait becomes a delayed message for the whole user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of a meeting; ``temporary`` is set where another try later is worth it."""
+
+    entry: LedgerEntry
+    has_mailed: bool = False
+    temporary: TemporaryError | None = None
+    is_rehashed: bool = False
+    """What stands in the calendar is not, letter for letter, what the intent said: undo has to know."""
+
+
+class Applier:
+    """Applies plans for one user."""
+
+    def __init__(self, parts: Parts, lease: Lease, wish: Wish) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._wish = wish
+
+    async def apply(self, planned: Planned, earlier: LedgerEntry | None) -> Applied:
+        """Bring one meeting to where the plan says.
+
+        Args:
+            planned: The plan.
+            earlier: What this run has noted about the meeting before, if anything.
+
+        Raises:
+            LeaseLost, Stopped: From the look before the write; nothing was written.
+        """
+        started_at = self._parts.clock.now()
+        try:
+            applied = await self._apply(planned, earlier)
+        except TemporaryError as exc:
+            applied = Applied(entry=self._failed(planned, earlier, exc, is_final=False), temporary=exc)
+        except (PermanentError, PreconditionLost, NotFound) as exc:
+            applied = Applied(entry=self._failed(planned, earlier, exc, is_final=True))
+        took = self._parts.clock.now() - started_at
+        entry = replace(applied.entry, duration_ms=took // timedelta(milliseconds=1))
+        if applied.is_rehashed:
+            await self._parts.ledger.settle(self._lease.key, entry)
+        else:
+            await self._parts.ledger.put(self._lease.key, entry)
+        return replace(applied, entry=entry)
+
+    # -- the ledger's rows --------------------------------------------------------------------------------------
+
+    def _entry(self, planned: Planned, earlier: LedgerEntry | None, verdict: Verdict) -> LedgerEntry:
+        event = planned.event
+        before = coordinates(planned.own_block)
+        return LedgerEntry(
+            key=meeting_key(event.event_id),
+            run_id=self._lease.run.run_id,
+            event_id=event.event_id,
+            ical_uid=event.ical_uid,
+            subject=event.subject,
+            start_at=event.start_at,
+            verdict=verdict,
+            before=earlier.before if earlier and earlier.before else before,
+            attempts=earlier.attempts if earlier else 0,
+            is_final=True,
+            updated_at=self._parts.clock.now(),
+        )
+
+    def _failed(self, planned: Planned, earlier: LedgerEntry | None, exc: MmsError, *, is_final: bool) -> LedgerEntry:
+        entry = self._entry(planned, earlier, Verdict.FAILED)
+        code = "MeetingChanged" if isinstance(exc, PreconditionLost) else exc.code
+        return replace(
+            entry,
+            code=code,
+            rule=CATALOGUE[code].rule,
+            detail=exc.detail,
+            attempts=entry.attempts + 1,
+            is_final=is_final,
+            step=str(planned.step) if isinstance(exc, OutcomeUnknown) else earlier.step if earlier else "",
+            written_hash=earlier.written_hash if earlier else "",
+        )
+
+    def _skipped(self, planned: Planned, earlier: LedgerEntry | None, code: str, *, detail: str = "") -> Applied:
+        verdict = Verdict.FAILED if planned.step is Step.FAIL else Verdict.SKIPPED
+        entry = self._entry(planned, earlier, verdict)
+        return Applied(entry=replace(entry, code=code, rule=planned.rule or CATALOGUE[code].rule, detail=detail))
+
+    def _original(self, planned: Planned, entry: LedgerEntry) -> Original:
+        event = planned.event
+        return Original(
+            key=entry.key,
+            run_id=entry.run_id,
+            event_id=event.event_id,
+            body=event.body,
+            content_type=event.content_type,
+            locations_json=msgspec.json.encode(event.locations).decode(),
+            properties=event.properties,
+            written_hash=entry.written_hash,
+            kept_at=entry.updated_at,
+        )
+
+    # -- the way of one meeting -----------------------------------------------------------------------------------
+
+    async def _apply(self, planned: Planned, earlier: LedgerEntry | None) -> Applied:
+        # A step without an end: a write was announced, and whether it was carried out was never learned.
+        intent = earlier if earlier is not None and earlier.step and not earlier.is_final else None
+        for attempt in range(1, ATTEMPTS + 1):
+            if planned.step in (Step.SKIP, Step.FAIL):
+                return self._skipped(planned, earlier, planned.code or "MeetingRejected", detail=planned.detail)
+            meeting = await self._meeting(planned)
+            fragment = block.decode_join_information(meeting.join_information)
+            if is_current(planned, fragment):
+                return self._current(planned, earlier, intent)
+            change = rewrite(planned, meeting, fragment, run_id=self._lease.run.run_id)
+            intent = await self._announce(planned, earlier, change)
+            try:
+                written = await self._send(planned, change)
+            except (TemporaryError, PreconditionLost) as exc:
+                await self._after_failure(exc, planned, fragment, is_last=attempt == ATTEMPTS)
+            else:
+                return self._verified(planned, intent, change, written)
+            earlier = intent
+            looked_again = await self._look_again(planned)
+            if isinstance(looked_again, str):
+                return self._skipped(replace(planned, step=Step.SKIP), earlier, looked_again)
+            planned = looked_again
+        raise PreconditionLost  # pragma: no cover - the last attempt returns or raises
+
+    async def _after_failure(
+        self, exc: TemporaryError | PreconditionLost, planned: Planned, fragment: Fragment, *, is_last: bool
+    ) -> None:
+        """Return if another look at once makes sense, after waiting if need be; otherwise raise."""
+        if is_last:
+            raise exc
+        if isinstance(exc, OutcomeUnknown):
+            # Never repeated here unless it is known to be done: the request may still be on its way.
+            if not await self._happened(planned, fragment):
+                raise exc
+        elif isinstance(exc, TemporaryError):
+            wait = exc.retry_after if exc.retry_after is not None else timedelta(seconds=1)
+            if wait > PATIENCE:
+                raise exc
+            await asyncio.sleep(wait.total_seconds())
+
+    async def _look_again(self, planned: Planned) -> Planned | str:
+        """Read the meeting anew and plan it anew; a code if there is nothing left to do."""
+        again = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
+        if again is None:
+            return "Deleted"
+        return self._replan(planned, again) or "NoLongerDue"
+
+    def _replan(self, planned: Planned, again: Event) -> Planned | None:
+        event = replace(again, series_uid=planned.event.series_uid, series_master_id=planned.event.series_master_id)
+        return plan(event, self._wish, now=self._parts.clock.now(), inherited=planned.event.properties)
+
+    async def _meeting(self, planned: Planned) -> OnlineMeeting:
+        event, own = planned.event, planned.own_block
+        meetings = self._parts.graph().meetings
+        language = own.language if own else None
+        if planned.step is Step.MIGRATE:
+            return await meetings.create_or_get(
+                self._wish.organizer_id,
+                external_id=external_id(
+                    tenant_id=self._wish.tenant_id, user_id=self._wish.organizer_id, series_uid=event.series_uid
+                ),
+                subject=event.subject,
+                start=event.start_at,
+                end=event.end_at,
+                language=language,
+            )
+        # Teams compares join URLs as it wrote them, so every form that the event has is asked for.
+        candidates = (
+            event.join_url,
+            event.properties.get("SkypeTeamsMeetingUrl"),
+            own.join_url if own else None,
+        )
+        for url in dict.fromkeys(each for each in candidates if each):
+            found = await meetings.find(self._wish.organizer_id, url, language=language)
+            if found is not None:
+                return found
+        raise PermanentError(code="TeamsMeetingNotFound")
+
+    def _current(self, planned: Planned, earlier: LedgerEntry | None, intent: LedgerEntry | None) -> Applied:
+        after = coordinates(planned.own_block)
+        if intent is None:
+            return Applied(entry=replace(self._entry(planned, earlier, Verdict.CURRENT), after=after))
+        # We had noted that we were about to write this meeting, and it is written: it was us.
+        verdict = Verdict.MIGRATED if intent.step == Step.MIGRATE else Verdict.REFRESHED
+        entry = replace(
+            self._entry(planned, intent, verdict),
+            after=after,
+            attempts=intent.attempts,
+            step=intent.step,
+            written_hash=body_hash(planned.event.body),
+        )
+        return Applied(entry=entry, has_mailed=True, is_rehashed=entry.written_hash != intent.written_hash)
+
+    async def _happened(self, planned: Planned, fragment: Fragment) -> bool:
+        """After a lost answer: does the invitation lead to the new meeting now?"""
+        event = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
+        if event is None:
+            return True  # gone: the next look says so
+        found = block.locate(event.body).blocks
+        new = block.locate(fragment.html).blocks
+        return bool(found) and bool(new) and block.same_coordinates(found[0], new[0])
+
+    async def _announce(self, planned: Planned, earlier: LedgerEntry | None, change: Rewrite) -> LedgerEntry:
+        """Look whether the write is still wanted, and note it together with the original before it is sent."""
+        intent = replace(
+            self._entry(planned, earlier, Verdict.WRITING),
+            after=change.after,
+            attempts=(earlier.attempts if earlier else 0) + 1,
+            is_final=False,
+            step=str(planned.step),
+            written_hash=body_hash(change.body),
+        )
+        await self._lease.check()
+        await self._parts.ledger.put(self._lease.key, intent, self._original(planned, intent))
+        return intent
+
+    async def _send(self, planned: Planned, change: Rewrite) -> Written:
+        event = planned.event
+        return await self._parts.graph().calendar.update(
+            self._wish.organizer_id,
+            event.event_id,
+            EventChange(
+                body=change.body,
+                content_type=event.content_type,
+                locations=change.locations,
+                properties=change.properties,
+            ),
+            etag=event.etag,
+        )
+
+    def _verified(self, planned: Planned, intent: LedgerEntry, change: Rewrite, written: Written) -> Applied:
+        verdict = Verdict.MIGRATED if planned.step is Step.MIGRATE else Verdict.REFRESHED
+        entry = replace(
+            intent,
+            verdict=verdict,
+            request_id=written.request_id,
+            is_final=True,
+            updated_at=self._parts.clock.now(),
+            written_hash=body_hash(written.event.body),
+        )
+        wrong = mismatch(change, planned, written.event)
+        if wrong is not None:
+            entry = replace(entry, verdict=Verdict.FAILED, code="VerificationFailed", detail=wrong)
+        return Applied(entry=entry, has_mailed=True, is_rehashed=entry.written_hash != intent.written_hash)

@@ -1,0 +1,154 @@
+"""What comes in over HTTP: written down durably, answered at once, worked on later."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from mms_core.debounce import Outcome
+from mms_core.errors import BadInput
+from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, TenantEvent, users_changed
+from mms_core.model import NAME_PREFIX, Request, Source, Target, UserKey, name_key
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mms_core.notifications import Notified, ParsedEvent
+    from mms_core.service.parts import Parts
+
+MOST_IDENTITIES: Final = 1000
+LONGEST_SETTLE: Final = timedelta(days=7)
+_GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_NAME: Final = re.compile(r"(?:sip:)?[^\s@/\\?#]+(?:#EXT#[^\s@/\\?]*)?@[^\s@/\\?#]+", re.IGNORECASE)
+_LONGEST_NAME: Final = 320
+
+
+def user_key(identity: str) -> UserKey:
+    """Return the key of the record for an identity: its own id in lower case, or one that stands for its name.
+
+    Raises:
+        BadInput: It is neither an object id, a user principal name nor a SIP address.
+    """
+    text = identity.strip()
+    if _GUID.fullmatch(text):
+        return UserKey(text.lower())
+    if len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) and text.isprintable():
+        return name_key(text)
+    raise BadInput(code="InvalidIdentity", field="identity")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A manual request (T10), checked."""
+
+    identities: tuple[str, ...]
+    source: Source
+    target: Target
+    settle: timedelta | None = None
+    not_before_at: datetime | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one identity."""
+
+    identity: str
+    status: str
+    user_id: str | None = None
+    correlation_id: str | None = None
+    code: str | None = None
+
+
+class Intake:
+    """Receives; never calls Graph."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def start(self, wanted: Wanted) -> list[Result]:
+        """Accept a manual request for some users; one result an identity, in order.
+
+        A bad identity refuses its own row only.
+        """
+        settings = await self._parts.settings()
+        results = []
+        for identity in wanted.identities:
+            if not settings.MeetingMigrationEnabled:
+                results.append(Result(identity=identity, status="refused", code="MigrationDisabled"))
+                continue
+            try:
+                key = user_key(identity)
+            except BadInput as exc:
+                results.append(Result(identity=identity, status="refused", code=exc.code))
+                continue
+            results.append(await self._start_one(key, identity.strip(), wanted))
+        return results
+
+    async def _start_one(self, key: UserKey, identity: str, wanted: Wanted) -> Result:
+        request = Request(
+            request_id=self._parts.new_id(),
+            reason="T10 Manual",
+            source=wanted.source,
+            target=wanted.target,
+            settle=wanted.settle,
+            not_before_at=wanted.not_before_at,
+            actor=wanted.actor,
+        )
+        accepted = await self._parts.accept(key, identity, request)
+        is_name = key.startswith(NAME_PREFIX)
+        if is_name:
+            # Who this is, Graph has to say; the record of the name waits as Pending until then.
+            await self._parts.queue.send(Resolve(user=key))
+        known = await self._known(key) if is_name else None
+        return Result(
+            identity=identity,
+            user_id=key if not is_name else known,
+            correlation_id=accepted.run.run_id,
+            status="merged" if accepted.outcome is Outcome.MERGED or await self._waits(known) else "accepted",
+        )
+
+    async def _known(self, key: UserKey) -> str | None:
+        stored = await self._parts.documents.get("name", key)
+        return str(stored.value["userId"]) if stored else None
+
+    async def _waits(self, user_id: str | None) -> bool:
+        """Say whether the user that a name meant last time has a request that waits: this one will join it."""
+        if user_id is None:
+            return False
+        stored = await self._parts.users.read(UserKey(user_id))
+        return stored is not None and not stored.value.newest.state.is_final
+
+    async def notifications(self, notified: Notified) -> None:
+        """Put the users that Graph says have changed into the queue; returns when that is durable."""
+        received = self._parts.clock.now().isoformat()
+        for message in users_changed(list(notified.users), received=received):
+            await self._parts.queue.send(message)
+        log("notifications_received", count=len(notified.users), total=len(notified.users) + notified.rejected)
+
+    async def events(self, events: Sequence[ParsedEvent], *, actor: str | None) -> None:
+        """Put events into the queue; returns when that is durable. Events with a problem are left out."""
+        received = self._parts.clock.now().isoformat()
+        good = [event for event in events if event.problem is None]
+        for message in users_changed([each.graph_user for each in good if each.graph_user], received=received):
+            await self._parts.queue.send(message)
+        for event in good:
+            if event.graph_user is None:
+                await self._parts.queue.send(
+                    TenantEvent(event_id=event.unique_id, type=event.type, data=event.data, actor=actor)
+                )
+        log("events_received", count=len(good), total=len(events))
+
+    async def look_after_subscriptions(self) -> None:
+        """Have the subscriptions checked soon; returns when that is durable."""
+        await self._parts.queue.send(LookAfterSubscriptions())
+
+    async def activity(self, uris: Sequence[str]) -> None:
+        """Put content addresses of the activity feed into the queue; returns when that is durable."""
+        chunk = 50
+        for start in range(0, len(uris), chunk):
+            await self._parts.queue.send(ActivityContent(uris=tuple(uris[start : start + chunk])))
+        log("activity_received", count=len(uris))

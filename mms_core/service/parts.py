@@ -1,0 +1,171 @@
+"""What every use case needs: the ports, the clock, and the few things that several of them do."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from mms_core.debounce import Accepted, Outcome, accept
+from mms_core.errors import PreconditionLost
+from mms_core.messages import Wake
+from mms_core.model import RunId, State
+from mms_core.retrying import FIRST_DELAY
+from mms_core.settings import TenantSettings
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mms_core.model import Request, UserFacts, UserKey, UserRecord
+    from mms_core.ports import (
+        Calendar,
+        Clock,
+        Directory,
+        Documents,
+        Ledger,
+        Meetings,
+        Stored,
+        Tenant,
+        UserStore,
+        WorkQueue,
+    )
+    from mms_core.triggers import Decision
+
+CONFLICT_ATTEMPTS: Final = 20
+"""Writers of one record that meet this often in a row are not a coincidence any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphPorts:
+    """The ports behind which Graph is. Made on first use, so that HTTP-only functions never import it."""
+
+    directory: Directory
+    calendar: Calendar
+    meetings: Meetings
+    tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The deployment's numbers."""
+
+    tenant_id: str
+    settle: timedelta | None = None
+    run_lease: timedelta = timedelta(seconds=60)
+    function_budget: timedelta = timedelta(minutes=25)
+    first_retry: timedelta = FIRST_DELAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Ports, options, and sources of chance that tests replace."""
+
+    users: UserStore
+    ledger: Ledger
+    documents: Documents
+    queue: WorkQueue
+    clock: Clock
+    graph: Callable[[], GraphPorts]
+    options: Options
+    new_id: Callable[[], str] = field(default=lambda: str(uuid.uuid4()))
+    jitter: Callable[[], float] = field(default=random.random)
+
+    async def settings(self) -> TenantSettings:
+        """Return the tenant's settings as they are now: one point read, never cached, because off means off."""
+        stored = await self.documents.get("config", "tenant")
+        return TenantSettings() if stored is None else msgspec.convert(stored.value, type=TenantSettings)
+
+    async def accept(
+        self, key: UserKey, identity: str, request: Request, *, facts: UserFacts | None = None
+    ) -> Accepted:
+        """Put a request into a user's record and make sure that a wake-up is on its way.
+
+        The row is written before the message: a crash in between leaves a waiting row that the sweep finds, never a
+        message without a row.
+        """
+        settings = await self.settings()
+        settle = self.options.settle if self.options.settle is not None else timedelta(minutes=settings.SettleMinutes)
+        for _ in range(CONFLICT_ATTEMPTS):
+            stored = await self.users.read(key)
+            accepted = accept(
+                stored.value if stored else None,
+                request,
+                key=key,
+                identity=identity,
+                run_id=RunId(self.new_id()),
+                facts=facts,
+                settle=settle,
+                maximum_wait=timedelta(minutes=settings.MaximumWaitMinutes),
+                now=self.clock.now(),
+            )
+            if accepted.outcome is Outcome.DUPLICATE:
+                return accepted
+            try:
+                await self.save_with_wake(accepted.record, stored)
+            except PreconditionLost:
+                continue
+            log(
+                "request_accepted",
+                user_id=accepted.run.user_id,
+                correlation_id=accepted.run.run_id,
+                trigger=request.reason.partition(" ")[0],
+                state=accepted.outcome,
+            )
+            return accepted
+        raise PreconditionLost("the user's record is written by others all the time")
+
+    async def save_with_wake(
+        self, record: UserRecord, previous: Stored[UserRecord] | None, *, afresh: bool = False
+    ) -> Stored[UserRecord]:
+        """Write a record whose current run may wait, and send the one wake-up it needs.
+
+        Args:
+            record: The new record.
+            previous: As it was read.
+            afresh: Send a new wake-up even if one is under way (it will be recognised as a leftover).
+
+        Raises:
+            PreconditionLost: Somebody else wrote first; nothing was written or sent.
+        """
+        waits = record.current.state is State.PENDING
+        has_wake = (
+            not afresh
+            and record.wake_at is not None
+            and previous is not None
+            and previous.value.current.run_id == record.current.run_id
+            and previous.value.current.state is State.PENDING
+            and record.wake_at <= record.current.due_at
+        )
+        if not waits or has_wake:
+            return await self.users.save(record, previous)
+        due = record.current.due_at
+        record = replace(record, wake_id=self.new_id(), wake_at=due)
+        stored = await self.users.save(record, previous)
+        await self.queue.send(
+            Wake(user=record.key, wake_id=record.wake_id), delay=max(timedelta(0), due - self.clock.now())
+        )
+        return stored
+
+    async def note_decision(
+        self, decision: Decision, *, user: str | None, request_id: str, actor: str | None, outcome: str
+    ) -> None:
+        """Keep what was decided about an event, the ignored ones too; newest first, 1,000 listed."""
+        now = self.clock.now()
+        order = f"{10**16 - int(now.timestamp() * 1_000_000):016d}"
+        value: dict[str, Any] = {
+            "at": now.isoformat(),
+            "rule": decision.rule,
+            "reason": decision.reason,
+            "answer": str(decision.answer),
+            "outcome": outcome,
+            "user": user,
+            "requestId": request_id,
+            "actor": actor,
+        }
+        await self.documents.put("decision", f"{order}-{self.new_id()}", value)
+        log("trigger_decided", rule=decision.rule, state=outcome)

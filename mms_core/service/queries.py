@@ -1,0 +1,219 @@
+"""What administrators ask and order: status, meetings, cancel, retry, undo, settings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mms_core.errors import BadInput, NotFound, PreconditionLost, explain
+from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict
+from mms_core.service.intake import user_key
+from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.settings import TenantSettings
+from mms_core.states import Happening, advance, can
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mms_core.model import LedgerEntry
+    from mms_core.ports import RunPage, RunQuery
+    from mms_core.service.parts import Parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """The tenant's settings with the version that fences their change."""
+
+    settings: TenantSettings
+    etag: str
+
+
+class Queries:
+    """Point reads and pages for the HTTP API; never calls Graph."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def health(self) -> None:
+        """Prove that storage answers. Raises ``TemporaryError``."""
+        await self._parts.documents.get("config", "tenant")
+
+    async def page(self, query: RunQuery) -> RunPage:
+        """List runs, newest first."""
+        return await self._parts.users.page(query)
+
+    async def counts(self) -> dict[State, int]:
+        """Return users by the state of their newest run."""
+        return await self._parts.users.counts()
+
+    async def _keys(self, identity: str) -> list[UserKey]:
+        key = user_key(identity)
+        if not key.startswith(NAME_PREFIX):
+            return [key]
+        stored = await self._parts.documents.get("name", key)
+        return [key, UserKey(stored.value["userId"])] if stored else [key]
+
+    async def runs_of(self, identity: str) -> list[Run]:
+        """Return the runs of one user, by name or id, newest first."""
+        runs = [run for key in await self._keys(identity) for run in await self._parts.users.runs_of(key)]
+        return sorted(runs, key=lambda run: run.created_at, reverse=True)
+
+    async def user(self, identity: str) -> Run:
+        """Return the newest run of one user.
+
+        Raises:
+            NotFound: Nothing was ever asked for this user.
+        """
+        runs = await self.runs_of(identity)
+        if not runs:
+            raise NotFound
+        return runs[0]
+
+    async def meetings(self, identity: str) -> list[LedgerEntry]:
+        """Return the newest entry of every meeting of one user, nearest start first.
+
+        Raises:
+            NotFound: Nothing was ever asked for this user.
+        """
+        await self.user(identity)
+        keys = await self._keys(identity)
+        entries = [entry for key in keys for entry in await self._parts.ledger.entries(key)]
+        # An intent lasts for one write; what became of it is a row a moment later.
+        shown = [entry for entry in entries if entry.verdict is not Verdict.WRITING]
+        return sorted(shown, key=lambda entry: (str(entry.start_at), entry.key))
+
+    async def _change(self, identity: str, change: Callable[[UserRecord], UserRecord]) -> Run:
+        """Change the record of a user; *change* raises ``BadInput`` where the state does not allow it."""
+        for _ in range(CONFLICT_ATTEMPTS):
+            for key in reversed(await self._keys(identity)):
+                stored = await self._parts.users.read(key)
+                if stored is None:
+                    continue
+                record = change(stored.value)
+                try:
+                    await self._parts.save_with_wake(record, stored, afresh=record.current.retries == 0)
+                except PreconditionLost:
+                    break
+                return record.newest
+            else:
+                raise NotFound
+        raise PreconditionLost
+
+    async def cancel(self, identity: str) -> Run:
+        """Cancel what waits, and stop what runs after the meeting in hand.
+
+        Raises:
+            NotFound: Nothing was ever asked for this user.
+            BadInput: Code ``InvalidState``: it is over already.
+        """
+        now = self._parts.clock.now()
+
+        def change(record: UserRecord) -> UserRecord:
+            current, following = record.current, record.following
+            if following is not None:
+                following = advance(
+                    following, Happening.CANCELLED, now=now, code="Cancelled", last_message=explain("Cancelled")
+                )
+            if current.state is State.IN_PROGRESS:
+                return replace(record, current=replace(current, cancel_requested=True), following=following)
+            if not can(current, Happening.CANCELLED):
+                raise BadInput(str(current.state), code="InvalidState")
+            cancelled = advance(
+                current, Happening.CANCELLED, now=now, code="Cancelled", last_message=explain("Cancelled")
+            )
+            return replace(record, current=cancelled, wake_id="", wake_at=None)
+
+        return await self._change(identity, change)
+
+    async def retry(self, identity: str) -> Run:
+        """Start a run that failed, was skipped or was cancelled afresh, at once.
+
+        Raises:
+            NotFound: Nothing was ever asked for this user.
+            BadInput: Code ``InvalidState``.
+        """
+        now = self._parts.clock.now()
+
+        def change(record: UserRecord) -> UserRecord:
+            if not can(record.current, Happening.RETRIED):
+                raise BadInput(str(record.current.state), code="InvalidState")
+            run = advance(
+                record.current,
+                Happening.RETRIED,
+                now=now,
+                due_at=now,
+                started_at=None,
+                fresh_at=now,
+                retries=0,
+                code=None,
+                last_message="",
+                cancel_requested=False,
+            )
+            return replace(record, current=run)
+
+        return await self._change(identity, change)
+
+    async def undo(self, identity: str, event_ids: Sequence[str], *, actor: str | None) -> Run:
+        """Restore the originals of a user's meetings: a run of its own, at once.
+
+        Raises:
+            NotFound: Nothing was ever asked for this user, or there is nothing to restore.
+            BadInput: Code ``InvalidState``: a run of this user waits or works.
+        """
+        keys = await self._keys(identity)
+        originals = [each for key in keys for each in await self._parts.ledger.originals(key)]
+        if not originals or (event_ids and not {each.event_id for each in originals} & set(event_ids)):
+            raise NotFound
+        now = self._parts.clock.now()
+
+        def change(record: UserRecord) -> UserRecord:
+            if not record.newest.state.is_final:
+                raise BadInput(str(record.newest.state), code="InvalidState")
+            run = Run(
+                run_id=RunId(self._parts.new_id()),
+                identity=record.current.identity,
+                user_id=record.current.user_id,
+                user_principal_name=record.current.user_principal_name,
+                reasons=("Undo",),
+                actors=(actor,) if actor else (),
+                created_at=now,
+                modified_at=now,
+                fresh_at=now,
+                due_at=now,
+                undo=True,
+                undo_events=tuple(event_ids),
+            )
+            return replace(record, current=run, following=None)
+
+        return await self._change(identity, change)
+
+    # -- settings ---------------------------------------------------------------------------------------------------
+
+    async def configuration(self) -> Configuration:
+        """Return the tenant's settings and their version (empty while nobody has changed any)."""
+        stored = await self._parts.documents.get("config", "tenant")
+        if stored is None:
+            return Configuration(settings=TenantSettings(), etag="")
+        return Configuration(settings=msgspec.convert(stored.value, type=TenantSettings), etag=stored.etag)
+
+    async def configure(self, changes: Mapping[str, Any], *, etag: str | None, actor: str | None) -> Configuration:
+        """Change settings; effective at once, for queued work too.
+
+        Raises:
+            BadInput: Unknown setting or bad value; nothing was changed.
+            PreconditionLost: The settings are another version than *etag*.
+        """
+        before = await self.configuration()
+        if etag is not None and etag != before.etag:
+            raise PreconditionLost
+        settings = before.settings.changed(changes)
+        new = await self._parts.documents.put("config", "tenant", asdict(settings), etag=before.etag)
+        now = self._parts.clock.now()
+        await self._parts.documents.put(
+            "configChange",
+            f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}",
+            {"at": now.isoformat(), "actor": actor, "changes": dict(changes)},
+        )
+        return Configuration(settings=settings, etag=new)

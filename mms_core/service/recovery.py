@@ -1,0 +1,120 @@
+"""What makes sure that nothing is lost: the sweep over waiting rows, the poison queue, the subscriptions."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mms_core.debounce import with_next
+from mms_core.errors import PreconditionLost, explain
+from mms_core.messages import Resolve, UnknownMessage, Wake, decode
+from mms_core.model import State, UserKey, name_key
+from mms_core.states import Happening, advance, can
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from mms_core.model import Run, UserRecord
+    from mms_core.ports import Stored
+    from mms_core.service.parts import Parts
+
+
+class Recovery:
+    """Runs on timers and on the poison queues."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def sweep(self) -> int:
+        """Wake every run that should be at work and is not; returns how many.
+
+        A run is left alone while its own message may still come: for one lease after it was due.
+        """
+        grace, now = self._parts.options.run_lease, self._parts.clock.now()
+        woken = 0
+        async for run in self._parts.users.active():
+            if run.state is State.PENDING and run.due_at + grace > now:
+                continue
+            woken += await self._look_after(run, grace)
+        if woken:
+            log("runs_woken", count=woken, level=logging.WARNING)
+        return woken
+
+    async def _look_after(self, run: Run, grace: timedelta) -> bool:
+        key = UserKey(run.user_id) if run.user_id else name_key(run.identity)
+        stored = await self._parts.users.read(key)
+        if stored is None:
+            return False
+        record = stored.value
+        if record.current.state.is_final and record.following is not None:
+            return await self._promote(stored)
+        if record.current.run_id != run.run_id or not self._is_stuck(record, grace):
+            return False
+        woken = replace(record, wake_id=self._parts.new_id(), wake_at=self._parts.clock.now())
+        try:
+            await self._parts.users.save(woken, stored, publish=False)
+        except PreconditionLost:
+            return False  # somebody is at work after all
+        await self._parts.queue.send(Wake(user=key, wake_id=woken.wake_id))
+        if run.user_id is None:
+            await self._parts.queue.send(Resolve(user=key))
+        return True
+
+    def _is_stuck(self, record: UserRecord, grace: timedelta) -> bool:
+        run, now, wake_at = record.current, self._parts.clock.now(), record.wake_at
+        if run.state is State.PENDING:
+            return max(run.due_at, wake_at or run.due_at) + grace <= now
+        if run.state is not State.IN_PROGRESS:
+            return False
+        silent_since = run.lease_until_at or now
+        # A lease that ran out gets one wake-up at once, and another only if that one is lost.
+        return silent_since <= now and (wake_at is None or wake_at <= silent_since or wake_at + grace <= now)
+
+    async def _promote(self, stored: Stored[UserRecord]) -> bool:
+        """Let the waiting run move up where a crash left it behind one that is over."""
+        try:
+            await self._parts.save_with_wake(with_next(stored.value), stored, afresh=True)
+        except PreconditionLost:
+            return False
+        return True
+
+    async def poisoned(self, text: str) -> None:
+        """Make a message that failed five times visible: keep it, and fail the run that it is about."""
+        now = self._parts.clock.now()
+        await self._parts.documents.put(
+            "poison", f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}", {"at": now.isoformat(), "text": text}
+        )
+        try:
+            message = decode(text)
+        except UnknownMessage as exc:
+            log("message_unknown", level=logging.ERROR, error_type=type(exc).__name__)
+            return
+        log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
+        if isinstance(message, Wake | Resolve):
+            await self._fail(UserKey(message.user))
+
+    async def _fail(self, key: UserKey) -> None:
+        stored = await self._parts.users.read(key)
+        if stored is None or not can(stored.value.current, Happening.FAILED):
+            return
+        failed = advance(
+            stored.value.current,
+            Happening.FAILED,
+            now=self._parts.clock.now(),
+            code="PoisonedMessage",
+            last_message=explain("PoisonedMessage"),
+        )
+        await self._parts.users.save(replace(stored.value, current=failed, wake_id="", wake_at=None), stored)
+
+    async def subscriptions(self) -> None:
+        """Make sure that the tenant tells us what happens, and remember since when it does."""
+        now = self._parts.clock.now()
+        for each in await self._parts.graph().tenant.ensure_subscriptions(now=now):
+            log("subscription_looked_after", subscription_id=each.subscription_id, state=each.done)
+            stored = await self._parts.documents.get("subscription", each.kind)
+            if stored is None or stored.value["id"] != each.subscription_id:
+                await self._parts.documents.put(
+                    "subscription", each.kind, {"id": each.subscription_id, "since": now.isoformat()}
+                )

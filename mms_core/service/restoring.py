@@ -1,0 +1,124 @@
+"""Undo: the originals that the ledger kept go back into the calendar, by one write each, unless somebody edited."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mms_core import block
+from mms_core.errors import CATALOGUE, NotFound, PermanentError, PreconditionLost, TemporaryError
+from mms_core.model import LedgerEntry, Verdict, body_hash
+from mms_core.planning import coordinates
+from mms_core.ports import EventChange
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mms_core.model import Event, Original
+    from mms_core.service.lease import Lease
+    from mms_core.service.parts import Parts
+
+_WRITTEN_BY_US = ("SkypeTeamsMeetingUrl", "SkypeTeamsProperties", "MmsRun")
+
+
+class Restorer:
+    """Restores the meetings of one user."""
+
+    def __init__(self, parts: Parts, lease: Lease) -> None:
+        self._parts = parts
+        self._lease = lease
+
+    async def restore(self, note: Callable[..., Awaitable[None]]) -> int:
+        """Restore every original that has not been undone, or those that the run names.
+
+        Args:
+            note: Called with each meeting's entry.
+
+        Returns:
+            How many were in question.
+        """
+        wanted = self._lease.run.undo_events
+        originals = [
+            each
+            for each in await self._parts.ledger.originals(self._lease.key)
+            if not wanted or each.event_id in wanted
+        ]
+        entries = {entry.key: entry for entry in await self._parts.ledger.entries(self._lease.key)}
+        for original in originals:
+            entry, has_mailed, temporary = await self._one(original, entries.get(original.key))
+            await note(entry, has_mailed=has_mailed, temporary=temporary)
+        return len(originals)
+
+    async def _one(
+        self, original: Original, known: LedgerEntry | None
+    ) -> tuple[LedgerEntry, bool, TemporaryError | None]:
+        entry = self._entry(original, known)
+        temporary = None
+        has_mailed = False
+        try:
+            has_mailed, request_id = await self._write(original)
+            entry = replace(entry, verdict=Verdict.RESTORED, request_id=request_id, is_final=True)
+        except TemporaryError as exc:
+            temporary = exc
+            entry = replace(entry, code=exc.code, detail=exc.detail)
+        except (PermanentError, PreconditionLost, NotFound) as exc:
+            code = {"PreconditionFailed": "MeetingChanged", "NotFound": "Deleted"}.get(exc.code, exc.code)
+            entry = replace(entry, code=code, rule=CATALOGUE[code].rule, detail=exc.detail, is_final=True)
+        await self._parts.ledger.put(self._lease.key, entry)
+        if entry.verdict is Verdict.RESTORED:
+            await self._parts.ledger.put_original(self._lease.key, replace(original, undone_at=self._parts.clock.now()))
+        return entry, has_mailed, temporary
+
+    def _entry(self, original: Original, known: LedgerEntry | None) -> LedgerEntry:
+        found = block.locate(original.body).blocks
+        return LedgerEntry(
+            key=original.key,
+            run_id=self._lease.run.run_id,
+            event_id=original.event_id,
+            ical_uid=known.ical_uid if known else "",
+            subject=known.subject if known else "",
+            start_at=known.start_at if known else None,
+            verdict=Verdict.FAILED,
+            before=known.after if known else None,
+            after=coordinates(found[0] if found else None),
+            attempts=1,
+            updated_at=self._parts.clock.now(),
+        )
+
+    async def _write(self, original: Original) -> tuple[bool, str | None]:
+        """Write the original back; says whether a write was needed, and Graph's request id.
+
+        Raises:
+            MmsError: ``EditedSince`` if the body is not the one that we left behind.
+        """
+        calendar = self._parts.graph().calendar
+        event = await calendar.event(self._lease.key, original.event_id)
+        if event is None:
+            raise NotFound
+        if event.body == original.body:
+            return False, None  # an intent that was never carried out, or an earlier pass of this undo
+        if body_hash(event.body) != original.written_hash:
+            raise PermanentError(code="EditedSince")
+        properties = {name: "" for name in _WRITTEN_BY_US if event.properties.get(name)} | original.properties
+        await self._lease.check()
+        written = await calendar.update(
+            self._lease.key,
+            original.event_id,
+            EventChange(
+                body=original.body,
+                content_type=original.content_type,
+                locations=self._locations(original, event),
+                properties=properties,
+            ),
+            etag=event.etag,
+        )
+        if written.event.body != original.body:
+            raise PermanentError("body", code="VerificationFailed")
+        return True, written.request_id
+
+    @staticmethod
+    def _locations(original: Original, event: Event) -> tuple[dict[str, object], ...] | None:
+        kept: list[dict[str, Any]] = msgspec.json.decode(original.locations_json)
+        return tuple(kept) if list(event.locations) != kept else None

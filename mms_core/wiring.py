@@ -1,0 +1,175 @@
+"""The composition root: from the environment to a running service. The only reader of ``os.environ``.
+
+Nothing is built at import. What a function needs is built on its first call; Graph only when a queued step needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mms_core.settings import Deployment, from_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azure.core.credentials_async import AsyncTokenCredential
+
+    from mms_core.api import AdminApi, ApiRequest, WebhookApi
+    from mms_core.service import GraphPorts, Parts, Recovery, Runs, Triage
+
+
+def api_request(
+    *, method: str, route: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+) -> ApiRequest:
+    """Return the value that the API's handlers take."""
+    from mms_core.api import ApiRequest  # noqa: PLC0415
+
+    lower = {name.lower(): value for name, value in headers.items()}
+    return ApiRequest(method=method.upper(), route=dict(route), query=dict(query), headers=lower, body=body)
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return aware UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """Everything that the functions call."""
+
+    admin: AdminApi
+    webhooks: WebhookApi
+    triage: Triage
+    runs: Runs
+    recovery: Recovery
+
+
+@functools.cache
+def deployment() -> Deployment:
+    """Return the deployment's settings. Raises ``BadInput`` that names a missing one."""
+    return from_environment(os.environ)
+
+
+@functools.cache
+def _credential() -> AsyncTokenCredential:
+    from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415 - only where a token is needed
+
+    client_id = deployment().client_id
+    return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
+
+
+@functools.cache
+def _graph() -> GraphPorts:
+    # 600 modules: never on the way to an HTTP answer.
+    from mms_core.adapters.graph import (  # noqa: PLC0415
+        GraphCalendar,
+        GraphDirectory,
+        GraphMeetings,
+        GraphTenant,
+        GraphTransport,
+    )
+    from mms_core.service import GraphPorts  # noqa: PLC0415
+
+    settings = deployment()
+    transport = GraphTransport(_credential(), base_url=settings.graph_url, scope=settings.graph_scope)
+    return GraphPorts(
+        directory=GraphDirectory(transport),
+        calendar=GraphCalendar(transport),
+        meetings=GraphMeetings(transport),
+        tenant=GraphTenant(transport, _credential(), deployment=settings),
+    )
+
+
+def _tables(settings: Deployment) -> Any:
+    from azure.core.pipeline.policies import AsyncRetryPolicy  # noqa: PLC0415
+    from azure.data.tables.aio import TableClient  # noqa: PLC0415
+
+    from mms_core.adapters.tables import Tables  # noqa: PLC0415
+
+    # Short: a webhook has three seconds, and everything here is tried again by somebody.
+    quick: dict[str, Any] = {
+        "retry_policy": AsyncRetryPolicy(retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=1),
+        "connection_timeout": 2,
+    }
+
+    def client(name: str) -> TableClient:
+        if settings.storage_connection:
+            return TableClient.from_connection_string(settings.storage_connection, name, **quick)
+        return TableClient(settings.table_service_uri or "", name, credential=_credential(), **quick)
+
+    return Tables(client, prefix=settings.table_prefix)
+
+
+def _queue(settings: Deployment, name: str) -> Any:
+    from azure.storage.queue import TextBase64EncodePolicy  # noqa: PLC0415
+    from azure.storage.queue.aio import QueueClient  # noqa: PLC0415
+
+    # The SDK's default waits 15 s before its first retry: too long for a webhook, whose sender repeats anyway.
+    options: dict[str, Any] = {
+        "message_encode_policy": TextBase64EncodePolicy(),
+        "initial_backoff": 0,
+        "increment_base": 1,
+        "random_jitter_range": 0,
+        "retry_total": 2,
+        "connection_timeout": 2,
+    }
+    if settings.storage_connection:
+        return QueueClient.from_connection_string(settings.storage_connection, name, **options)
+    return QueueClient(settings.queue_service_uri or "", name, credential=_credential(), **options)
+
+
+@functools.cache
+def _parts() -> Parts:
+    from mms_core.adapters.tables import TableDocuments, TableLedger, TableUserStore  # noqa: PLC0415
+    from mms_core.adapters.work_queue import StorageWorkQueue  # noqa: PLC0415
+    from mms_core.service import Options, Parts  # noqa: PLC0415
+
+    settings = deployment()
+    tables = _tables(settings)
+    return Parts(
+        users=TableUserStore(tables),
+        ledger=TableLedger(tables),
+        documents=TableDocuments(tables),
+        queue=StorageWorkQueue(
+            triggers=_queue(settings, settings.trigger_queue), runs=_queue(settings, settings.run_queue)
+        ),
+        clock=SystemClock(),
+        graph=_graph,
+        options=Options(
+            tenant_id=settings.tenant_id,
+            settle=settings.settle,
+            run_lease=settings.run_lease,
+            function_budget=settings.function_budget,
+            first_retry=settings.first_retry,
+        ),
+    )
+
+
+@functools.cache
+def app() -> App:
+    """Return the service, built on the first call.
+
+    Raises:
+        BadInput: An app setting is missing or malformed.
+    """
+    from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
+    from mms_core.api import AdminApi, WebhookApi  # noqa: PLC0415
+    from mms_core.service import Intake, Queries, Recovery, Runs, Triage  # noqa: PLC0415
+
+    settings, parts = deployment(), _parts()
+    intake, recovery = Intake(parts), Recovery(parts)
+    keys = HttpKeys(settings.token_keys_url, parts.clock)
+    return App(
+        admin=AdminApi(intake, Queries(parts), keys=keys, deployment=settings),
+        webhooks=WebhookApi(intake, recovery, keys=keys, deployment=settings),
+        triage=Triage(parts, recovery),
+        runs=Runs(parts),
+        recovery=recovery,
+    )
