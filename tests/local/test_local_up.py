@@ -1,55 +1,24 @@
 """``python -m mms_local up``: one command, three parts, one ready file."""
 
-import json
 import os
 import signal
-import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
 from local_support import APPS, REPOSITORY, eventually
 
+from mms_local.stack import Stack, StackError
 
-class Up:
-    """The command as a child process, with the sample app instead of the service."""
-
-    def __init__(self, directory):
-        self.ready_file = directory / "ready.json"
-        self.output = directory / "output"
-        self.record = directory / "record"
-        self.data = directory / "data"
-        self.process = None
-
-    def start(self, *arguments):
-        """Start it and wait for the ready file."""
-        command = [sys.executable, "-m", "mms_local", "up", "--app", str(APPS / "sample"), "--no-subscriptions"]
-        command += ["--data", str(self.data), "--ready-file", str(self.ready_file), "--set", "SAMPLE_QUEUE=work"]
-        command += ["--set", "SAMPLE_SCHEDULE=0 0 0 1 1 *", "--set", f"SAMPLE_RECORD={self.record}", *arguments]
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=output)
-        eventually(lambda: self.ready_file.exists() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.output.read_text()
-        return self.ready()
-
-    def ready(self):
-        """Read the ready file."""
-        return json.loads(self.ready_file.read_text())
-
-    def stop(self):
-        """Stop it as an operator would; gives the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+SAMPLE = ["--empty", "--in-memory", "--no-subscriptions", "--app", str(APPS / "sample")]
+SAMPLE += ["--set", "SAMPLE_QUEUE=work", "--set", "SAMPLE_SCHEDULE=0 0 0 1 1 *"]
 
 
 @pytest.fixture
-def up(tmp_path):
-    """The command, stopped at the end."""
-    made = Up(tmp_path)
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+def sample_environment(tmp_path):
+    """Where the sample app records."""
+    return {"SAMPLE_RECORD": str(tmp_path / "record")}
 
 
 def get(url):
@@ -70,50 +39,62 @@ def is_alive(pid):
     return True
 
 
-def test_the_stack_starts_heals_and_stops(up):
+def test_the_stack_starts_heals_and_stops(tmp_path, sample_environment):
     """The ready file has the contract's shape, each part killed comes back where it was, and nothing stays behind."""
-    ready = up.start("--empty", "--in-memory", "--settle-seconds", "2")
-    assert ready.keys() >= {"api", "graph", "tenant", "storage", "tokens", "pids"}
-    assert ready["tokens"].keys() == {"operator", "reader", "graph"}
-    assert ready["pids"].keys() == {"host", "storage", "simulator"}
-    assert ready["api"].endswith("/api")
-    assert ready["graph"].endswith("/v1.0")
-    assert ready["tenant"].endswith("/_tenant")
-    tenant_id = get(f"{ready['api']}/health")
-    assert get(f"{ready['graph'].removesuffix('/v1.0')}/{tenant_id}/discovery/v2.0/keys")
+    with Stack(tmp_path, *SAMPLE, environment=sample_environment) as stack:
+        ready = stack.ready
+        assert ready.keys() >= {"api", "graph", "tenant", "storage", "tokens", "pids"}
+        assert ready["tokens"].keys() == {"operator", "reader", "graph"}
+        assert ready["pids"].keys() == {"host", "storage", "simulator"}
+        assert ready["api"].endswith("/api")
+        assert ready["graph"].endswith("/v1.0")
+        assert ready["tenant"].endswith("/_tenant")
+        tenant_id = get(f"{ready['api']}/health")
+        assert get(f"{ready['graph'].removesuffix('/v1.0')}/{tenant_id}/discovery/v2.0/keys")
 
-    for part, probe in (("host", f"{ready['api']}/health"), ("simulator", f"{ready['tenant']}/switches")):
-        old = up.ready()["pids"][part]
-        os.kill(old, signal.SIGKILL)
-        eventually(lambda part=part, old=old: up.ready()["pids"][part] != old)
-        assert eventually(lambda probe=probe: get(probe))
-        assert {**up.ready(), "pids": 0, "tokens": 0} == {**ready, "pids": 0, "tokens": 0}
-    assert get(f"{ready['api']}/health") == tenant_id
+        for part, probe in (("host", f"{ready['api']}/health"), ("simulator", f"{ready['tenant']}/switches")):
+            killed = time.monotonic()
+            stack.kill(part)
+            assert time.monotonic() - killed < 2
+            assert eventually(lambda probe=probe: get(probe))
+            assert {**stack.ready, "pids": 0, "tokens": 0} == {**ready, "pids": 0, "tokens": 0}
+        assert get(f"{ready['api']}/health") == tenant_id
 
-    pids = up.ready()["pids"].values()
-    assert up.stop() == 0
-    assert not any(is_alive(pid) for pid in pids)
-    assert not up.ready_file.exists()
-    assert "host ended and was started again" in up.output.read_text()
+        pids = [stack.pid, *stack.ready["pids"].values()]
+        assert stack.stop() == 0
+        assert not any(is_alive(pid) for pid in pids)
+        assert not (tmp_path / "ready.json").exists()
+        assert "host ended and was started again" in stack.output
 
 
-def test_a_stack_that_does_not_come_up_says_why(up, tmp_path):
-    """Exit code 1, the last words of the part that failed, and no process left."""
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux tells children of their parent's death")
+def test_a_killed_stack_leaves_nothing_behind(tmp_path, sample_environment):
+    """Its parts die with it."""
+    with Stack(tmp_path, *SAMPLE, environment=sample_environment) as stack:
+        pids = stack.ready["pids"].values()
+        os.kill(stack.pid, signal.SIGKILL)
+        eventually(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def test_a_stack_that_does_not_come_up_says_why(tmp_path):
+    """The last words of the part that failed, and exit code 1."""
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "host.json").write_text("{}")
-    with pytest.raises(AssertionError, match=r"host keeps ending\n.*host\.json must be an object"):
-        up.start("--empty", "--in-memory", "--app", str(tmp_path / "app"))
-    assert up.process.wait(timeout=60) == 1
+    stack = Stack(tmp_path, "--empty", "--in-memory", "--app", str(tmp_path / "app"))
+    with pytest.raises(StackError, match=r"(?s)exit code 1.*host keeps ending.*host\.json must be an object"):
+        stack.start()
 
 
-def test_core_tools_are_used_when_asked_for(up, tmp_path, monkeypatch):
+def test_core_tools_are_used_when_asked_for(tmp_path, sample_environment):
     """HOST=func starts ``func`` in the app's directory, with the same settings."""
     program = tmp_path / "func"
     program.write_text(f'#!/bin/sh\nexec \'{sys.executable}\' -m mms_local.host --app "$PWD" --port "$3"\n')
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setenv("HOST", "func")
-    ready = up.start("--empty", "--in-memory")
-    assert get(f"{ready['api']}/health")
-    assert up.stop() == 0
+    environment = {
+        "HOST": "func",
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        **sample_environment,
+    }
+    with Stack(tmp_path, *SAMPLE, environment=environment) as stack:
+        assert get(f"{stack.ready['api']}/health")
