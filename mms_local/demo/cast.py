@@ -9,6 +9,7 @@ DOMAIN = "contoso.com"
 AUDIO_CONFERENCING_PLAN = "3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40"
 """MCOMEETADV, the service plan behind the Audio Conferencing licence."""
 TOLL_NUMBER = "+1 425 555 0100"
+NEW_BRIDGE = "Contoso West"
 NEW_TOLL_NUMBER = "+1 206 555 0142"
 
 
@@ -21,7 +22,7 @@ class Story(Enum):
     LICENSED = "given an Audio Conferencing licence"
     UNLICENSED = "lost the Audio Conferencing licence"
     LICENSED_OTHER_PROVIDER = "licensed, but with another provider"
-    NEW_NUMBER = "given a new dial-in number"
+    REBRIDGED = "moved to another dial-in bridge"
     ASKED = "asked for by an admin"
     ASKED_MAILBOX_ON_PREMISES = "asked for, but mailbox on-premises"
     GRANTED_OTHER_MODE = "granted a mode that migrates nothing"
@@ -42,13 +43,13 @@ class Story(Enum):
             Story.GRANTED,
             Story.LICENSED,
             Story.LICENSED_OTHER_PROVIDER,
-            Story.NEW_NUMBER,
+            Story.REBRIDGED,
         }
 
     @property
     def begins_with_audio_conferencing(self) -> bool:
         """Whether the licence is there before anything happens."""
-        return self in {Story.GRANTED, Story.UNLICENSED, Story.NEW_NUMBER}
+        return self in {Story.GRANTED, Story.UNLICENSED, Story.REBRIDGED}
 
     @property
     def leads_to_a_run(self) -> bool:
@@ -79,7 +80,7 @@ class Person:
     @property
     def toll_number(self) -> str:
         """The number under which attendees dial in at the end of the demo, if they can."""
-        return NEW_TOLL_NUMBER if self.story is Story.NEW_NUMBER else TOLL_NUMBER
+        return NEW_TOLL_NUMBER if self.story is Story.REBRIDGED else TOLL_NUMBER
 
     def as_tenant_user(self) -> dict[str, object]:
         """The user as the tenant's administrator would have created it."""
@@ -146,7 +147,7 @@ _CAST: tuple[tuple[Story, tuple[tuple[str, Words], ...]], ...] = (
     ),
     (Story.UNLICENSED, (("Aaron Blake", ENGLISH),)),
     (Story.LICENSED_OTHER_PROVIDER, (("Helen Marsh", ENGLISH),)),
-    (Story.NEW_NUMBER, (("Pieter Bos", DUTCH), ("Linnea Ek", SWEDISH), ("Dana Whitley", ENGLISH))),
+    (Story.REBRIDGED, (("Pieter Bos", DUTCH), ("Linnea Ek", SWEDISH), ("Dana Whitley", ENGLISH))),
     (Story.ASKED, (("Chloe Besson", FRENCH), ("Martin Keller", GERMAN), ("Sofia Marino", ENGLISH))),
     (Story.ASKED_MAILBOX_ON_PREMISES, (("Edgar Thorne", ENGLISH),)),
     (Story.GRANTED_OTHER_MODE, (("Naomi Fisher", ENGLISH),)),

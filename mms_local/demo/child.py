@@ -1,19 +1,20 @@
 """The stack as a child process: started, waited for, and stopped whatever happens."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mms_local.children import die_with_parent
 from mms_local.demo.tenant import Stack
 
 _READY_WITHIN_SECONDS = 90
-_STOPS_WITHIN_SECONDS = 20
+_STOPS_WITHIN_SECONDS = 30
 _LAST_LINES = 15
 
 
@@ -22,31 +23,34 @@ class StackError(Exception):
 
 
 @contextmanager
-def running_stack(directory: Path, *, settle_seconds: float) -> Iterator[Stack]:
-    """Run the whole stack on empty data while the block runs.
+def running_stack(*, settle_seconds: float) -> Iterator[Stack]:
+    """Run the whole stack on empty data, all of it in memory, while the block runs.
 
     Args:
-        directory: Emptied first; holds the data, the log and the ready file.
         settle_seconds: How long requests wait for company before their run.
 
     Raises:
         StackError: It ended or took too long before it was ready; the message ends with its last words.
     """
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    log, ready = directory / "stack.log", directory / "ready.json"
-    command = [sys.executable, "-m", "mms_local", "up", "--empty", "--settle-seconds", f"{settle_seconds:g}"]
-    command += ["--data", str(directory / "data"), "--ready-file", str(ready)]
-    with log.open("wb") as output:
-        # A session of its own: ctrl-c reaches the demo alone, which then stops the stack in order.
-        child = subprocess.Popen(  # noqa: S603 -- our own module, by our own interpreter
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        _wait_until_ready(child, ready, log)
-        yield Stack.from_file(ready)
-    finally:
-        _stop(child)
+    with tempfile.TemporaryDirectory(prefix="mms-demo-") as directory:
+        log, ready = Path(directory) / "up.log", Path(directory) / "ready.json"
+        command = [sys.executable, "-m", "mms_local", "up", "--empty", "--in-memory", "--ready-file", str(ready)]
+        command += ["--settle-seconds", f"{settle_seconds:g}"]
+        with log.open("wb") as output:
+            # A session of its own: ctrl-c reaches the demo alone, which then stops the stack in order.
+            child = subprocess.Popen(  # noqa: S603 -- our own module, by our own interpreter
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 -- no threads yet
+            )
+        try:
+            _wait_until_ready(child, ready, log)
+            yield Stack.from_file(ready)
+        finally:
+            _stop(child)
 
 
 def _wait_until_ready(child: subprocess.Popen[bytes], ready: Path, log: Path) -> None:

@@ -105,7 +105,7 @@ _CALENDARS: dict[Story, dict[Sort, int]] = {
     Story.LICENSED: {Sort.TEAMS: 9, Sort.TEAMS_SERIES: 1, Sort.TEAMS_PAST: 2, Sort.SKYPE_PASTED: 1, Sort.PLAIN: 3},
     Story.UNLICENSED: {Sort.TEAMS: 8, Sort.TEAMS_SERIES: 1, Sort.TEAMS_PAST: 1, Sort.PLAIN: 2},
     Story.LICENSED_OTHER_PROVIDER: {Sort.SKYPE: 10, Sort.SKYPE_RUNNING_SERIES: 1, Sort.PLAIN: 2},
-    Story.NEW_NUMBER: {Sort.TEAMS: 9, Sort.TEAMS_SERIES: 1, Sort.TEAMS_PAST: 1, Sort.PLAIN: 2},
+    Story.REBRIDGED: {Sort.TEAMS: 9, Sort.TEAMS_SERIES: 1, Sort.TEAMS_PAST: 1, Sort.PLAIN: 2},
     Story.ASKED: {
         Sort.SKYPE: 9,
         Sort.SKYPE_RUNNING_SERIES: 1,

@@ -16,7 +16,6 @@ from mms_local.demo.performance import Performance, Stopwatch
 from mms_local.demo.tenant import Client, RefusedError, Stack
 from mms_local.demo.verdict import Verdict
 
-_DIRECTORY = Path(".mms") / "demo"
 _INTERRUPTED = 130
 _TERMINATED = 143
 _MAY_HAPPEN = (StackError, RefusedError, aiohttp.ClientError, TimeoutError)
@@ -40,7 +39,7 @@ def main(argv: list[str]) -> int:
         output.line()
         for line in (str(leaves[0]) or type(leaves[0]).__name__).splitlines():
             output.line(line, style="red")
-        output.line(f"The demo could not go on. {_DIRECTORY / 'stack.log'} holds what the stack wrote.")
+        output.line("The demo could not go on. The newest directory under .mms/runs holds what the stack wrote.")
         return 1
 
 
@@ -74,7 +73,7 @@ def _run(options: argparse.Namespace, output: Output) -> int:
     running = (
         nullcontext(Stack.from_file(options.stack))
         if options.stack
-        else running_stack(_DIRECTORY, settle_seconds=options.settle_seconds)
+        else running_stack(settle_seconds=options.settle_seconds)
     )
     with running as stack:
         output.line(f"storage, tenant and service answer after {stopwatch.lap('start'):.1f} s")
@@ -107,7 +106,7 @@ def _print_next(output: Output, stack: Stack, *, stays: bool) -> None:
         return
     output.line("make run                           the same stack, to play with; it prints its addresses")
     output.line("python -m mms_local demo --stay    this demo, left running at the end")
-    output.line(f"{_DIRECTORY / 'stack.log'!s:<34} what the service wrote during this run")
+    output.line(f"{stack.logs:<34} what the service wrote during this run")
     output.line("docs/                              architecture, operations, decisions")
 
 

@@ -58,7 +58,9 @@ def reasons_of(runs: Iterable[Mapping[str, Any]], meetings: Mapping[str, list[di
     for run in runs:
         user = run["UserPrincipalName"]
         if run["State"] not in {"Succeeded", "Pending", "InProgress"}:
-            reasons.append(Reason("", f"user {run['State'].lower()}", f"{user}: {run['LastMessage']}"))
+            reasons.append(
+                Reason(run.get("Rule") or "", f"user {run['State'].lower()}", f"{user}: {run['LastMessage']}")
+            )
         reasons += [
             Reason(row["rule"] or "", row["verdict"], f"{row['subject']} ({user})")
             for row in meetings[user]

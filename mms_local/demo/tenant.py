@@ -34,12 +34,25 @@ class Stack:
     graph: str
     tenant: str
     tokens: Mapping[str, str]
+    logs: str = ""
+    """Directory of what the parts write."""
 
     @classmethod
     def from_file(cls, path: Path) -> "Stack":
         """Read the ready file that ``mms_local up`` writes."""
         ready = json.loads(path.read_text(encoding="utf-8"))
-        return cls(api=ready["api"], graph=ready["graph"], tenant=ready["tenant"], tokens=ready["tokens"])
+        return cls(
+            api=ready["api"],
+            graph=ready["graph"],
+            tenant=ready["tenant"],
+            tokens=ready["tokens"],
+            logs=_near(Path(ready.get("logs", ""))),
+        )
+
+
+def _near(path: Path) -> str:
+    """Write a *path* as one would type it from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 class Client:

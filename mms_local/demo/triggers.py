@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from mms_local.demo.cast import AUDIO_CONFERENCING_PLAN, NEW_TOLL_NUMBER, Person, Story
+from mms_local.demo.cast import AUDIO_CONFERENCING_PLAN, NEW_BRIDGE, NEW_TOLL_NUMBER, Person, Story
 from mms_local.demo.tenant import Client
 
 _UPGRADE_POLICY = "TeamsUpgradePolicy"
@@ -28,7 +28,7 @@ _WAYS: tuple[tuple[Story, str, str], ...] = (
     (Story.LICENSED, "Graph notification", "T3"),
     (Story.UNLICENSED, "Graph notification", "T3"),
     (Story.LICENSED_OTHER_PROVIDER, "Graph notification", "W4"),
-    (Story.NEW_NUMBER, "CloudEvent", "T6"),
+    (Story.REBRIDGED, "CloudEvent", "T7"),
     (Story.ASKED, "POST /api/migrations", "T10"),
     (Story.ASKED_MAILBOX_ON_PREMISES, "POST /api/migrations", "W2"),
     (Story.GRANTED_OTHER_MODE, "activity feed", "N4"),
@@ -69,8 +69,8 @@ async def _befall(client: Client, person: Person) -> None:
         await client.act("grantPolicy", user=user, policy=_UPGRADE_POLICY, mode="TeamsOnly")
     if story is Story.UNLICENSED:
         await client.act("removeLicense", user=user, plans=[AUDIO_CONFERENCING_PLAN])
-    if story is Story.NEW_NUMBER:
-        await client.act("setAudioConferencing", user=user, tollNumber=NEW_TOLL_NUMBER)
+    if story is Story.REBRIDGED:
+        await client.act("setAudioConferencing", user=user, bridge=NEW_BRIDGE, tollNumber=NEW_TOLL_NUMBER)
     if story is Story.GRANTED_OTHER_MODE:
         await client.act("grantPolicy", user=user, policy=_UPGRADE_POLICY, mode="SfBWithTeamsCollab")
     if story is Story.GRANTED_WITHOUT_MIGRATION:

@@ -47,7 +47,7 @@ async def watch_runs(client: Client, bars: Bars, *, users: int, updates: int, pa
         waiting = sum(run["State"] in _WAITING or bool(run.get("NextAttempt")) for run in runs)
         now = monotonic() - began
         bars.show("requests accepted", min(len(runs), users), users)
-        bars.show("users migrated", len(runs) - waiting, users)
+        bars.show("users done", len(runs) - waiting, users)
         bars.show("updates sent", sum(mail.reason == "update" for mail in mails), updates)
         if not first_run_at and len(runs) > states["Pending"]:
             first_run_at = now
