@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from local_support import APPS
+from local_support import APPS, REPOSITORY
 from worker_harness import WorkerError, WorkerProcess
 
 
@@ -66,3 +66,63 @@ def test_an_app_that_does_not_load_is_an_error(app_directory):
         WorkerProcess(app_directory("raise RuntimeError('at import')"), {}),
     ):
         pass
+
+
+SETTINGS = {
+    "FUNCTIONS_WORKER_RUNTIME": "python",
+    "MMS_TENANT_ID": "5f0d2c6e-7a0b-4b0e-9c53-0d4c4a3f9b11",
+    "MMS_API_AUDIENCE": "api://mms",
+    "MMS_TOKEN_ISSUER": "http://127.0.0.1:9/issuer",
+    "MMS_TOKEN_KEYS_URL": "http://127.0.0.1:9/keys",
+    "MMS_GRAPH_URL": "http://127.0.0.1:9/v1.0",
+    "MMS_ACTIVITY_URL": "http://127.0.0.1:9/activity",
+    "MMS_PUBLIC_URL": "http://127.0.0.1:9",
+    "MMS_CLIENT_STATE": "state",
+    "MMS_ACTIVITY_AUTH_ID": "auth",
+    "MMS_TRIGGER_QUEUE": "mms-triggers",
+    "MMS_RUN_QUEUE": "mms-runs",
+    "IDENTITY_ENDPOINT": "http://127.0.0.1:9/msi/token",
+    "IDENTITY_HEADER": "local",
+}
+"""The tenant is out of reach: what is called here needs storage only."""
+
+
+@pytest.fixture(scope="module")
+def service(storage):
+    """The project's own function_app.py in the worker, with real storage."""
+    with WorkerProcess(REPOSITORY, {**SETTINGS, "AzureWebJobsStorage": storage.connection_string}) as worker:
+        yield worker
+
+
+def test_the_service_answers_http_in_the_real_worker(service):
+    """Health with storage behind it, and the handshake of CloudEvents."""
+    status, headers, body = service.http(service.find(route="health"), url="http://localhost/api/health")
+    assert status == 200, body
+    assert "json" in headers["content-type"]
+    status, headers, _ = service.http(
+        service.find(route="events"),
+        method="OPTIONS",
+        url="http://localhost/api/events",
+        headers={"webhook-request-origin": "eventgrid.azure.net"},
+    )
+    assert status == 200
+    assert headers["webhook-allowed-origin"]
+
+
+def test_the_service_takes_a_message_in_the_real_worker(service):
+    """A poisoned message is looked at and let go, whatever it is."""
+    service.queue(service.find(queueName="%MMS_TRIGGER_QUEUE%-poison"), '{"not": "one of ours"}', dequeue_count=5)
+
+
+def test_the_service_follows_its_timer_in_the_real_worker(service):
+    """The recovery sweep finds nothing to recover."""
+    service.timer(service.find(schedule="%MMS_RECOVERY_SCHEDULE%"))
+
+
+def test_the_service_has_the_same_functions_in_the_real_worker_and_in_ours(service, host_of, storage, tmp_path):
+    """What our host starts is what the worker indexes: neither finds an error that the other overlooks."""
+    schedules = {"MMS_RECOVERY_SCHEDULE": "0 0 0 1 1 *", "MMS_SUBSCRIPTION_SCHEDULE": "0 0 0 1 1 *"}
+    host = host_of(REPOSITORY, **SETTINGS, **schedules, AzureWebJobsStorage=storage.connection_string).start()
+    ready = json.loads((tmp_path / "ready.json").read_text())
+    assert sorted(ready["functions"]) == sorted(service.functions)
+    assert "in error" not in host.log
