@@ -1,0 +1,58 @@
+"""System tests speak HTTP to the running stack and import nothing of the product."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from system_stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+def _start(directory: Path, *options: str) -> tuple[subprocess.Popen[bytes], Path]:
+    ready = directory / "ready.json"
+    command = [
+        sys.executable, "-m", "mms_local", "up", "--empty", "--settle-seconds", "2",
+        "--data", str(directory / "data"), "--ready-file", str(ready), *options,
+    ]  # fmt: skip
+    with (directory / "up.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    deadline = time.monotonic() + 90
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError((directory / "up.log").read_text()[-4000:])
+        time.sleep(0.1)
+    return process, ready
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Run the whole stack, once for all tests: each test uses users of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        process, ready = _start(Path(directory), "--set", "MMS_RUN_LEASE_SECONDS=6")
+        try:
+            yield Stack(json.loads(ready.read_text()), ready)
+        finally:
+            _stop(process)
