@@ -186,6 +186,24 @@ def respond(store: Store, target: Target, response: str, *, send: bool) -> None:
         )
 
 
+def attach(store: Store, target: Target, given: dict[str, Any]) -> dict[str, Any]:
+    """Put an attachment on an event; gives it as Graph shows it, without the content."""
+    item = copying.copy(target.item)
+    row = {
+        "@odata.type": given.get("@odata.type") or "#microsoft.graph.fileAttachment",
+        "id": ids.new_item_id(item.mailbox),
+        "lastModifiedDateTime": graph_instant(int(store.clock.now())),
+        "name": given["name"],
+        "contentType": given.get("contentType") or "application/octet-stream",
+        "size": int(given.get("size") or len(given.get("contentBytes") or "") * 3 // 4),
+        "isInline": given.get("isInline") is True,
+    }
+    item.attachments = [*item.attachments, row]
+    item.version, item.modified = item.version + 1, store.clock.now()
+    store.save(item)
+    return row
+
+
 def is_organizer(user: User, item: Item) -> bool:
     """Tell whether the mailbox's owner organises the item, a delegate's work included (1.2)."""
     return plain_text(item.organizer_address) == plain_text(user.mail)
@@ -247,7 +265,8 @@ def _mail_update(store: Store, old: Item, new: Item, visible: set[str], *, excep
     before, after = content.attendee_addresses(old), content.attendee_addresses(new)
     added = [address for address in after if address not in before]
     removed = [address for address in before if address not in after]
-    if visible == {"attendees"} and (added or removed):
+    lists = {plain_text(name) for name in store.switches.distributionLists}
+    if visible == {"attendees"} and (added or removed) and not lists & set(removed):
         outbox.send(store, new, "invitation", added)
         outbox.send(store, new, "cancellation", removed)
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import directory, notify
+from mms_simulator import calendar, directory, notify
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.faults import Faults
@@ -111,6 +111,8 @@ def _delete_user(call: Call) -> Reply:
     notify.user_changed(call.store, user)
     notify.user_changed(call.store, user, "deleted")
     call.store.drop(user)
+    deleted = list(call.store.settings.get("deletedUsers") or [])
+    call.store.setting("deletedUsers", [*deleted, [user.id, call.store.next_number("userSequence")]])
     return Reply(204)
 
 
@@ -216,7 +218,7 @@ def _move(store: Store, given: dict[str, Any]) -> dict[str, Any]:
             changes["direct_mode"] = "TeamsOnly"
     else:
         changes = {"homed": "onPremises", "direct_mode": None, "mode": "Islands"}
-    moved = directory.touch(store, user, **changes)
+    moved = directory.touch(store, user, tracked=True, **changes)
     notify.user_changed(store, moved)
     data = {"user": moved.upn, "direction": direction, "moveToTeams": to_teams}
     notify.cloud_event(store, "mms.user.moved", data, moved.id)
@@ -255,7 +257,7 @@ def _edit_profile(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     user = _user(store, given)
     title = f"Title {user.version + 1}"
     row = {"Name": "JobTitle", "OldValue": str(user.extra.get("jobTitle") or ""), "NewValue": title}
-    changed = directory.touch(store, user, extra={**user.extra, "jobTitle": title})
+    changed = directory.touch(store, user, tracked=True, extra={**user.extra, "jobTitle": title})
     notify.user_changed(store, changed)
     notify.audit_user(store, changed, "Update user.", [row])
     return _shown(changed)
@@ -300,17 +302,7 @@ def _attach(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     item = box.items.get(str(given.get("eventId")))
     if item is None:
         raise bad_request("eventId names no event of the user's own.")
-    row = {
-        "@odata.type": "#microsoft.graph.fileAttachment",
-        "id": f"{item.id[:-1]}{len(item.attachments)}",
-        "name": given.get("name") or "notes.txt",
-        "contentType": given.get("contentType") or "text/plain",
-        "size": int(given.get("size") or 1024),
-        "isInline": False,
-        "lastModifiedDateTime": graph_instant(int(store.clock.now())),
-    }
-    store.save(msgspec.structs.replace(item, attachments=[*item.attachments, row]))
-    return row
+    return calendar.attach(store, calendar.Target(_user(store, given), item), {"name": "notes.txt", **given})
 
 
 def _lifecycle(store: Store, given: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def create(store: Store, given: dict[str, Any]) -> User:
         ],
         extra={key: value for key, value in given.items() if key not in _KNOWN},
         modified=now,
+        sequence=store.next_number("userSequence"),
     )
     store.save(user)
     notify.user_changed(store, user)
@@ -93,7 +94,14 @@ def assign_license(store: Store, user: User, added: list[str], removed: list[str
         if sku not in held:
             licenses.append({"skuId": sku, "disabledPlans": []})
             held.add(sku)
-    changed = touch(store, user, plans=[*kept, *(plans.assigned_plan(plan, at) for plan in added)], licenses=licenses)
+    tracked = not store.switches.deltaMissesLicences
+    changed = touch(
+        store,
+        user,
+        tracked=tracked,
+        plans=[*kept, *(plans.assigned_plan(plan, at) for plan in added)],
+        licenses=licenses,
+    )
     notify.user_changed(store, changed)
     values = {
         "Name": "AssignedLicense",
@@ -145,9 +153,12 @@ def set_audio(store: Store, user: User, changes: dict[str, Any]) -> tuple[User, 
     return touch(store, user, audio=new), told
 
 
-def touch(store: Store, user: User, **changes: Any) -> User:
-    """Replace fields of a user and count the change."""
-    changed = msgspec.structs.replace(user, **changes, version=user.version + 1, modified=store.clock.now())
+def touch(store: Store, user: User, *, tracked: bool = False, **changes: Any) -> User:
+    """Replace fields of a user and count the change; *tracked* ones show in users/delta."""
+    sequence = store.next_number("userSequence") if tracked else user.sequence
+    changed = msgspec.structs.replace(
+        user, **changes, version=user.version + 1, modified=store.clock.now(), sequence=sequence
+    )
     store.save(changed)
     return changed
 

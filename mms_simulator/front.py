@@ -19,6 +19,7 @@ from mms_simulator import (
     activity,
     batch,
     control,
+    deltas,
     http_events,
     http_meetings,
     http_users,
@@ -65,6 +66,7 @@ class Front:
         http_users.register(self.graph)
         http_meetings.register(self.graph)
         subscriptions.register(self.graph, self.courier)
+        deltas.register(self.graph)
         batch.register(self.graph, self.graph_reply)
         control.register(self.open, self.faults, self.limits, self.traffic)
         signin.register(self.open, self.sign_in)
@@ -76,9 +78,9 @@ class Front:
     async def start(self, host: str, port: int) -> int:
         """Listen; gives the port. The address may be taken again at once after a restart."""
         server = web.Server(self.handle, request_factory=_request)
-        self._server = web.ServerRunner(server, access_log=None, handle_signals=False)
+        self._server = web.ServerRunner(server, access_log=None, handle_signals=False, shutdown_timeout=1)
         await self._server.setup()
-        site = web.TCPSite(self._server, host, port, reuse_address=True, shutdown_timeout=1)
+        site = web.TCPSite(self._server, host, port, reuse_address=True)
         await site.start()
         bound = int(self._server.addresses[0][1])
         self.store.base = f"http://{host}:{bound}"

@@ -55,7 +55,7 @@ def many(call: Call, rows: Sequence[Shown]) -> Reply:
     total = len(rows)
     if wanted.orderby:
         rows = sort_rows(list(rows), wanted.orderby, lambda row, name: listing.sort_key(name)(row))
-    size = wanted.top or _preferred_size(call) or DEFAULT_PAGE
+    size = wanted.top or preferred_size(call) or DEFAULT_PAGE
     page, following = page_of(rows, wanted, size, trailing=switches.trailingNextLink)
     payload: dict[str, Any] = {"@odata.context": f"{call.store.base}/v1.0/$metadata#users('id')/events"}
     if wanted.count:
@@ -85,7 +85,7 @@ def count_events(call: Call) -> Reply:
 def calendar_view(call: Call) -> Reply:
     """``GET …/calendarView``: what happens between two instants."""
     user = owner(call)
-    start, end = _span(call)
+    start, end = span(call)
     place = home(call, user).id
     return many(call, _filtered(call, listing.window(call.store, user, place, start, end)))
 
@@ -93,7 +93,7 @@ def calendar_view(call: Call) -> Reply:
 def list_instances(call: Call) -> Reply:
     """``GET …/events/{id}/instances``: occurrences and exceptions of one series."""
     master = listing.master_of(call.store, target(call))
-    return many(call, _filtered(call, listing.instances(master, *_span(call))))
+    return many(call, _filtered(call, listing.instances(master, *span(call))))
 
 
 def get_event(call: Call) -> Reply:
@@ -139,6 +139,14 @@ def respond(call: Call) -> Reply:
 def list_attachments(call: Call) -> Reply:
     """``GET …/events/{id}/attachments``."""
     return Reply(200, {"value": target(call).item.attachments})
+
+
+def post_attachment(call: Call) -> Reply:
+    """``POST …/events/{id}/attachments``."""
+    found, given = target(call), call.json()
+    if not given.get("name"):
+        raise bad_request("The name of the attachment is required.", "ErrorPropertyValidationFailure")
+    return Reply(201, calendar.attach(call.store, found, given))
 
 
 def get_calendar(call: Call) -> Reply:
@@ -202,6 +210,7 @@ def register(routes: Routes) -> None:
         routes.add("DELETE", event, delete_event)
         routes.add("GET", f"{event}/instances", list_instances)
         routes.add("GET", f"{event}/attachments", list_attachments)
+        routes.add("POST", f"{event}/attachments", post_attachment)
         routes.add("POST", f"{event}/cancel", cancel_event)
         for action in _ANSWERS:
             routes.add("POST", f"{event}/{action}", respond)
@@ -227,7 +236,8 @@ def _filtered(call: Call, rows: list[Shown]) -> list[Shown]:
     return [row for row in rows if test(row)]
 
 
-def _span(call: Call) -> tuple[int, int]:
+def span(call: Call) -> tuple[int, int]:
+    """Give the window of a request; 400 when it has none."""
     lowered = {name.lower(): value for name, value in call.query.items()}
     try:
         return parse_instant(lowered["startdatetime"]), parse_instant(lowered["enddatetime"])
@@ -238,7 +248,8 @@ def _span(call: Call) -> tuple[int, int]:
         ) from exc
 
 
-def _preferred_size(call: Call) -> int | None:
+def preferred_size(call: Call) -> int | None:
+    """Give the page size of ``Prefer: odata.maxpagesize`` (1.7)."""
     _, found, size = call.headers.get("Prefer", "").lower().partition("odata.maxpagesize=")
     digits = size.split(",")[0].strip().strip('"')
     return min(int(digits), call.store.switches.maxTop) if found and digits.isdigit() and int(digits) else None

@@ -10,7 +10,7 @@ from mms_simulator.odata import filters
 from mms_simulator.odata.query import next_link, page_of, sort_rows
 from mms_simulator.zones import parse_instant
 
-_DEFAULT = ("businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
+DEFAULT = ("businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
             "preferredLanguage", "surname", "userPrincipalName", "id")  # fmt: skip
 _PAGE = 100
 _MAX_PAGE = 999
@@ -61,7 +61,7 @@ def list_users(call: Call) -> Reply:
     if not call.options.filter and not call.options.orderby:
         return _quick_list(call)
     rows = [_without_settings(directory.graph_user(user)) for user in store.users.values()]
-    return collection(call, rows, _DEFAULT, "users")
+    return collection(call, rows, DEFAULT, "users")
 
 
 def _quick_list(call: Call) -> Reply:
@@ -76,7 +76,7 @@ def _quick_list(call: Call) -> Reply:
         payload["@odata.count"] = len(users)
     if following is not None:
         payload["@odata.nextLink"] = next_link(call.url, call.query, skiptoken=following)
-    names = wanted.select or _DEFAULT
+    names = wanted.select or DEFAULT
     payload["value"] = [project(_without_settings(directory.graph_user(user)), names) for user in page]
     return Reply(200, payload)
 
@@ -89,7 +89,7 @@ def count_users(call: Call) -> Reply:
 def get_user(call: Call) -> Reply:
     """``GET /users/{id, userPrincipalName or sip:address}``."""
     user = call.store.user(call.arguments["user"])
-    row = project(directory.graph_user(user), call.options.select or _DEFAULT)
+    row = project(directory.graph_user(user), call.options.select or DEFAULT)
     return Reply(200, {"@odata.context": f"{call.store.base}/v1.0/$metadata#users/$entity", **row})
 
 

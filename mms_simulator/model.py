@@ -54,6 +54,8 @@ class User(msgspec.Struct, kw_only=True):
     calendars: list[Calendar] = []
     extra: dict[str, Any] = {}
     version: int = 1
+    sequence: int = 0
+    """Position among all changes of users that a delta query tells (6.3)."""
     modified: float = 0
 
 

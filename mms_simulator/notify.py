@@ -54,7 +54,10 @@ def graph_notification(
     """Queue one change notification (7)."""
     if subscription.expires < store.clock.now():
         return
-    body = {
+    if subscription.notificationUrl.startswith("EventGrid:"):
+        _event_grid(store, subscription, change, resource, data)
+        return
+    body: dict[str, Any] = {
         "subscriptionId": subscription.id,
         "subscriptionExpirationDateTime": graph_instant(subscription.expires),
         "changeType": change,
@@ -64,6 +67,32 @@ def graph_notification(
         "resourceData": data,
     }
     deliver(store, "graph", subscription.notificationUrl, body, subscription=subscription.id)
+
+
+def _event_grid(store: Store, subscription: Subscription, change: str, resource: str, data: dict[str, Any]) -> None:
+    """Queue a notification as Event Grid's partner topic hands it on (6.7); the events URL stands for the topic."""
+    if not store.switches.eventsUrl:
+        return
+    kind = data["@odata.type"].rpartition(".")[2]
+    body = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": f"/tenants/{store.tenant_id}/applications/{subscription.applicationId or APPLICATION}",
+        "type": f"Microsoft.Graph.{kind}{change.capitalize()}",
+        "subject": resource,
+        "time": graph_instant(store.clock.now()),
+        "datacontenttype": "application/json",
+        "data": {
+            "changeType": change,
+            "clientState": subscription.clientState,
+            "resource": resource,
+            "resourceData": data,
+            "subscriptionExpirationDateTime": graph_instant(subscription.expires),
+            "subscriptionId": subscription.id,
+            "tenantId": store.tenant_id,
+        },
+    }
+    deliver(store, "event", store.switches.eventsUrl, body, subscription=subscription.id)
 
 
 def lifecycle(store: Store, subscription: Subscription, what: str) -> None:

@@ -43,10 +43,7 @@ class SignIn:
         self._verified: dict[str, tuple[float, dict[str, Any]]] = {}
         pem = store.settings.get("signingKey")
         if pem is None:
-            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            pem = key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ).decode()
+            pem = new_key()
             store.setting("signingKey", pem)
             store.commit()
         loaded = serialization.load_pem_private_key(pem.encode(), password=None)
@@ -146,6 +143,14 @@ class SignIn:
         signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
         signature = hmac.new(self.public_pem, signed, hashlib.sha256).digest()
         return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def new_key() -> str:
+    """Make a signing key, as PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
 
 
 def audience_of(resource: str) -> str:

@@ -19,6 +19,8 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """3.3: a Teams block written into a Skype event turns onlineMeetingProvider into teamsForBusiness."""
     skypeRepresentation: Literal["url", "provider"] = "url"
     """3.3: a Skype event shows onlineMeetingUrl only, or isOnlineMeeting with provider skypeForBusiness."""
+    distributionLists: list[str] = []
+    """1.5: addresses that are lists; taking one off mails all attendees."""
     joinUrlDelaySeconds: float = 0
     """1.4: onlineMeeting.joinUrl stays empty so long after Graph made the meeting."""
     ifMatch: Literal["412", "409", "ignore"] = "412"

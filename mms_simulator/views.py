@@ -163,14 +163,20 @@ def as_text(body: str) -> str:
 
 def properties_of(item: Item, condition: str | None) -> list[dict[str, str]]:
     """Give the named properties that an expansion's filter asks for, GUIDs in lower case (2.5)."""
+    return [{"id": name, "value": item.properties[name]} for name in _named(condition) if name in item.properties]
+
+
+@lru_cache(maxsize=256)
+def _named(condition: str | None) -> tuple[str, ...]:
+    """Give the property ids that the filter of an expansion names; nobody can ask for all (2.5)."""
     if not condition:
-        return []
-    wanted = [
-        canonical_property(leaf.value)
-        for leaf in filters.leaves(filters.parse(condition))
-        if isinstance(leaf, filters.Compare) and leaf.path == "id"
-    ]
-    return [{"id": name, "value": item.properties[name]} for name in dict.fromkeys(wanted) if name in item.properties]
+        return ()
+    leaves = filters.leaves(filters.parse(condition))
+    return tuple(
+        dict.fromkeys(
+            canonical_property(leaf.value) for leaf in leaves if isinstance(leaf, filters.Compare) and leaf.path == "id"
+        )
+    )
 
 
 def _expand(result: dict[str, Any], row: Shown, wanted: Options, manner: Manner) -> None:
@@ -187,7 +193,10 @@ def _expand(result: dict[str, Any], row: Shown, wanted: Options, manner: Manner)
                 result[name] = calendar_view(row.user, calendar.calendar_of(row.user, home))
             case "attachments":
                 result[name] = row.item.attachments
-            case "extensions" | "multiValueExtendedProperties":
+            case "multiValueExtendedProperties":
+                values = row.item.multi_properties
+                result[name] = [{"id": each, "value": values[each]} for each in _named(inner.filter) if each in values]
+            case "extensions":
                 result[name] = []
 
 

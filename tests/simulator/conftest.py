@@ -10,14 +10,20 @@ from kiota_http.kiota_client_factory import KiotaClientFactory
 from msgraph import GraphRequestAdapter, GraphServiceClient
 from simulator_support import Receiver, Tenant
 
+from mms_simulator import signin
 from mms_simulator.front import Front
 from mms_simulator.store import Store
+
+
+_KEY = signin.new_key()  # one for all tests: making it is what takes long
 
 
 @pytest.fixture
 async def tenant() -> AsyncIterator[Tenant]:
     """Run an empty tenant in memory."""
-    front = Front(Store(), None)
+    store = Store()
+    store.setting("signingKey", _KEY)
+    front = Front(store, None)
     await front.start("127.0.0.1", 0)
     found = Tenant(front)
     yield found

@@ -1,0 +1,163 @@
+"""Delta queries: ``users/delta`` (fact sheet 6.3) and ``calendarView/delta`` (2.4)."""
+
+import base64
+import uuid
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from mms_simulator import calendar, directory, listing, views
+from mms_simulator.call import Call, Reply, Routes
+from mms_simulator.errors import GraphError, bad_request
+from mms_simulator.http_events import home, owner, preferred_size, span
+from mms_simulator.http_users import DEFAULT, project
+from mms_simulator.odata import filters
+from mms_simulator.odata.query import DEFAULT_PAGE
+
+_LIFE_SECONDS = 7 * 86_400
+_PAGE = 100
+_MOST_IDS = 50
+_REMEMBERED = 1000
+
+
+class Token(msgspec.Struct, array_like=True):
+    """What a delta token of users holds; the client sees base64."""
+
+    since: int
+    before: int
+    """Where the round before began: what a replay goes back to."""
+    until: int
+    skip: int
+    made: float
+    select: str
+    filter: str
+
+    def text(self) -> str:
+        """Write the token."""
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+
+
+def register(routes: Routes) -> None:
+    """Add the delta routes."""
+    rounds = _Rounds()
+    routes.add("GET", "users/delta", users_delta)
+    routes.add("GET", "users/microsoft.graph.delta", users_delta)
+    routes.add("GET", "users/{user}/calendarView/delta", rounds.answer)
+    routes.add("GET", "users/{user}/calendarView/microsoft.graph.delta", rounds.answer)
+
+
+def users_delta(call: Call) -> Reply:
+    """``GET /users/delta``: changes since a token; a hint, not the truth (6.3)."""
+    store, url = call.store, call.url.replace("microsoft.graph.delta", "delta")
+    token = _token(call)
+    if token.since < 0:  # latest: only the place to go on from
+        return Reply(200, {"value": [], "@odata.deltaLink": _link(url, "$deltatoken", _next_round(call, token))})
+    since = token.before if store.switches.deltaReplays else token.since
+    rows = [user for user in store.users.values() if since < user.sequence <= token.until]
+    rows.sort(key=lambda user: user.sequence)
+    gone = [
+        {"id": user_id, "@removed": {"reason": "changed"}}
+        for user_id, sequence in (store.settings.get("deletedUsers") or [])
+        if since < sequence <= token.until and since > 0
+    ]
+    wanted = _ids(token.filter)
+    names = frozenset(token.select.split(",")) if token.select else DEFAULT
+    shown: list[dict[str, Any]] = [
+        project(directory.graph_user(user), names) for user in rows if wanted is None or user.id in wanted
+    ]
+    shown += [row for row in gone if wanted is None or row["id"] in wanted]
+    payload: dict[str, Any] = {"@odata.context": f"{store.base}/v1.0/$metadata#users"}
+    page = shown[token.skip : token.skip + _PAGE]
+    payload["value"] = page
+    if token.skip + _PAGE < len(shown):
+        token.skip += _PAGE
+        payload["@odata.nextLink"] = _link(url, "$skiptoken", token)
+    else:
+        payload["@odata.deltaLink"] = _link(url, "$deltatoken", _next_round(call, token))
+    return Reply(200, payload)
+
+
+def _token(call: Call) -> Token:
+    store, query = call.store, call.query
+    text = query.get("$skiptoken") or query.get("$deltatoken")
+    now = store.clock.now()
+    if not text or text == "latest":
+        until = int(store.settings.get("userSequence", 0))
+        since = -1 if text else 0
+        return Token(since, 0, until, 0, now, query.get("$select", ""), query.get("$filter", ""))
+    try:
+        token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Token)
+    except (ValueError, msgspec.DecodeError) as exc:
+        raise bad_request("The delta token is not valid.", "Directory_InvalidDeltaToken") from exc
+    if store.switches.deltaGone or now > token.made + _LIFE_SECONDS:
+        start = f"{call.url}?$deltatoken="
+        raise GraphError(410, "syncStateNotFound", "Please call the API again without a token.", {"Location": start})
+    return token
+
+
+def _next_round(call: Call, token: Token) -> Token:
+    until = int(call.store.settings.get("userSequence", 0))
+    since = until if token.since < 0 else token.until
+    return Token(since, max(token.since, 0), 2**53, 0, call.store.clock.now(), token.select, token.filter)
+
+
+def _link(url: str, name: str, token: Token) -> str:
+    return f"{url}?{name}={token.text()}"
+
+
+def _ids(condition: str) -> set[str] | None:
+    """Give the ids a filter names; nothing but ``id eq`` joined by or is allowed (6.3)."""
+    if not condition:
+        return None
+    found = filters.leaves(filters.parse(condition))
+    wanted = {str(leaf.value).lower() for leaf in found if isinstance(leaf, filters.Compare) and leaf.path == "id"}
+    if len(wanted) != len(found) or len(wanted) > _MOST_IDS:
+        raise bad_request("The filter of a delta query may only name up to 50 ids.", "Request_UnsupportedQuery")
+    return wanted
+
+
+class _Rounds:
+    """calendarView/delta: what each token's holder has seen, so that the next round tells the difference."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, tuple[int, int, dict[str, str]]] = OrderedDict()
+
+    def answer(self, call: Call) -> Reply:
+        """``GET …/calendarView/delta``: primary calendar, window fixed by the token, no query options (2.4)."""
+        for name in ("$select", "$filter", "$expand", "$orderby", "$search"):
+            if name in call.query:
+                raise bad_request(f"{name} is not supported with delta.", "ErrorInvalidUrlQuery")
+        user = owner(call)
+        text = call.query.get("$deltatoken") or call.query.get("$skiptoken")
+        if text:
+            known = self._seen.get(text)
+            if known is None:
+                raise GraphError(410, "SyncStateNotFound", "The sync state generation is not found.")
+            start, end, seen = known
+        else:
+            (start, end), seen = span(call), {}
+        rows = {row.id: row for row in listing.window(call.store, user, home(call, user).id, start, end)}
+        etags = {key: calendar.etag(row.store, row.item, row.copy) for key, row in rows.items()}
+        fresh = [key for key, etag in etags.items() if seen.get(key) != etag]
+        removed = [key for key in seen if key not in rows]
+        size = preferred_size(call) or DEFAULT_PAGE
+        shown, rest = fresh[:size], fresh[size:]
+        kept = {key: etag for key, etag in seen.items() if key in rows} | {key: etags[key] for key in shown}
+        payload: dict[str, Any] = {
+            "@odata.context": f"{call.store.base}/v1.0/$metadata#Collection(event)",
+            "value": [views.render(rows[key], call.options, call.manner) for key in shown],
+        }
+        if rest:
+            payload["@odata.nextLink"] = self._link(call, "$skiptoken", start, end, {**seen, **kept})
+        else:
+            payload["value"] += [{"id": key, "@removed": {"reason": "deleted"}} for key in removed]
+            payload["@odata.deltaLink"] = self._link(call, "$deltatoken", start, end, kept)
+        return Reply(200, payload)
+
+    def _link(self, call: Call, name: str, start: int, end: int, seen: dict[str, str]) -> str:
+        token = uuid.uuid4().hex
+        self._seen[token] = (start, end, seen)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return f"{call.url}?{name}={token}"
