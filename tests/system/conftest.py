@@ -52,7 +52,9 @@ def stack() -> Iterator[Stack]:
     """Run the whole stack, once for all tests: each test uses users of its own."""
     with tempfile.TemporaryDirectory() as directory:
         process, ready = _start(Path(directory), "--set", "MMS_RUN_LEASE_SECONDS=6")
+        stack = Stack(json.loads(ready.read_text()), ready)
         try:
-            yield Stack(json.loads(ready.read_text()), ready)
+            yield stack
         finally:
+            stack.http.close()
             _stop(process)
