@@ -20,7 +20,8 @@ _SHORT_LIFE_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.5
 """Before a part that lived for a moment only is started again; one that had worked is started at once."""
 _POLL_SECONDS: Final = 0.1
-_LAST_LINES: Final = 15
+_LAST_LINES: Final = 25
+_LAST_CHARACTERS: Final = 20_000
 
 
 class PartError(Exception):
@@ -115,9 +116,10 @@ class Part:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def last_words(self) -> str:
-        """Return the end of its log."""
+        """Return the end of its log; a traceback that stands there on one line is unfolded."""
         with contextlib.suppress(OSError):
-            lines = self.plan.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            log = self.plan.log.read_text(encoding="utf-8", errors="replace")[-_LAST_CHARACTERS:]
+            lines = log.replace("\\n", "\n").splitlines()
             return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
         return "  (no log)"
 
