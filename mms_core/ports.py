@@ -171,6 +171,10 @@ class Directory(Protocol):
         """
         ...
 
+    async def account_type(self, user_id: str) -> str | None:
+        """Return Teams' account type of a user (``user``, ``sfbOnPremUser``, …), or ``None`` if Teams has none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventChange:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TEAMS_MODES: Final = ("teamsonly", "sfbwithteamscollabandmeetings")
 """Modes of TeamsUpgradePolicy that migrate (T9), in lower case."""
 
+ON_PREMISES_ACCOUNT: Final = "sfbOnPremUser"
+
 DIAL_IN_PLANS: Final = frozenset({AUDIO_CONFERENCING_PLAN, PAY_PER_MINUTE_PLAN})
 
 
@@ -60,15 +62,19 @@ def _audio(decision: Decision, settings: TenantSettings) -> Decision:
     return decision
 
 
-def decide(happened: AnyData, settings: TenantSettings, *, kind: str = "") -> Decision:
+def decide(happened: AnyData, settings: TenantSettings, *, kind: str = "", account_type: str | None = None) -> Decision:
     """Decide about one event.
 
     Args:
         happened: The event's data.
         settings: The tenant's.
         kind: The event's type, to tell apart those without data of their own.
+        account_type: Teams' account type of the user, where that matters and is known.
     """
     decision = _decide(happened, settings, kind)
+    if decision.rule == "T9" and decision.answer is Answer.REQUEST and account_type == ON_PREMISES_ACCOUNT:
+        # The grant takes effect with the move, and the move is a trigger of its own.
+        return _ignore("N6", "granted to a user who is still on-premises")
     if decision.answer is Answer.REQUEST and not settings.MeetingMigrationEnabled:
         return _ignore("N7", "MeetingMigrationEnabled is false")
     return decision

@@ -23,7 +23,7 @@ from mms_core.messages import (
     decode,
 )
 from mms_core.model import Request, UserKey, name_key
-from mms_core.notifications import Anything, NumberUnassigned, audited, event_data
+from mms_core.notifications import Anything, NumberUnassigned, PolicyGranted, audited, event_data
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.states import Happening, advance, can
@@ -202,12 +202,22 @@ class Triage:
     async def _event(
         self, data: AnyData, *, kind: str, request_id: str, actor: str | None, facts: UserFacts | None = None
     ) -> None:
-        decision = decide(data, await self._parts.settings(), kind=kind)
         user = None if isinstance(data, Anything | NumberUnassigned) else data.user
+        account_type = None
+        if isinstance(data, PolicyGranted) and user is not None:
+            account_type, facts = await self._account(user)
+        decision = decide(data, await self._parts.settings(), kind=kind, account_type=account_type)
         outcome = str(decision.answer)
         if decision.answer is Answer.REQUEST and user is not None:
             outcome = await self._file(user, decision, request_id=request_id, actor=actor, facts=facts)
         await self._parts.note_decision(decision, user=user, request_id=request_id, actor=actor, outcome=outcome)
+
+    async def _account(self, user: str) -> tuple[str | None, UserFacts | None]:
+        try:
+            facts = await self._facts(user)
+        except PermanentError:
+            return None, None  # filing the request will say so
+        return await self._parts.graph().directory.account_type(facts.user_id), facts
 
     async def _file(
         self, user: str, decision: Decision, *, request_id: str, actor: str | None, facts: UserFacts | None

@@ -158,3 +158,19 @@ def _succeeded(stack: Stack, user: object) -> object:
         assert "refused" in str(exc).lower() or "disconnected" in str(exc).lower() or "reset" in str(exc).lower(), exc
         return None
     return rows if rows and rows[0]["State"] == "Succeeded" else None
+
+
+def test_grant_to_a_user_who_is_still_on_premises_is_ignored(stack: Stack) -> None:
+    """N6: the move comes first, and is a trigger of its own."""
+    user, other = stack.user(homed="onPremises"), stack.user()
+    stack.skype_meeting(user, attendees=("zoe@fabrikam.example",))
+    stack.forget_mails()
+
+    for each in (user, other):
+        stack.tenant(
+            "POST", "actions/grantPolicy", {"user": each.name, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
+        )
+    stack.finished(other)  # filed after it, so the first one has been decided too
+
+    assert stack.status(user) == []
+    assert stack.mails(user) == []

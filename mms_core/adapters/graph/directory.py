@@ -8,7 +8,7 @@ from kiota_abstractions.base_request_configuration import RequestConfiguration
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 
-from mms_core.adapters.graph.wire import WireUser, WireUsers
+from mms_core.adapters.graph.wire import WireConfiguration, WireUser, WireUsers
 from mms_core.errors import NotFound, PermanentError
 from mms_core.model import UserFacts
 from mms_core.ports import Directory
@@ -37,6 +37,17 @@ class GraphDirectory(Directory):
             if found is None:
                 raise PermanentError(exc.detail, code="UserNotFound") from exc
             return found
+
+    async def account_type(self, user_id: str) -> str | None:
+        """See :class:`~mms_core.ports.Directory`."""
+        builder = self._transport.client.admin.teams.user_configurations.by_teams_user_configuration_id(user_id)
+        try:
+            answer = await self._transport.read(builder.to_get_request_information())
+        except NotFound:
+            return None
+        configuration = answer.decoded(WireConfiguration)
+        # The documentation's example wraps the object in "value", its schema does not.
+        return (configuration.value or configuration).account_type
 
     async def _read(self, name: str) -> UserFacts:
         configuration = RequestConfiguration(

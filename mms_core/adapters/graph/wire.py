@@ -258,6 +258,13 @@ class WireUsers(_Struct):
     value: list[WireUser]
 
 
+class WireConfiguration(_Struct):
+    """The part of a teamsUserConfiguration that we read."""
+
+    account_type: str | None = None
+    value: WireConfiguration | None = None
+
+
 class WireContent(_Struct):
     """joinInformation."""
 
