@@ -107,10 +107,12 @@ class Output:
         """Write one line, indented under its section."""
         self._print(Text(f"  {plain(text)}" if text else "", style=style))
 
-    def paragraph(self, text: str, *, indent: int = 2, style: str = "") -> None:
-        """Write text that is as long as it is, broken at the width of the terminal."""
-        for line in wrap(plain(text), min(self.width, _WIDEST_PARAGRAPH) - indent, break_on_hyphens=False):
-            self._print(Text(" " * indent + line, style=style))
+    def paragraph(self, text: str, *, indent: int = 2, hanging: int = 0, style: str = "") -> None:
+        """Write text that is as long as it is, broken at the width of the terminal; further lines hang in."""
+        width = min(self.width, _WIDEST_PARAGRAPH) - 1
+        first, further = " " * indent, " " * (indent + hanging)
+        for line in wrap(plain(text), width, initial_indent=first, subsequent_indent=further, break_on_hyphens=False):
+            self._print(Text(line, style=style))
 
     def check(self, text: str, detail: str, *, is_good: bool) -> None:
         """Write a line of the verdict: a tick or a cross, what was checked, and what came out."""
@@ -118,8 +120,8 @@ class Output:
         self._print(mark + Text(f"{plain(text):<{_CHECK_WIDTH}}") + Text(plain(detail), style="bold"))
 
     def verdict(self, text: str, *, is_good: bool) -> None:
-        """Write the one line that matters."""
-        self._print(Text(f"  {plain(text)}", style="bold green" if is_good else "bold red"))
+        """Write the one sentence that matters."""
+        self.paragraph(text, style="bold green" if is_good else "bold red")
 
     def changed(self, mark: str, text: str) -> None:
         """Write a line of a comparison: removed, added, or the same."""

@@ -104,10 +104,10 @@ def _print_next(output: Output, stack: Stack, *, stays: bool) -> None:
         output.line(f"the tenant's mail   {stack.tenant}/outbox")
         output.line("ctrl-c stops everything")
         return
-    output.line("make run                           the same stack, to play with; it prints its addresses")
-    output.line("python -m mms_local demo --stay    this demo, left running at the end")
-    output.line(f"{stack.logs:<34} what the service wrote during this run")
+    output.line("make run                           the same stack, left running")
+    output.line("python -m mms_local demo --stay    this demo, left running at its end")
     output.line("docs/                              architecture, operations, decisions")
+    output.line(f"logs of this run                   {stack.logs}")
 
 
 def _leaves(error: Exception) -> list[Exception]:

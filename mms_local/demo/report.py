@@ -20,7 +20,7 @@ RULES = {
     "W6": "more than 250 attendees",
     "W7": "ended before the run",
 }
-_FINDINGS_SHOWN = 12
+_EXAMPLES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,18 @@ class Reason:
 
 def print_fired(output: Output, fired: Iterable[Fired]) -> None:
     """Say what was set off, and what of it must lead to nothing."""
-    wanted = [f for f in fired if not f.is_ignored]
-    ignored = [f for f in fired if f.is_ignored]
-    output.table(("Users", "Event", "Heard by", "Rule"), [(f"{f.users:>5}", f.what, f.how, f.rule) for f in wanted])
+    fired = list(fired)
+    event, way = (max(len(text) for text in column) for column in zip(*((f.what, f.how) for f in fired), strict=True))
+    headers = ("Users", "Event", "Heard by", "Rule")
+
+    def rows(*, ignored: bool) -> list[tuple[str, ...]]:
+        chosen = (f for f in fired if f.is_ignored is ignored)
+        return [(f"{f.users:>5}", f.what.ljust(event), f.how.ljust(way), f.rule) for f in chosen]
+
+    output.table(headers, rows(ignored=False))
     output.line()
     output.line("and, to be ignored:")
-    output.table(("Users", "Event", "Heard by", "Rule"), [(f"{f.users:>5}", f.what, f.how, f.rule) for f in ignored])
+    output.table(headers, rows(ignored=True))
 
 
 def print_summary(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -125,12 +131,19 @@ def print_verdict(output: Output, verdict: Verdict) -> None:
             "series: when the series changes Graph itself mails one for each, and replacing the old block in the "
             "occurrence's own text mails one more."
         )
-    if verdict.findings:
-        output.line()
-        for finding in verdict.findings[:_FINDINGS_SHOWN]:
-            output.paragraph(f"{finding.check.value}: {finding.meeting}: {finding.what}", style="red")
-        if len(verdict.findings) > _FINDINGS_SHOWN:
-            output.line(f"and {len(verdict.findings) - _FINDINGS_SHOWN} more", style="red")
+    _print_findings(output, verdict)
+
+
+def _print_findings(output: Output, verdict: Verdict) -> None:
+    """One wrong user makes a dozen findings; a count and an example of each check say as much."""
+    for check in Check:
+        found = verdict.of(check)
+        if found:
+            output.line()
+            more = f", {len(found)} in all" if len(found) > _EXAMPLES_SHOWN else ""
+            output.line(f"{check.value}{more}:", style="red")
+            for finding in found[:_EXAMPLES_SHOWN]:
+                output.paragraph(f"{finding.meeting}: {finding.what}", indent=4, hanging=2, style="red")
 
 
 def _wrong(verdict: Verdict, check: Check) -> str:

@@ -13,7 +13,7 @@ from mms_local.demo.cast import TOLL_NUMBER, Person
 from mms_local.demo.meetings import Occurrence, SeedMeeting
 from mms_local.demo.snapshot import Item, Outside, read_item
 from mms_local.demo.tenant import Client
-from mms_local.demo.verdict import Watched
+from mms_local.demo.verdict import Copy, Watched
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,8 +48,8 @@ class Photograph:
 
     items: Mapping[str, Item]
     """What people organise, by event id."""
-    copies: Mapping[str, str]
-    """Fingerprints of attendees' copies of meetings that must not change, by event id."""
+    copies: Mapping[str, Copy]
+    """Attendees' copies of meetings that must not change, by event id."""
 
 
 async def seed(client: Client, seeded: Seeded, *, advance: Callable[[], object]) -> None:
@@ -76,15 +76,19 @@ async def photograph(client: Client, seeded: Seeded) -> Photograph:
     may_change = {seeded.event_ids[meeting.key] for meeting in seeded.meetings if meeting.fate.is_changed}
     mailboxes = [person for person in seeded.people if seeded.meetings_of(person)]
     calendars = await _each(mailboxes, lambda person: client.calendar(person.address))
-    events = [event for calendar in calendars for event in calendar]
-    changing = {event["iCalUId"] for event in events if event["id"] in may_change}
-    items = {event["id"]: read_item(event) for event in events if event["isOrganizer"] and event["id"] not in series}
+    events = [(person, event) for person, calendar in zip(mailboxes, calendars, strict=True) for event in calendar]
+    own = {event["id"]: event for _, event in events if event["isOrganizer"]}
+    changing = {own[event_id]["iCalUId"] for event_id in may_change if event_id in own}
+    items = {event_id: read_item(event) for event_id, event in own.items() if event_id not in series}
     copies = {
-        event["id"]: _fingerprint(event)
-        for event in events
+        event["id"]: Copy(f"{event['subject']} (in the calendar of {person.name})", _fingerprint(event))
+        for person, event in events
         if not event["isOrganizer"] and event["iCalUId"] not in changing
     }
-    read = await _each(tuple(series.items()), lambda entry: client.series(entry[1].organizer.address, entry[0]))
+    read = await _each(
+        [entry for entry in series.items() if entry[0] in own],
+        lambda entry: client.series(entry[1].organizer.address, entry[0]),
+    )
     return Photograph(items | {item.event_id: item for item in read}, copies)
 
 

@@ -69,6 +69,16 @@ class Mail:
     recipients: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An attendee's copy of a meeting."""
+
+    name: str
+    """For people: subject and owner of the calendar."""
+    fingerprint: str
+    """The same as long as nothing in it has changed."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Verdict:
     """The counts, and everything that is wrong."""
@@ -108,7 +118,7 @@ def judge(
     after: Mapping[str, Item],
     outbox: Iterable[Mail],
     *,
-    copies: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+    copies: tuple[Mapping[str, Copy], Mapping[str, Copy]] = ({}, {}),
 ) -> Verdict:
     """Compare the tenant with what it was.
 
@@ -116,7 +126,7 @@ def judge(
         watched: Every seeded meeting as it was.
         after: The same meetings now, by event id; one that is gone is missing.
         outbox: Everything mailed since.
-        copies: Fingerprints of attendees' copies of meetings that must not change, before and after, by event id.
+        copies: Attendees' copies of meetings that must not change, before and after, by event id.
     """
     verdict = Verdict()
     sent = _updates_by_event(outbox, verdict)
@@ -198,14 +208,20 @@ def _judge_unchanged(meeting: Watched, now: Item, verdict: Verdict) -> None:
     problems = _facts_that_differ(meeting.before, now)
     before = (meeting.before, *meeting.before.exceptions)
     for was, item in zip(before, (now, *now.exceptions), strict=False):
-        changed = difference(was.body, item.body)
-        _count_characters(meeting, changed, len(was.body), verdict)
-        if changed:
+        _count_characters(meeting, _change_outside(meeting, was.body, item.body), len(was.body), verdict)
+        if was.body != item.body:
             problems.append("its text was changed")
         if (was.places, was.join_url) != (item.places, item.join_url):
             problems.append("its location or its way in was changed")
     verdict.untouched += not problems
     verdict.findings += [Finding(Check.UNTOUCHED, meeting.name, problem) for problem in problems]
+
+
+def _change_outside(meeting: Watched, before: str, now: str) -> int:
+    """A replaced block is a meeting that was touched, but not damage to the text around it."""
+    if meeting.block and before.count(meeting.block) == 1 and meeting.block not in now:
+        return Outside.around(meeting.block, before).damage(now)
+    return difference(before, now)
 
 
 def _facts_that_differ(before: Item, now: Item) -> list[str]:
@@ -290,8 +306,8 @@ def _judge_strays(sent: Mapping[str, list[Mail]], verdict: Verdict) -> None:
         verdict.findings.append(Finding(Check.UPDATES, event_id, problem))
 
 
-def _judge_copies(before: Mapping[str, str], after: Mapping[str, str], verdict: Verdict) -> None:
+def _judge_copies(before: Mapping[str, Copy], after: Mapping[str, Copy], verdict: Verdict) -> None:
     verdict.copies = len(before)
-    for event_id, fingerprint in before.items():
-        if after.get(event_id) != fingerprint:
-            verdict.findings.append(Finding(Check.COPIES, event_id, "an attendee's copy was changed"))
+    for event_id, copy in before.items():
+        if after.get(event_id) != copy:
+            verdict.findings.append(Finding(Check.COPIES, copy.name, "this copy is not as it was"))

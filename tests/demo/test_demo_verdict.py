@@ -6,7 +6,7 @@ import pytest
 
 from mms_local.demo.meetings import Fate
 from mms_local.demo.snapshot import Item
-from mms_local.demo.verdict import Check, Mail, Verdict, Watched, judge
+from mms_local.demo.verdict import Check, Copy, Mail, Verdict, Watched, judge
 
 OLD_BLOCK = '<p>.....</p><p><a href="https://meet.contoso.com/ada/22BB33CC">Join Skype Meeting</a></p><p>.....</p>'
 JOIN_URL = "https://teams.microsoft.com/l/meetup-join/19%3ameeting_abc%40thread.v2/0?context=%7b%22Tid%22%7d"
@@ -169,11 +169,25 @@ def test_a_touched_meeting_is_found_even_without_mail(now):
     assert (verdict.untouched, verdict.to_leave) == (0, 1)
 
 
+def test_a_migration_that_must_not_be_is_no_damage_to_the_text():
+    """It is a meeting that was touched; the characters around its block are all there."""
+    ignored = replace(SKYPE, fate=Fate.UNTOUCHED)
+
+    verdict = verdict_of(AFTER, watched=(ignored,))
+
+    assert verdict.characters_changed == 0
+    assert {finding.check for finding in verdict.findings} == {Check.UNTOUCHED, Check.UPDATES}
+
+
 def test_a_changed_copy_is_found():
     """An attendee's copy of a meeting that nobody asked for may not change."""
-    verdict = verdict_of(AFTER, copies=({"C1": "a", "C2": "b"}, {"C1": "a", "C2": "x"}))
+    before = {"C1": Copy("Lunch (in the calendar of Grace)", "a"), "C2": Copy("Lunch (in the calendar of Jo)", "b")}
 
-    assert [(finding.check, finding.meeting) for finding in verdict.findings] == [(Check.COPIES, "C2")]
+    verdict = verdict_of(AFTER, copies=(before, before | {"C2": Copy("Lunch (in the calendar of Jo)", "x")}))
+
+    assert [(finding.check, finding.meeting) for finding in verdict.findings] == [
+        (Check.COPIES, "Lunch (in the calendar of Jo)")
+    ]
 
 
 def test_a_forbidden_number_is_found():
