@@ -80,7 +80,7 @@ def _write(text: str) -> None:
 
 def _fragment(text: str) -> Fragment:
     """Make a block of a file: of its one block where the file is a whole body."""
-    if not is_html(shadow_of(text)):
+    if not is_html(text):
         lines = text.strip("\r\n").splitlines()
         markup = "<div>" + "<br>\n".join(escape(line, quote=False) for line in lines) + "</div>"
         return Fragment(html=markup, text="\n".join(lines), language=None, join_url=None)

@@ -8,15 +8,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import unescape
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from mms_core.block.urls import is_microsoft_host, unwrap
 
-MAX_NUMBERS = 100
+MIN_NUMBER: Final = 4
+"""Digits of the shortest number that can be dialled into a conference: an internal one."""
+
+MAX_NUMBERS: Final = 100
 """Dial-in numbers kept of one block: a provider's list of countries has up to eighty."""
 
-_TEL = re.compile(r"tel:([^\"'<>\\\]]{3,120})", re.IGNORECASE)
-_DIALIN_ID = re.compile(r"dialin\.[a-z0-9.-]+/[^\"'<>\s]{0,200}?[?&;]id=([0-9]{4,12})", re.IGNORECASE)
+_TEL = re.compile(rb"tel:[^\"'<>\\\]]{3,120}")
+_DIALIN_ID = re.compile(rb"dialin\.[a-z0-9.-]+/[^\"'<>\s]{0,200}?(?:[?&;]|%3f)id(?:=|%3d)([0-9]{4,12})")
 _HASHED = re.compile(r"(?<![0-9,])([0-9](?:[0-9 \u00a0]{2,18})[0-9])[ \u00a0]?#")
 _LABELLED = re.compile(
     r"(?<=[:\uff1a])[ \t\u00a0]*([0-9](?:[0-9 \u00a0]{2,16})[0-9])(?=[ \t\u00a0]*(?:$|[\r\n|]))", re.MULTILINE
@@ -49,19 +53,31 @@ def visible_text(html: str) -> str:
     return unescape(html) if "&" in html else html
 
 
-def teams_coordinates(raw: str) -> Coordinates:
-    """Read a Teams block."""
-    numbers, conference_id = _telephone(raw)
-    text = visible_text(raw)
+def teams_coordinates(raw: str, low: bytes) -> Coordinates:
+    """Read a Teams block.
+
+    Args:
+        raw: The block as it stands, HTML or text.
+        low: Its shadow, for searching.
+    """
+    numbers, conference_id = _telephone(raw, low)
     if conference_id is None:
-        dialin = _DIALIN_ID.search(raw)
-        conference_id = dialin[1] if dialin is not None else None
+        dialin = _DIALIN_ID.search(low)
+        conference_id = dialin[1].decode() if dialin is not None else None
+    # Text is taken out of the HTML only where something can be in it: most blocks have no dial-in and no room system.
+    has_address = _may_have_address(raw)
+    dials = "+" in raw or "&#43;" in raw
+    text = (
+        visible_text(raw)
+        if has_address or (not numbers and dials) or (conference_id is None and _has_hashed(raw))
+        else ""
+    )
     if conference_id is None:
         hashed = _HASHED.search(text)
         conference_id = _digits(hashed[1]) if hashed is not None else None
     if not numbers:
         numbers = tuple(dict.fromkeys(map(_number, _PLUS_NUMBER.findall(text)[:MAX_NUMBERS])))
-    key, key_id = _room_system(text)
+    key, key_id = _room_system(text) if has_address else (None, None)
     return Coordinates(
         conference_id=conference_id,
         numbers=numbers,
@@ -71,14 +87,15 @@ def teams_coordinates(raw: str) -> Coordinates:
     )
 
 
-def skype_coordinates(raw: str, join_host: str) -> Coordinates:
+def skype_coordinates(raw: str, low: bytes, join_host: str) -> Coordinates:
     """Read a Skype block.
 
     Args:
         raw: The block as it stands, HTML or text.
+        low: Its shadow, for searching.
         join_host: Host of its join URL: the organisation's own dial-in page stands beside it.
     """
-    numbers, conference_id = _telephone(raw)
+    numbers, conference_id = _telephone(raw, low)
     text = visible_text(raw)
     if conference_id is None:
         labelled = _LABELLED.search(text)
@@ -97,23 +114,40 @@ def skype_coordinates(raw: str, join_host: str) -> Coordinates:
     )
 
 
-def _telephone(raw: str) -> tuple[tuple[str, ...], str | None]:
+def _has_hashed(raw: str) -> bool:
+    """Say whether digits stand before a ``#`` somewhere, as in a conference id (and as in no colour)."""
+    position = raw.find("#")
+    while position > 1:
+        if raw[position - 1].isdecimal() or (raw[position - 1].isspace() and raw[position - 2].isdecimal()):
+            return True
+        position = raw.find("#", position + 1)
+    return False
+
+
+def _may_have_address(raw: str) -> bool:
+    """Say whether an ``@`` stands in a block besides those of Teams' thread ids."""
+    position = raw.find("@")
+    while position >= 0:
+        if not raw.startswith("thread", position + 1):
+            return True
+        position = raw.find("@", position + 1)
+    return False
+
+
+def _telephone(raw: str, low: bytes) -> tuple[tuple[str, ...], str | None]:
     """Numbers and conference id out of ``tel:`` URLs (RFC 3966; Microsoft adds ``,,id#``)."""
     numbers: dict[str, None] = {}
     conference_id = None
-    if "tel:" not in raw and "TEL:" not in raw and "Tel:" not in raw:
-        return (), None
-    for match in _TEL.finditer(raw):
-        target = match[1]
+    for match in _TEL.finditer(low):
+        target = raw[match.start() + 4 : match.end()]
         target = unescape(target) if "&" in target else target
         target = unquote(target) if "%" in target else target
         number, _, rest = target.partition(",")
         digits = _number(number)
-        if len(digits) > 3:
+        if len(digits) >= MIN_NUMBER:
             numbers[digits] = None
         if conference_id is None:
-            wanted = _digits(rest.split("#")[0])
-            conference_id = wanted or None
+            conference_id = _digits(rest.split("#")[0]) or None
         if len(numbers) >= MAX_NUMBERS:
             break
     return tuple(numbers), conference_id

@@ -11,7 +11,7 @@ from urllib.parse import unquote, unquote_plus
 
 from mms_core.block.language import linked_language, tidy_tag
 from mms_core.block.links import link_at
-from mms_core.block.marks import TEAMS_LINKS, find_all
+from mms_core.block.marks import teams_links
 from mms_core.block.model import Fragment
 from mms_core.block.tokens import INLINE, UNMATCHED, VOID, VOID_MATE, Window, cut, shadow_of
 
@@ -45,12 +45,7 @@ def fragment_of(html: str) -> Fragment:
     html = balanced(html)
     shadow = shadow_of(html)
     window = cut(html, shadow, 0, len(html))
-    links = [
-        link
-        for needle in TEAMS_LINKS
-        for position in find_all(shadow, needle, 50)
-        if (link := link_at(window, position)) is not None
-    ]
+    links = [link for position in teams_links(shadow) if (link := link_at(window, position)) is not None]
     best = next((link for link in links if not link.url.short), links[0] if links else None)
     language = linked_language(shadow)
     if language is None and window.names:

@@ -26,9 +26,9 @@ _LCIDS: Final[dict[int, str]] = {
 
 _MARKER = re.compile(rb"\[!oc\(\[([0-9a-f]{4,5})\]\)!\]")
 _HELP = re.compile(rb"[?&;]clid=([0-9]{4,5})\b")
-_SUPPORT = re.compile(
-    rb"(?:[?&;]|%3f|%26)(?:ui|rs|omkt|language)(?:=|%3d)([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,2})(?![a-z0-9-])"
-)
+_PARAMETERS: Final = (b"language=", b"language%3d", b"omkt=", b"omkt%3d", b"ui=", b"rs=")
+"""Query parameters of Microsoft's own pages that carry a language, as they stand and inside a Safe Link."""
+_VALUE = re.compile(rb"([a-z]+)(?:=|%3d)([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,2})(?![a-z0-9-])")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
 
 
@@ -67,5 +67,10 @@ def skype_language(shadow: bytes) -> str | None:
 
 def linked_language(shadow: bytes) -> str | None:
     """Language in the query of one of the block's own links (meeting options, help)."""
-    found = _SUPPORT.search(shadow)
-    return tidy_tag(found[1].decode()) if found is not None else None
+    for parameter in _PARAMETERS:
+        position = shadow.find(parameter)
+        if position > 0 and shadow[position - 1 : position] in {b"?", b"&", b";", b"f", b"6"}:
+            found = _VALUE.match(shadow, position)
+            if found is not None:
+                return tidy_tag(found[2].decode())
+    return None

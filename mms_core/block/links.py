@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING
 
 from mms_core.block.tokens import VOID_MATE
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mms_core.block.tokens import Window
 
 _URL_END = re.compile(r"""[\s<>"'\u00a0]|&(?:gt|lt|quot|nbsp);""")
+_HREF = re.compile(r'\shref="([^"]*+)"')
 _SCHEME = re.compile(r"https?(?::|%3a)(?:/|%2f)", re.IGNORECASE)
 
 
@@ -33,9 +35,8 @@ def link_at(window: Window, position: int) -> Link | None:
     if index < len(window.starts) and window.starts[index] <= position:
         if window.mates[index] == VOID_MATE or window.names[index] != b"a":
             return None
-        attributes = window.attributes(index)
-        for name in ("originalsrc", "href"):
-            url = parse_join_url(attributes.get(name, ""))
+        for value in _targets(window, index):
+            url = parse_join_url(value)
             if url is not None:
                 mate = window.mates[index]
                 hi = window.ends[mate] if mate >= 0 else window.ends[index]
@@ -46,6 +47,16 @@ def link_at(window: Window, position: int) -> Link | None:
         return None
     lo, hi, url = found
     return Link(lo=lo, hi=hi, url=url, token=-1)
+
+
+def _targets(window: Window, index: int) -> list[str]:
+    """The URLs of an ``<a>``: the one that Safe Links kept first, then the one that it follows."""
+    tag = window.body[window.starts[index] : window.ends[index]]
+    plain = _HREF.search(tag)
+    if plain is not None and "originalsrc" not in tag:
+        return [unescape(plain[1])]
+    attributes = window.attributes(index)
+    return [attributes[name] for name in ("originalsrc", "href") if name in attributes]
 
 
 def url_in_text(body: str, position: int) -> tuple[int, int, JoinUrl] | None:

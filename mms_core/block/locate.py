@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -11,36 +12,52 @@ from mms_core.block import plain, skype_html, teams_html
 from mms_core.block.coordinates import skype_coordinates, teams_coordinates
 from mms_core.block.language import linked_language, skype_language, tidy_tag
 from mms_core.block.links import Link, link_at
-from mms_core.block.marks import MAX_ANCHORS, SKYPE_MARKS, TEAMS_CLASS, TEAMS_ID, TEAMS_LINKS, Mark, find_all
+from mms_core.block.marks import (
+    MAX_ANCHORS,
+    TEAMS_CLASS,
+    Mark,
+    find_all,
+    rule_after,
+    rule_before,
+    skype_marks,
+    teams_classes,
+    teams_links,
+)
 from mms_core.block.model import NOTHING, BlockKind, Located, MeetingBlock
 from mms_core.block.region import Region, place_of, spans_of
-from mms_core.block.tokens import cut, shadow_of, token_start
+from mms_core.block.tokens import Window, cut, shadow_of, token_start
 from mms_core.block.typed import quote_start, typed_text
 
 if TYPE_CHECKING:
-    from mms_core.block.tokens import Window
     from mms_core.block.urls import JoinUrl
 
-MARGIN_BEFORE: Final = 6_000
-"""Characters before the first anchor that are looked at: a separator in Word's HTML and its wrapping."""
+WRAP_ROOM: Final = 900
+"""Characters before a separator or an element of Teams' that its wrapping takes: three tags of Word's."""
 
-MARGIN_AFTER: Final = 12_000
-"""Characters after the last anchor that are looked at first."""
+MARGIN_BEFORE: Final = 4_000
+"""Characters before the first anchor that are looked at where there is no separator: a headline in Word's HTML."""
+
+MARGIN_AFTER: Final = 8_000
+"""Characters after the last anchor that are looked at where there is no separator."""
+
+END_ROOM: Final = 250
+"""Characters behind a separator that the end tags of its wrapping take, and a footer element or two."""
 
 GAP: Final = 60_000
 """Anchors farther apart than this are looked at separately."""
 
 _HTML = re.compile(
-    rb"<(?:!doctype|!--|/?(?:html|head|body|div|p|br|span|a|table|tbody|tr|td|font|meta|b|i|u|strong|em|ul|ol|li|h[1-6]|"
-    rb"style|pre|blockquote|hr|img|center|o:p)(?=[\s/>]))"
+    r"<(?:!doctype|!--|/?(?:html|head|body|div|p|br|span|a|table|tbody|tr|td|font|meta|b|i|u|strong|em|ul|ol|li|h[1-6]|"
+    r"style|pre|blockquote|hr|img|center|o:p)(?=[\s/>]))",
+    re.IGNORECASE,
 )
 _MEETING_ID = re.compile(rb"(?<![0-9])[0-9]{3}[ \xa0][0-9]{3}[ \xa0][0-9]{3}[ \xa0][0-9]{3}(?![0-9])")
 """Twelve digits in groups of three: room systems have ten, conference ids nine."""
 
 
-def is_html(shadow: bytes) -> bool:
+def is_html(body: str) -> bool:
     """Say whether a body is HTML: it has a tag that HTML knows (``<https://…>`` and ``<me@x.org>`` are none)."""
-    return _HTML.search(shadow) is not None
+    return _HTML.search(body) is not None
 
 
 def locate(body: str) -> Located:
@@ -55,51 +72,32 @@ def locate(body: str) -> Located:
         None: any string has an answer. Time and memory grow linearly with the body.
     """
     shadow = shadow_of(body)
-    teams = _teams_positions(shadow)
-    marks = _skype_marks(shadow)
-    if not teams and not marks and not _may_be_linkless(shadow):
+    teams = teams_links(shadow)
+    classes = teams_classes(shadow)
+    marks = skype_marks(shadow)
+    if not teams and not classes and not marks and (b"microsoft teams" not in shadow or is_html(body)):
         return NOTHING
-    if len(teams) + len(marks) > MAX_ANCHORS:
+    if len(teams) + len(classes) + len(marks) > MAX_ANCHORS:
         return Located(blocks=(), ambiguous="too-many-anchors: more meeting links than any invitation has")
-    if is_html(shadow):
-        blocks, doubts = _in_html(body, shadow, teams, marks)
+    if is_html(body):
+        blocks, doubts = _in_html(body, shadow, teams, classes, marks)
     else:
         blocks, doubts = _in_text(body, shadow, teams, marks)
     if not blocks and not doubts:
         return NOTHING
+    if len(blocks) > 1:
+        quote_at = quote_start(shadow)
+        blocks = [replace(block, quoted=block.spans[0][0] > quote_at) for block in blocks]
     return Located(blocks=tuple(blocks), ambiguous=doubts[0] if doubts else _several(blocks))
 
 
-def _teams_positions(shadow: bytes) -> list[int]:
-    """Where something of Teams stands."""
-    positions: list[int] = []
-    for needle in (*TEAMS_LINKS, TEAMS_CLASS, TEAMS_ID):
-        positions += find_all(shadow, needle, MAX_ANCHORS + 1)
-    positions.sort()
-    return positions
-
-
-def _skype_marks(shadow: bytes) -> list[Mark]:
-    """Where something of Skype or Lync stands."""
-    marks = [
-        Mark(position, name)
-        for name, needle in SKYPE_MARKS.items()
-        for position in find_all(shadow, needle, MAX_ANCHORS + 1)
-    ]
-    marks.sort(key=lambda mark: mark.position)
-    return marks
-
-
-def _may_be_linkless(shadow: bytes) -> bool:
-    """Say whether a plain text may hold a Teams block that lost its links."""
-    return b"microsoft teams" in shadow and not is_html(shadow)
-
-
-def _in_html(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> tuple[list[MeetingBlock], list[str]]:
+def _in_html(
+    body: str, shadow: bytes, teams: list[int], classes: list[int], marks: list[Mark]
+) -> tuple[list[MeetingBlock], list[str]]:
     """Recognise in HTML, a window of neighbouring anchors at a time."""
     blocks: list[MeetingBlock] = []
     doubts: list[str] = []
-    positions = sorted([*teams, *(mark.position for mark in marks)])
+    positions = sorted([*teams, *classes, *(mark.position for mark in marks)])
     known = 0
     index = 0
     while index < len(positions):
@@ -107,19 +105,45 @@ def _in_html(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> t
         while index < len(positions) and positions[index] - last <= GAP:
             last = positions[index]
             index += 1
-        start = token_start(shadow, known, max(known, first - MARGIN_BEFORE))
-        known = token_start(shadow, start, first)
-        window = cut(body, shadow, start, min(len(body), last + MARGIN_AFTER))
+        lo, hi = _reach(shadow, first, last, dots=bool(marks))
+        start = token_start(shadow, known, max(known, lo))
+        window = cut(body, shadow, start, hi)
         regions = _regions(window, teams, marks)
-        quote_at = quote_start(shadow) if regions else 0
-        for region in sorted(regions, key=lambda found: found.lo):
-            blocks.append(_describe(window, region, quote_at))
+        if hi < len(shadow) and any(region.doubt for region in regions):
+            window = cut(body, shadow, start, len(shadow))
+            regions = _regions(window, teams, marks)
+        for region in regions:
+            blocks.append(_describe(window, region))
             if region.doubt:
                 doubts.append(region.doubt)
-        known = max(known, window.ends[-1] if window.ends else start)
+        if index == len(positions):
+            break
+        known = token_start(shadow, start, window.ends[-1] if window.ends else last)
         while index < len(positions) and positions[index] < known:
             index += 1
     return blocks, doubts
+
+
+def _reach(shadow: bytes, first: int, last: int, *, dots: bool) -> tuple[int, int]:
+    """Say how much of the body to cut into tokens around some anchors: to their separators, else a good margin.
+
+    Generations with their separators inside begin with an anchor, their element's class, and end behind the last one.
+    """
+    lo, hi = first - MARGIN_BEFORE, last + MARGIN_AFTER
+    before = [rule_before(shadow, first, first - teams_html.NEAR, dots=False)]
+    after = [rule_after(shadow, last, last + teams_html.FAR, dots=False)]
+    if dots:
+        before.append(rule_before(shadow, first, first - skype_html.NEAR, dots=True))
+        after.append(rule_after(shadow, last, last + skype_html.FAR, dots=True))
+    starts = [rule.lo for rule in before if rule is not None]
+    ends = [rule.hi for rule in after if rule is not None]
+    if starts:
+        lo = min(starts) - WRAP_ROOM
+    elif shadow.startswith(TEAMS_CLASS, first):
+        lo = shadow.rfind(b"<", 0, first)
+    if ends:
+        hi = max(ends) + END_ROOM
+    return lo, min(len(shadow), hi)
 
 
 def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region]:
@@ -133,15 +157,15 @@ def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region
                 teams_links.append(link)
     own = [mark for mark in marks if window.start <= mark.position < window.end and _is_visible(window, mark)]
     if own:
-        for position in find_all(window.shadow[window.start : window.end], b"://", MAX_ANCHORS):
-            link = link_at(window, window.start + position + 3)
+        for position in find_all(window.shadow, b"://", window.start, window.end):
+            link = link_at(window, position + 3)
             if link is not None and link.url.product == "skype":
                 skype_links[link.lo] = link
     regions = teams_html.find(window, teams_links)
     if own:
         skype = skype_html.find(window, own, list(skype_links.values()))
         regions += [region for region in skype if not any(region.lo < o.hi and o.lo < region.hi for o in regions)]
-    return regions
+    return sorted(regions, key=lambda region: region.lo)
 
 
 def _is_visible(window: Window, mark: Mark) -> bool:
@@ -159,9 +183,8 @@ def _in_text(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> t
     if not regions:
         regions = plain.find_linkless_teams(shadow)
     regions.sort(key=lambda found: found.lo)
-    window = cut("", b"", 0, 0)
-    window.body, window.shadow = body, shadow
-    blocks = [_describe(window, region, quote_start(shadow)) for region in regions]
+    window = Window(body=body, shadow=shadow, start=0, end=0, names=[], starts=[], ends=[], mates=[], parents=[])
+    blocks = [_describe(window, region) for region in regions]
     return blocks, [region.doubt for region in regions if region.doubt]
 
 
@@ -185,19 +208,19 @@ def _several(blocks: list[MeetingBlock]) -> str | None:
     return None
 
 
-def _describe(window: Window, region: Region, quote_at: int) -> MeetingBlock:
+def _describe(window: Window, region: Region) -> MeetingBlock:
     """Read out everything that a region tells."""
     raw = window.body[region.lo : region.hi]
     low = window.shadow[region.lo : region.hi]
     url = _best(region.urls)
     spans = spans_of(window, region.lo, region.hi)
     if region.kind is BlockKind.TEAMS:
-        found = teams_coordinates(raw)
+        found = teams_coordinates(raw, low)
         language = linked_language(low) or tidy_tag(region.lang)
         generation = _teams_generation(low, region.urls)
     else:
         host = urlsplit(url.canonical).hostname or "" if url is not None else ""
-        found = skype_coordinates(raw, host)
+        found = skype_coordinates(raw, low, host)
         language = skype_language(low)
         generation = _skype_generation(low, host)
     ids = next((other for other in region.urls if other.organizer_id), url)
@@ -217,7 +240,6 @@ def _describe(window: Window, region: Region, quote_at: int) -> MeetingBlock:
         user_text=typed_text(window, region),
         vtc_conference_id=found.vtc_conference_id,
         place=place_of(window, spans) if window.names else None,
-        quoted=region.lo > quote_at,
     )
 
 

@@ -6,9 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-TEAMS_LINKS: Final = (b"teams.microsoft", b"teams.live.com", b"teams.cloud.microsoft")
+TEAMS_HOST: Final = b"teams."
+TEAMS_HOSTS: Final = (b"microsoft", b"live.com", b"cloud.microsoft")
+"""What follows in a host of Teams'; searching once for what is common is quicker than three times."""
+TEAMS_PATHS: Final = (b"meetup-join", b"/meet/", b"%2fmeet%2f", b"/launcher", b"%2flauncher")
+NEIGHBOURS: Final = 10_000
+"""Characters within which classes of Teams' are of one block: a dozen for each."""
+HOST_ROOM: Final = 80
+"""Characters from the start of a host to the part of its path that says what the URL is for."""
 TEAMS_CLASS: Final = b"me-email-"
-TEAMS_ID: Final = b"meet_invite_block"
 SKYPE_MARKS: Final[dict[str, bytes]] = {
     "OutJoinLink": b"outjoinlink",
     "OutSharedNoteBorder": b"outsharednoteborder",
@@ -20,6 +26,9 @@ SKYPE_MARKS: Final[dict[str, bytes]] = {
     "lync-online-host": b"meet.lync.com/",
 }
 """Name as reported to what is searched, best first."""
+
+SKYPE_NAMES: Final = (b"skyp", b"lync", b"outjoi", b"[!oc([")
+"""One of these is in every block of Skype or Lync, if only in its links."""
 
 MAX_ANCHORS: Final = 5_000
 """More anchors than this in one body is no invitation: it is reported, not worked on."""
@@ -46,14 +55,47 @@ class Mark:
     name: str
 
 
-def find_all(shadow: bytes, needle: bytes, limit: int) -> list[int]:
-    """Every place of a string, at most *limit* of them."""
+def find_all(shadow: bytes, needle: bytes, lo: int = 0, hi: int | None = None) -> list[int]:
+    """Every place of a string, at most :data:`MAX_ANCHORS` and one of them."""
     found: list[int] = []
-    position = shadow.find(needle)
-    while position >= 0 and len(found) < limit:
+    position = shadow.find(needle, lo, hi)
+    while position >= 0 and len(found) <= MAX_ANCHORS:
         found.append(position)
-        position = shadow.find(needle, position + len(needle))
+        position = shadow.find(needle, position + len(needle), hi)
     return found
+
+
+def teams_links(shadow: bytes) -> list[int]:
+    """Where a URL of Teams' that may join a meeting stands, in order."""
+    found = []
+    for position in find_all(shadow, TEAMS_HOST):
+        if shadow.startswith(TEAMS_HOSTS, position + len(TEAMS_HOST)):
+            path = shadow[position : position + HOST_ROOM]
+            if any(join in path for join in TEAMS_PATHS):
+                found.append(position)
+    return found
+
+
+def teams_classes(shadow: bytes) -> list[int]:
+    """Where classes of Teams' stand, in order; of those close together only the first and the last."""
+    found: list[int] = []
+    position = shadow.find(TEAMS_CLASS)
+    while position >= 0 and len(found) <= MAX_ANCHORS:
+        found.append(position)
+        last = shadow.rfind(TEAMS_CLASS, position + 1, position + NEIGHBOURS)
+        if last >= 0:
+            found.append(last)
+        position = shadow.find(TEAMS_CLASS, max(last, position) + 1)
+    return found
+
+
+def skype_marks(shadow: bytes) -> list[Mark]:
+    """Where something of Skype's or Lync's stands, in order."""
+    if not any(name in shadow for name in SKYPE_NAMES):
+        return []
+    marks = [Mark(position, name) for name, needle in SKYPE_MARKS.items() for position in find_all(shadow, needle)]
+    marks.sort(key=lambda mark: mark.position)
+    return marks
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class MeetingBlock:
     vtc_conference_id: str | None = None
     """Digits that follow the VTC key at its keypad."""
     quoted: bool = False
-    """Stands below the header of a forwarded or replied-to mail, or inside a quotation."""
+    """Stands below the header of a quoted or forwarded mail; only looked for where a body holds several blocks."""
     place: Place | None = None
     """Where a new block goes; ``None``: where the first span begins."""
 

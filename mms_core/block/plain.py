@@ -143,7 +143,7 @@ def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor
     if above is not None and before is None:
         lo = above[0]
     after = rule_after(shadow, mark.position, min(len(body), mark.position + FAR), dots=True)
-    before, after = own_rules(before, after)
+    before, after = own_rules(before, after, by_hand=shadow.find(b"[!oc([", lo, lo + FAR) < 0)
     ceiling = after.lo if after is not None else min(len(body), mark.position + FAR)
     own = [other for other in marks if mark.position <= other.position < ceiling]
     names = {other.name for other in own} - {"lync-online-host"}

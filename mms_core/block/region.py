@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mms_core.block.tokens import Window
     from mms_core.block.urls import JoinUrl
 
+NEVER_OUTSIDE: Final = frozenset({VOID_MATE, IMPLIED})
 LOOK_BACK: Final = 200_000
 """Tags that we count back to learn whether a surplus end tag closes something of the user's."""
 
@@ -39,18 +40,15 @@ def spans_of(window: Window, lo: int, hi: int) -> tuple[tuple[int, int], ...]:
     A start tag whose end tag stands behind the range, or an end tag whose start tag stands before it, belongs to the
     user's own markup, whoever put the block across it. Deleting them would move the user's text into other elements.
     """
+    first, last = window.next_token(lo), window.next_token(hi)
+    starts, ends, mates = window.starts, window.ends, window.mates
     spans: list[tuple[int, int]] = []
     position = lo
-    first = index = window.next_token(lo)
-    names, starts, ends, mates = window.names, window.starts, window.ends, window.mates
-    count = len(starts)
-    while index < count and starts[index] < hi:
-        mate = mates[index]
-        if mate != VOID_MATE and mate != IMPLIED and _stays(window, index, mate, first, hi):
+    for index, mate in enumerate(mates[first:last], first):
+        if (mate < first or mate >= last) and mate not in NEVER_OUTSIDE and _stays(window, index, first):
             if starts[index] > position:
                 spans.append((position, starts[index]))
             position = ends[index]
-        index += 1
     if hi > position:
         spans.append((position, hi))
     while len(spans) > 1 and window.body[spans[-1][0] : spans[-1][1]].isspace():
@@ -86,17 +84,14 @@ def place_of(window: Window, spans: tuple[tuple[int, int], ...]) -> Place | None
     )
 
 
-def _stays(window: Window, index: int, mate: int, first: int, hi: int) -> bool:
-    """Say whether a tag inside the range belongs to an element outside of it."""
+def _stays(window: Window, index: int, first: int) -> bool:
+    """Say whether a tag whose partner is not inside the range belongs to an element outside of it."""
     name = window.names[index]
+    if window.mates[index] != UNMATCHED:
+        return True
     if name.startswith(b"/"):
-        if mate == UNMATCHED:
-            return name != b"/p" and name != b"/br" and _is_open_before(window, index)
-        return mate < first
-    if mate == UNMATCHED:
-        parent = window.parents[index]
-        return parent < first and name not in OPTIONAL_END
-    return window.starts[mate] >= hi
+        return name not in {b"/p", b"/br"} and _is_open_before(window, index)
+    return window.parents[index] < first and name not in OPTIONAL_END
 
 
 def _is_open_before(window: Window, index: int) -> bool:

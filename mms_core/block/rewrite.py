@@ -37,7 +37,7 @@ def replace(body: str, fragment: Fragment, *, located: Located | None = None, ke
         raise AmbiguousBlock(located.ambiguous)
     if not located.blocks:
         return body
-    html = is_html(shadow_of(body))
+    html = is_html(body)
     new = fragment.html if html else _text_for(body, fragment.text)
     if keep_user_text:
         new += _kept(located, html=html, newline=_newline_of(body))
@@ -71,7 +71,7 @@ def append(body: str, fragment: Fragment) -> str:
     if not body or body.isspace():
         return body + fragment.html
     shadow = shadow_of(body)
-    if not is_html(shadow):
+    if not is_html(body):
         newline = _newline_of(body)
         return body + ("" if body.endswith(("\n", "\r")) else newline) + _text_for(body, fragment.text) + newline
     at = len(body)

@@ -32,6 +32,9 @@ PARAGRAPH: Final = frozenset({b"p"})
 MAX_TAIL_LINES: Final = 12
 """Lines below the last anchor that are searched for more of a block that lost its separators."""
 
+OUTLOOK_MARKS: Final = frozenset({"OutJoinLink", "OutSharedNoteBorder", "OutSharedNoteLink", "OC-marker"})
+"""What only Outlook's add-in writes."""
+
 _BOOKMARK = re.compile(rb"name\s*+=\s*+[\"']?(?:x_)*outjoinlink")
 _BIG_FONT = re.compile(r"font-size:\s*(?:1[4-9]|2\d)(?:\.\d+)?pt", re.IGNORECASE)
 _TAIL = re.compile(rb"tel:[0-9+&%]|dialin\.|/dialin|\[!oc\(\[|o15\.officeredir|linkid=389737")
@@ -116,13 +119,14 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
     after = rule_after(shadow, hi, min(window.end, hi + FAR), dots=True)
     if after is not None and not window.in_text(after.lo):
         after = None
-    before, after = own_rules(before, after)
+
+    before, after = own_rules(before, after, by_hand=not names & OUTLOOK_MARKS)
     if after is not None and not (before and after.is_skype) and len(window.text(hi, after.lo)) > FOOTER_TEXT:
         after = None
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
     if len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1) < 2 and not big:  # noqa: PLR2004
         return None
-    if not cluster.links and not names & {"OutJoinLink", "OutSharedNoteBorder", "OC-marker"}:
+    if not cluster.links and not names & OUTLOOK_MARKS:
         return None
     region = Region(kind=BlockKind.SKYPE, lo=lo, hi=hi, anchors=names)
     region.urls = [link.url for link in cluster.links]
@@ -145,12 +149,13 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
     return region
 
 
-def own_rules(before: Rule | None, after: Rule | None) -> tuple[Rule | None, Rule | None]:
-    """Keep the lines of dots that the add-in wrote: of its own length, or alike above and below.
+def own_rules(before: Rule | None, after: Rule | None, *, by_hand: bool) -> tuple[Rule | None, Rule | None]:
+    """Keep the lines of dots that belong to a block.
 
-    A single line of another length is the user's.
+    The add-in writes them in one length; every other line is a user's. Only a block without Outlook's bookmarks, which
+    somebody may have built by hand, can have others, if they are alike above and below.
     """
-    if before is not None and after is not None and before.length == after.length:
+    if by_hand and before is not None and after is not None and before.length == after.length:
         return before, after
     return (
         before if before is not None and before.is_skype else None,

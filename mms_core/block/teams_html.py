@@ -20,6 +20,12 @@ NEAR: Final = 6_000
 FAR: Final = 60_000
 """Characters of HTML from the join link to the closing separator: a dial-in list of eighty countries is in between."""
 
+CHAIN: Final = 8_000
+"""Characters of HTML between two marks of one block; a Safe Link in Word's HTML takes 1,500."""
+
+FOOTER_TEXT: Final = 1_500
+"""Visible characters of an organisation's footer between a block's last link and its closing separator."""
+
 HEAD_TEXT: Final = 500
 """Visible characters that Teams writes between its separator and its join link, with room for long languages."""
 
@@ -27,30 +33,38 @@ TYPED_TEXT: Final = 300
 """Visible characters that somebody may have typed above the closing separator of a block that has both."""
 
 _CONTAINER = re.compile(r"(?:x_)*me-email-text\Z")
-_SECONDARY: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
-    ("meeting-options-link", re.compile(rb"/meetingoptions/\?|%2fmeetingoptions%2f")),
-    ("help-link", re.compile(rb"aka\.ms(?:/|%2f)jointeamsmeeting")),
-    ("dial-in-link", re.compile(rb"dialin\.teams\.|mysettings\.lync\.com|dialin\.lync\.com")),
-    ("download-link", re.compile(rb"microsoft-teams(?:/|%2f)(?:download-app|join-a-meeting)")),
-    ("conference-uri", re.compile(rb"tel:[^\"'<>]{3,40},,")),
-    ("invite-block-id", re.compile(rb"meet_invite_block")),
-    ("block-class", re.compile(rb"me-email-(?:text|headline|link)")),
-)
+_CONFERENCE_URI = re.compile(rb"tel:[^\"'<>]{3,60},,")
+_SECONDARY: Final[dict[str, tuple[bytes, ...]]] = {
+    "meeting-options-link": (b"/meetingoptions/?", b"%2fmeetingoptions%2f"),
+    "help-link": (b"aka.ms/jointeamsmeeting", b"aka.ms%2fjointeamsmeeting"),
+    "dial-in-link": (b"dialin.teams.", b"mysettings.lync.com", b"dialin.lync.com"),
+    "download-link": (b"microsoft-teams/download-app", b"microsoft-teams/join-a-meeting", b"microsoft-teams%2f"),
+    "invite-block-id": (b"meet_invite_block",),
+}
 
 
 def secondary_anchors(shadow: bytes, lo: int, hi: int) -> set[str]:
     """Marks besides the join link and the separators that a stretch carries."""
-    return {name for name, pattern in _SECONDARY if pattern.search(shadow, lo, hi)}
+    part = shadow[lo:hi]
+    found = {name for name, needles in _SECONDARY.items() if any(needle in part for needle in needles)}
+    if _CONFERENCE_URI.search(part):
+        found.add("conference-uri")
+    return found
 
 
 def last_secondary(shadow: bytes, lo: int, hi: int) -> int:
-    """End of the last such mark in a stretch, or *lo*."""
-    last = lo
-    for name, pattern in _SECONDARY:
-        if name != "block-class":
-            for match in pattern.finditer(shadow, lo, hi):
-                last = max(last, match.end())
-    return last
+    """End of the last such mark in a stretch, or *lo*; the chain ends where the next one is too far away."""
+    part = shadow[lo:hi]
+    ends = [match.end() for match in _CONFERENCE_URI.finditer(part)]
+    for needles in _SECONDARY.values():
+        for needle in needles:
+            ends += [position + len(needle) for position in find_all(part, needle)]
+    last = 0
+    for end in sorted(ends):
+        if end - last > CHAIN:
+            break
+        last = end
+    return lo + last
 
 
 def find(window: Window, links: list[Link]) -> list[Region]:
@@ -76,9 +90,9 @@ def _by_container(window: Window, links: list[Link]) -> list[Region]:
     """Blocks whose own element is still there, with or without ``x_`` before its class."""
     regions: list[Region] = []
     reach = window.start
-    for position in find_all(window.shadow[window.start : window.end], b"me-email-text", len(window.names)):
-        index = window.previous_token(window.start + position) + 1
-        if index >= len(window.names) or window.starts[index] < reach or window.starts[index] > window.start + position:
+    for position in find_all(window.shadow, b"me-email-text", window.start, window.end):
+        index = window.previous_token(position) + 1
+        if index >= len(window.names) or window.starts[index] < reach or window.starts[index] > position:
             continue
         if window.names[index] in INLINE or window.names[index].startswith(b"/") or window.mates[index] == VOID_MATE:
             continue
@@ -98,7 +112,10 @@ def _by_container(window: Window, links: list[Link]) -> list[Region]:
             region.anchors |= {"separator-before", "separator-after"}
         else:
             _take_separators(window, region, links)
-        if own or secondary_anchors(window.shadow, lo, hi) - {"block-class"} or "separator-before" in region.anchors:
+        region.anchors |= secondary_anchors(window.shadow, lo, hi)
+        if own:
+            region.anchors.add("join-link")
+        if len(region.anchors) > 1:
             regions.append(region)
         reach = region.hi
     return regions
@@ -238,7 +255,7 @@ def _closes(window: Window, before: Rule | None, after: Rule, tail: int) -> bool
     """Say whether a separator below the join link is the block's own and not the user's."""
     if not after.is_teams:
         return False
-    return before is not None or len(window.text(tail, after.lo)) <= HEAD_TEXT
+    return len(window.text(tail, after.lo)) <= (HEAD_TEXT if before is None else FOOTER_TEXT)
 
 
 def _headline(window: Window, lo: int, floor: int) -> int:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from html import unescape
 from typing import Final
 
@@ -23,22 +24,30 @@ IMPLIED: Final = -2
 VOID_MATE: Final = -3
 """Mate of something that never has a partner: ``<br>``, comments, declarations."""
 
+SLASH: Final = ord("/")
+
 # An attribute's quotes count only behind "="; everything else runs on to ">". Possessive throughout: no backtracking.
 # What is not closed swallows the rest of the document, as the standard says; that also keeps every scan linear.
 _ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
 _WHOLE_ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>)))*+"""
 _RAW = rb"style|script|title|textarea|xmp|iframe|noembed|noframes"
+# A name is not one of _RAW; only five letters can begin one of those, the others need no second look.
+_NAME = rb"(?:[a-hj-mo-ru-wyz]|(?!(?:" + _RAW + rb")[\s/>])[a-z])"
+# Most tags have plain values between double quotes; what has not goes the longer way.
+_PLAIN = rb"""[^<>"']*+(?:"[^"<>]*+"[^<>"']*+)*+>"""
 _TOKEN = re.compile(
-    rb"<(?:(/?(?!(?:" + _RAW + rb")[\s/>])[a-z][^\s/>]*+)" + _ATTRIBUTES + rb"(?:>|\Z)"
+    rb"<(?:(/?" + _NAME + rb"[^\s/>]*+)(?:" + _PLAIN + rb"|" + _ATTRIBUTES + rb"(?:>|\Z))"
     rb"|!--(?:-?>|.*?(?:--!?>|\Z))|!(?!--)[^>]*+(?:>|\Z)|\?[^>]*+(?:>|\Z)|/(?![a-z])[^>]*+(?:>|\Z)"
+    rb"|/(?:" + _RAW + rb")(?=[\s/>])[^>]*+(?:>|\Z)"
     rb"|(" + _RAW + rb")" + _ATTRIBUTES + rb"(?:>.*?(?:</\2(?=[\s/>])[^>]*+(?:>|\Z)|\Z)|\Z))",
     re.DOTALL,
 )
 _SKIP = re.compile(
-    rb"(?:[^<]++|<(?:/?(?!(?:" + _RAW + rb")[\s/>])[a-z]" + _WHOLE_ATTRIBUTES + rb">"
+    rb"(?:[^<]*+<(?:/?" + _NAME + rb"(?:" + _PLAIN + rb"|" + _WHOLE_ATTRIBUTES + rb">)"
     rb"|!--(?:-?>|.*?--!?>)|!(?!--)[^>]*+>|\?[^>]*+>|/(?![a-z])[^>]*+>"
+    rb"|/(?:" + _RAW + rb")(?=[\s/>])[^>]*+>"
     rb"|(" + _RAW + rb")" + _WHOLE_ATTRIBUTES + rb">.*?</\1(?=[\s/>])[^>]*+>"
-    rb"|/(?:" + _RAW + rb")(?=[\s/>])[^>]*+>|(?![a-z/!?])))*+",
+    rb"|(?![a-z/!?])))*+",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(
@@ -61,7 +70,7 @@ MAX_INLINE_DEPTH: Final = 64
 """Inline elements that we look through for the partner of a tag: keeps misnested mail linear."""
 
 VOID: Final = frozenset(
-    b"area base basefont bgsound br col embed hr img input keygen link meta param source track wbr frame".split()
+    b"area base basefont bgsound br col embed hr img input keygen link meta param source track wbr frame !".split()
 )
 INLINE: Final = frozenset(
     b"a abbr acronym b big cite code del dfn em font i ins kbd label mark nobr q s samp small span strike strong sub "
@@ -94,13 +103,24 @@ def shadow_of(body: str) -> bytes:
 
 
 def token_start(shadow: bytes, known: int, position: int) -> int:
-    """Say where the token begins in which a position lies, or the position itself if it lies in text.
+    """Give a place at or before a position where no tag, comment or style sheet is open.
 
     Args:
         shadow: See :func:`shadow_of`.
-        known: A place at or before *position* where no tag is open.
+        known: Such a place, to begin at.
         position: Any offset.
     """
+    near = shadow.rfind(b"<", known, position + 1)
+    if near < 0:
+        return known
+    start = known
+    comment = shadow.rfind(b"<!--", known, near)
+    if comment >= 0:
+        start = shadow.rfind(b"-->", known, near) + 3
+    if comment < start and shadow.count(b"<", start, near) == shadow.count(b">", start, near):
+        # As many tags were closed as opened. It takes an attribute with both ">" and "<" in its value to be wrong here,
+        # and then one tag that is none stands before the block.
+        return near
     found = _SKIP.match(shadow, known, position)
     return found.end() if found is not None else known
 
@@ -110,7 +130,7 @@ def is_blank(text: str) -> bool:
     return not text or text.isspace() or _BLANK.fullmatch(text) is not None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Window:
     """The tokens of one stretch of a body, as parallel lists (a tuple a token would cost twice the time)."""
 
@@ -118,12 +138,12 @@ class Window:
     shadow: bytes
     start: int
     end: int
-    names: list[bytes] = field(default_factory=list)
+    names: list[bytes]
     """``div`` and ``/div``; ``!`` for a comment, declaration or an element whose content is not HTML."""
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    mates: list[int] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
+    starts: list[int]
+    ends: list[int]
+    mates: list[int]
+    parents: list[int]
     """Index of the start tag that a token stands in, ``-1`` outside all of the window's elements."""
 
     def next_token(self, position: int) -> int:
@@ -286,68 +306,73 @@ def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
         start: Where no tag is open (see :func:`token_start`).
         end: Where to stop; the last token may reach beyond it.
     """
-    window = Window(body, shadow, start, end)
-    names, starts, ends, mates, parents = window.names, window.starts, window.ends, window.mates, window.parents
-    pairing = _Pairing(names, mates)
-    stack = pairing.stack
-    for match in _TOKEN.finditer(shadow, start):
-        lo, hi = match.span()
-        if lo >= end:
-            break
-        name = match[1]
-        index = len(names)
-        starts.append(lo)
-        ends.append(hi)
-        if name is None or name in VOID:
-            names.append(name or b"!")
-            mates.append(VOID_MATE)
-            parents.append(stack[-1] if stack else -1)
-            if name == b"hr":
-                pairing.close_paragraph()
-            continue
-        names.append(name)
-        mates.append(UNMATCHED)
-        if name.startswith(b"/"):
-            pairing.close(index, name[1:])
-            parents.append(stack[-1] if stack else -1)
-        else:
-            parents.append(pairing.open(index, name))
-        window.end = max(end, hi)
-    return window
+    if end < len(shadow):
+        end = shadow.find(b">", end) + 1 or len(shadow)
+    # This is most of the time that locating takes: list by list is half as long as token by token.
+    matches = list(_TOKEN.finditer(shadow, start, end))
+    names = [match[1] or b"!" for match in matches]
+    pairing = _Pairing(names)
+    pairing.run()
+    return Window(
+        body=body,
+        shadow=shadow,
+        start=start,
+        end=end,
+        names=names,
+        starts=[match.start() for match in matches],
+        ends=[match.end() for match in matches],
+        mates=pairing.mates,
+        parents=pairing.parents,
+    )
 
 
 class _Pairing:
     """Which end tag closes which start tag, with the few of HTML's rules that real mail needs."""
 
-    __slots__ = ("mates", "names", "open_of", "stack")
+    __slots__ = ("mates", "names", "opened", "parents", "stack")
 
-    def __init__(self, names: list[bytes], mates: list[int]) -> None:
+    def __init__(self, names: list[bytes]) -> None:
         self.names = names
-        self.mates = mates
+        self.mates = [UNMATCHED] * len(names)
+        self.parents = [-1] * len(names)
         self.stack: list[int] = []
-        self.open_of: dict[bytes, int] = {}
+        self.opened: defaultdict[bytes, int] = defaultdict(int)
 
-    def open(self, index: int, name: bytes) -> int:
-        """Note a start tag; gives the index of its parent."""
-        if name in CLOSES_P:
-            self.close_paragraph()
-            ends = _IMPLIES_END.get(name)
-            if ends is not None:
-                while self.stack and self.names[self.stack[-1]] in ends:
-                    self._pop(IMPLIED)
-        parent = self.stack[-1] if self.stack else -1
-        self.stack.append(index)
-        self.open_of[name] = self.open_of.get(name, 0) + 1
-        return parent
+    def run(self) -> None:
+        """Go through the tokens once: what is common is written out here, the rest is below."""
+        mates, parents, stack, opened, names = self.mates, self.parents, self.stack, self.opened, self.names
+        top = -1
+        for index, name in enumerate(names):
+            if name[0] == SLASH:
+                bare = name[1:]
+                if opened[bare]:
+                    if names[top] == bare:
+                        stack.pop()
+                        opened[bare] -= 1
+                        mates[top] = index
+                        mates[index] = top
+                    else:
+                        self.close(index, bare)
+                    top = stack[-1] if stack else -1
+                parents[index] = top
+            elif name in VOID:
+                mates[index] = VOID_MATE
+                if name == b"hr":
+                    self.close_paragraph()
+                    top = stack[-1] if stack else -1
+                parents[index] = top
+            else:
+                if name in CLOSES_P and (opened[b"p"] or name in _IMPLIES_END):
+                    self.close_implied(name)
+                    top = stack[-1] if stack else -1
+                parents[index] = top
+                stack.append(index)
+                opened[name] += 1
+                top = index
 
     def close(self, index: int, name: bytes) -> None:
-        """Note an end tag, closing what it closes."""
-        if not self.open_of.get(name):
-            return
+        """Note an end tag whose element is open, but not the innermost one."""
         stack, names = self.stack, self.names
-        if names[stack[-1]] == name:
-            self._pair(index)
-            return
         if name in INLINE:
             # An inline end tag does not close a block element: it is paired where it was opened, and the rest stays.
             at = len(stack) - 1
@@ -358,32 +383,37 @@ class _Pairing:
                 at -= 1
             while names[stack[-1]] != name:
                 self._pop(UNMATCHED)
-            self._pair(index)
-            return
-        while names[stack[-1]] != name:
-            self._pop(IMPLIED if names[stack[-1]] in OPTIONAL_END else UNMATCHED)
-        self._pair(index)
+        else:
+            while names[stack[-1]] != name:
+                self._pop(IMPLIED if names[stack[-1]] in OPTIONAL_END else UNMATCHED)
+        opener = stack.pop()
+        self.opened[name] -= 1
+        self.mates[index] = opener
+        self.mates[opener] = index
+
+    def close_implied(self, name: bytes) -> None:
+        """Close what a start tag of block level closes: a paragraph, and before ``<li>`` the last ``<li>``."""
+        if self.opened[b"p"]:
+            self.close_paragraph()
+        implied = _IMPLIES_END.get(name)
+        if implied is not None:
+            while self.stack and self.names[self.stack[-1]] in implied:
+                self._pop(IMPLIED)
 
     def close_paragraph(self) -> None:
         """Close an open ``<p>``, as a start tag of block level does."""
-        if not self.open_of.get(b"p"):
+        if not self.opened[b"p"]:
             return
         at = len(self.stack) - 1
-        bottom = at - MAX_INLINE_DEPTH
-        while at > max(-1, bottom) and self.names[self.stack[at]] in INLINE:
+        bottom = max(-1, at - MAX_INLINE_DEPTH)
+        while at > bottom and self.names[self.stack[at]] in INLINE:
             at -= 1
         if at >= 0 and self.names[self.stack[at]] == b"p":
             while len(self.stack) > at + 1:
                 self._pop(UNMATCHED)
             self._pop(IMPLIED)
 
-    def _pair(self, index: int) -> None:
-        opener = self.stack.pop()
-        self.open_of[self.names[opener]] -= 1
-        self.mates[index] = opener
-        self.mates[opener] = index
-
     def _pop(self, mate: int) -> None:
         opener = self.stack.pop()
-        self.open_of[self.names[opener]] -= 1
+        self.opened[self.names[opener]] -= 1
         self.mates[opener] = mate

@@ -7,7 +7,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from mms_core.block.model import BlockKind
-from mms_core.block.tokens import INLINE, is_blank
+from mms_core.block.tokens import INLINE
 
 if TYPE_CHECKING:
     from mms_core.block.region import Region
@@ -21,8 +21,8 @@ _QUOTE = re.compile(
     rb"|-----[^\r\n<>-]{3,60}-----|border-top:\s*+solid\s*+#(?:e1e1e1|b5c4df)\s*+1\.0pt"
 )
 _LETTER = re.compile(r"[^\W\d_]")
-_TEAMS_STYLE = re.compile(r"font-size:\s*+\d|me-email-|data-tid", re.IGNORECASE)
-_SKYPE_STYLE = re.compile(r"text-autospace|font-size:\s*+(?:1|3|8|10|13|14|16|26|28)(?:\.\d)?pt", re.IGNORECASE)
+_TEAMS_STYLES: Final[tuple[bytes, ...]] = (b"font-size:", b"me-email-", b"data-tid")
+_SKYPE_STYLES: Final[tuple[bytes, ...]] = (b"font-size:", b"text-autospace")
 
 
 def quote_start(shadow: bytes) -> int:
@@ -44,16 +44,22 @@ def typed_text(window: Window, region: Region) -> str | None:
     if not _is_styled(window, region):
         return None
     paragraphs: dict[int, list[str]] = {}
-    index = window.next_token(region.lo)
+    body, shadow, starts, ends = window.body, window.shadow, window.starts, window.ends
+    styles = _TEAMS_STYLES if region.kind is BlockKind.TEAMS else _SKYPE_STYLES
     position = region.lo
-    while index < len(window.starts) and window.starts[index] < region.hi:
-        piece = window.body[position : window.starts[index]]
-        if len(piece) >= MIN_LETTERS and not is_blank(piece) and len(_LETTER.findall(piece)) >= MIN_LETTERS:
-            holder = window.holder(index)
-            if _is_typed(window, holder, region):
-                paragraphs.setdefault(_paragraph(window, holder), []).append(unescape(piece))
-        position = window.ends[index]
-        index += 1
+    for index in range(window.next_token(region.lo), window.next_token(region.hi)):
+        lo, position = position, ends[index]
+        if starts[index] - lo < MIN_LETTERS:
+            continue
+        piece = body[lo : starts[index]]
+        if piece.isspace():
+            continue
+        holder = window.holder(index)
+        # Nearly every text of a template is styled by the element that it stands in: look there first.
+        if holder >= 0 and shadow.find(styles[0], starts[holder], ends[holder]) >= 0:
+            continue
+        if _is_typed(window, holder, region, styles) and len(_LETTER.findall(unescape(piece))) >= MIN_LETTERS:
+            paragraphs.setdefault(_paragraph(window, holder), []).append(unescape(piece))
     lines = [" ".join("".join(pieces).split()) for pieces in paragraphs.values()]
     return "\n".join(lines) or None
 
@@ -72,15 +78,15 @@ def _paragraph(window: Window, element: int) -> int:
     return element
 
 
-def _is_typed(window: Window, element: int, region: Region) -> bool:
+def _is_typed(window: Window, element: int, region: Region, styles: tuple[bytes, ...]) -> bool:
     """Say whether no element around a text, up to the block's own, bears the template's style."""
-    if region.kind is BlockKind.TEAMS:
-        style, top = _TEAMS_STYLE, (region.container or (region.lo, region.hi))[0]
-    else:
-        style, top = _SKYPE_STYLE, region.lo - 1
+    shadow = window.shadow
+    top = region.container[0] if region.container is not None else region.lo - 1
     while element >= 0 and window.starts[element] > top:
-        tag = window.body[window.starts[element] : window.ends[element]]
-        if style.search(tag) or (window.names[element] in {b"a", b"font"} and region.kind is BlockKind.SKYPE):
+        lo, hi = window.starts[element], window.ends[element]
+        if any(shadow.find(style, lo, hi) >= 0 for style in styles):
+            return False
+        if region.kind is BlockKind.SKYPE and window.names[element] in {b"a", b"font"}:
             return False
         element = window.parents[element]
     return True
