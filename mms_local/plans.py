@@ -212,11 +212,12 @@ def host_plan(
     )
 
 
-async def is_subscribed(tenant: Tenant, session: aiohttp.ClientSession) -> bool:
-    """Tell whether the app has its subscriptions in the tenant: to users in Graph, and to the activity feed."""
+async def is_subscribed(tenant: Tenant, app: str, session: aiohttp.ClientSession) -> bool:
+    """Tell whether the tenant calls *app* back: about users through Graph, and through the activity feed."""
     try:
         listed = await _get(session, f"{tenant.graph}/subscriptions", str(tenant.tokens["graph"]))
-        if not any("users" in str(item.get("resource")) for item in listed["value"]):
+        calls = [item for item in listed["value"] if "users" in str(item.get("resource"))]
+        if not any(str(item.get("notificationUrl")).startswith(app) for item in calls):
             return False
         wanted = {"aud": "https://manage.office.com"}
         async with session.post(f"{tenant.control}/tokens", json=wanted, timeout=_QUICK) as response:
@@ -225,7 +226,7 @@ async def is_subscribed(tenant: Tenant, session: aiohttp.ClientSession) -> bool:
         feeds = await _get(session, f"{activity_url(tenant)}/subscriptions/list", token)
     except (aiohttp.ClientError, TimeoutError, OSError):
         return False
-    return any(feed.get("webhook") for feed in feeds)
+    return any(str((feed.get("webhook") or {}).get("address")).startswith(app) for feed in feeds)
 
 
 async def run_timers_with(setting: str, url: str, session: aiohttp.ClientSession) -> None:

@@ -25,7 +25,6 @@ from mms_local.plans import (
     storage_plan,
     tenant_file,
 )
-from mms_local.ports import free_ports
 from mms_local.storage import StoragePorts
 from mms_local.supervision import Part, PartError, Supervisor
 from mms_local.workplace import Workplace, WorkplaceError, write_atomically
@@ -57,10 +56,10 @@ class RunningStack:
         self._ready_files = ready_files
         self._waits_for_subscriptions = waits_for_subscriptions
         self._supervisor = Supervisor(on_restart=self._on_restart)
-        self._storage_ports = StoragePorts.free()
-        fresh = free_ports(2)
-        self._port = options.port or fresh[0]
-        self._graph_port = options.graph_port or fresh[1]
+        ports = workplace.ports("app", "graph", "blob", "queue", "table")
+        self._storage_ports = StoragePorts(**{name: ports[name] for name in ("blob", "queue", "table")})
+        self._port = options.port or ports["app"]
+        self._graph_port = options.graph_port or ports["graph"]
         self._tenant: Tenant | None = None
         self._is_ready = False
         self._background: set[asyncio.Task[None]] = set()
@@ -109,7 +108,7 @@ class RunningStack:
     async def _wait_for_subscriptions(self, tenant: Tenant, app: str, session: aiohttp.ClientSession) -> None:
         await run_timers_with("MMS_SUBSCRIPTION_SCHEDULE", app, session)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not await is_subscribed(tenant, session):
+        while not await is_subscribed(tenant, app, session):
             if time.monotonic() > deadline:
                 words = self._supervisor.parts["host"].last_words()
                 raise PartError(f"the app has made no subscriptions after {PATIENCE_SECONDS:g} s\n{words}")

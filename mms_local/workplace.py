@@ -11,6 +11,8 @@ import uuid
 from pathlib import Path
 from typing import IO, Any, Final
 
+from mms_local.ports import free_ports, is_free
+
 RUNS: Final = Path(".mms") / "runs"
 _KEPT_RUNS: Final = 5
 _DATA: Final = ("storage", "tenant", "host")
@@ -53,6 +55,18 @@ class Workplace:
         path = self.logs / f"{name}.log"
         path.write_bytes(b"")
         return path
+
+    def ports(self, *names: str) -> dict[str, int]:
+        """Return a port for each name: the one it had here before if that is free, else any.
+
+        Addresses that others keep, such as those of webhooks, then survive a restart of the whole stack.
+        """
+        path = self.root / "ports.json"
+        before: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        fresh = dict(zip(names, free_ports(len(names)), strict=True))
+        ports = {name: before[name] if name in before and is_free(before[name]) else fresh[name] for name in names}
+        path.write_text(json.dumps(ports), encoding="utf-8")
+        return ports
 
     def close(self) -> None:
         """Let go of the directory; what is our own of it is removed, but for the logs."""

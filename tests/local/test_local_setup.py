@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 
 import pytest
@@ -88,6 +89,20 @@ def test_what_webhooks_repeat_survives_a_restart(tmp_path):
     assert (second.storage, first.storage) == (None, tmp_path / "storage")
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     second.close()
+
+
+def test_ports_survive_a_restart_unless_somebody_took_them(tmp_path):
+    """Webhooks are registered with addresses."""
+    workplace = Workplace(tmp_path, in_memory=True)
+    first = workplace.ports("app", "graph")
+    assert workplace.ports("app", "graph") == first
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", first["app"]))
+        squatter.listen()
+        second = workplace.ports("app", "graph")
+    assert second["app"] != first["app"]
+    assert second["graph"] == first["graph"]
+    workplace.close()
 
 
 def test_a_workplace_without_a_name_is_forgotten_but_for_its_logs(tmp_path, monkeypatch):
