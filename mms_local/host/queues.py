@@ -18,6 +18,8 @@ from mms_local.host.backoff import PollingBackoff
 from mms_local.host.logs import LOGGER
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from azure.storage.queue import QueueMessage as StoredMessage
     from azure.storage.queue.aio import QueueClient
 
@@ -86,11 +88,29 @@ class MessageLease:
         self.renewals = 0
         """How often it was renewed so far."""
 
-    async def keep(self) -> None:
-        """Renew until cancelled, or until the message is somebody else's: the function goes on all the same."""
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Renew the lease while the block runs.
+
+        At the end of the block a renewal that is under way is waited for: its answer holds the receipt that the next
+        call needs.
+        """
+        over = asyncio.Event()
+        keeper = asyncio.create_task(self._keep(over))
+        try:
+            yield
+        finally:
+            over.set()
+            await keeper
+
+    async def _keep(self, over: asyncio.Event) -> None:
         pause = self._lease / 2
         while True:
-            await asyncio.sleep(pause.total_seconds())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause.total_seconds()):
+                    await over.wait()
+            if over.is_set():
+                return
             try:
                 await self.update(self._lease)
             except LostMessageError:
@@ -109,13 +129,8 @@ class MessageLease:
         Errors: :class:`LostMessageError`; :class:`AzureError` when storage does not answer as it should.
         """
         try:
-            # Shielded: the answer holds the next pop receipt, and a lost receipt is a lost message.
-            answer = await asyncio.shield(
-                asyncio.ensure_future(
-                    self._queue.update_message(
-                        self._message_id, self.pop_receipt, visibility_timeout=int(visibility.total_seconds())
-                    )
-                )
+            answer = await self._queue.update_message(
+                self._message_id, self.pop_receipt, visibility_timeout=int(visibility.total_seconds())
             )
         except HttpResponseError as error:
             raise _lost_or(error) from error
@@ -249,12 +264,8 @@ class QueueListener:
                 LOGGER.error("Message '%s' of queue '%s' is not base64", message.id, self._name)
                 await self._move_to_poison(message, lease)
                 return
-            keeper = asyncio.create_task(lease.keep())
-            try:
+            async with lease.held():
                 succeeded = await self._run(message, body)
-            finally:
-                keeper.cancel()
-                await asyncio.wait({keeper})
             await self._complete(message, lease, succeeded=succeeded)
         except LostMessageError:
             LOGGER.warning("Message '%s' of queue '%s' was not ours any more", message.id, self._name)

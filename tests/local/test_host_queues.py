@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from mms_local.host.appsettings import QueueConnection
 from mms_local.host.configuration import QueueOptions
 from mms_local.host.invocation import Invoker
-from mms_local.host.queues import QueueListener, Watchers, poison_queue_name, service_client
+from mms_local.host.queues import MessageLease, QueueListener, Watchers, poison_queue_name, service_client
 
 OPTIONS = QueueOptions(max_polling_interval=timedelta(milliseconds=100))
 
@@ -244,6 +244,38 @@ async def test_the_lease_is_renewed_while_the_function_runs(bench):
 
     await until(gone)
     assert counts == [1]
+
+
+async def test_a_renewal_under_way_at_the_end_is_waited_for():
+    """Its answer holds the receipt for the deletion: without it the message would come again."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def update(message_id, pop_receipt, **_):
+        asked.set()
+        await go_on.wait()
+        return SimpleNamespace(pop_receipt=f"{pop_receipt}+")
+
+    deleted = []
+
+    async def delete(message_id, pop_receipt):
+        deleted.append((message_id, pop_receipt))
+
+    queue = SimpleNamespace(update_message=update, delete_message=delete)
+    message = SimpleNamespace(id="1", pop_receipt="r")
+    lease = MessageLease(queue, message, lease=timedelta(milliseconds=20), shortest=timedelta(milliseconds=10))
+
+    async def run():
+        async with lease.held():
+            await asked.wait()
+        await lease.delete()
+
+    running = asyncio.create_task(run())
+    await asyncio.wait_for(asked.wait(), 60)
+    await asyncio.sleep(0)
+    assert not running.done()
+    go_on.set()
+    await asyncio.wait_for(running, 60)
+    assert deleted == [("1", "r+")]
 
 
 async def test_a_message_that_somebody_else_took_is_left_to_them(bench):
