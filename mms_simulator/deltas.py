@@ -28,6 +28,7 @@ class Token(msgspec.Struct, array_like=True):
     before: int
     """Where the round before began: what a replay goes back to."""
     until: int
+    """Where this round ends; below 0 until its first page is read."""
     skip: int
     made: float
     select: str
@@ -93,13 +94,14 @@ def _token(call: Call) -> Token:
     if store.switches.deltaGone or now > token.made + _LIFE_SECONDS:
         start = f"{call.url}?$deltatoken="
         raise GraphError(410, "syncStateNotFound", "Please call the API again without a token.", {"Location": start})
+    if token.until < 0:
+        token.until = int(store.settings.get("userSequence", 0))
     return token
 
 
 def _next_round(call: Call, token: Token) -> Token:
-    until = int(call.store.settings.get("userSequence", 0))
-    since = until if token.since < 0 else token.until
-    return Token(since, max(token.since, 0), 2**53, 0, call.store.clock.now(), token.select, token.filter)
+    before = token.until if token.since < 0 else token.since
+    return Token(token.until, before, -1, 0, call.store.clock.now(), token.select, token.filter)
 
 
 def _link(url: str, name: str, token: Token) -> str:

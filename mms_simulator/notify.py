@@ -44,7 +44,12 @@ def event_changed(store: Store, mailbox: str, event_id: str, etag: str, change: 
         if owner is None or owner.id != mailbox:
             continue
         resource = f"Users/{mailbox}/Events/{event_id}"
-        data = {"@odata.type": "#Microsoft.Graph.Event", "@odata.id": resource, "@odata.etag": etag, "id": event_id}
+        data = {
+            "@odata.type": "#Microsoft.Graph.Event",
+            "@odata.id": resource,
+            "@odata.etag": f'W/"{etag}"',
+            "id": event_id,
+        }
         graph_notification(store, subscription, change, resource, data)
 
 

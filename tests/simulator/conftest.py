@@ -14,7 +14,6 @@ from mms_simulator import signin
 from mms_simulator.front import Front
 from mms_simulator.store import Store
 
-
 _KEY = signin.new_key()  # one for all tests: making it is what takes long
 
 

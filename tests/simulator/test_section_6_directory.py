@@ -1,0 +1,303 @@
+"""Section 6 of the fact sheet: users, licences, policies, delta, audits, the activity feed."""
+
+import asyncio
+
+import httpx
+import pytest
+from simulator_support import AUDIO
+
+TEAMS_POLICIES = "admin/teams/userConfigurations"
+
+
+@pytest.fixture
+async def ada(tenant):
+    """Ada, without anything beyond a mailbox and Teams."""
+    return await tenant.user("ada")
+
+
+@pytest.fixture
+async def feed(tenant):
+    """The activity feed with a token of its own audience."""
+    token = (await tenant.control("POST", "tokens", {"aud": "https://manage.office.com"}))["token"]
+    tid = tenant.front.store.tenant_id
+    base = f"{tenant.base}/api/v1.0/{tid}/activity/feed/"
+    async with httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {token}"}) as client:
+        yield client
+
+
+def state(user, plan=AUDIO):
+    """Give the capability state of a plan."""
+    return [row["capabilityStatus"] for row in user["assignedPlans"] if row["servicePlanId"] == plan]
+
+
+async def test_licences_leave_deleted_entries(tenant, ada):
+    """6.1: assignedPlans keeps what was taken away, licenseDetails shows what there is; both only with $select."""
+    assert "assignedPlans" not in await tenant.graph("GET", f"users/{ada['id']}")
+    assert state(ada) == []
+    act = {"user": "ada@contoso.example", "plans": [AUDIO]}
+    assert state(await tenant.control("POST", "actions/assignLicense", act)) == ["Enabled"]
+    details = (await tenant.graph("GET", f"users/{ada['id']}/licenseDetails"))["value"]
+    assert [row["skuPartNumber"] for row in details] == ["SPE_E3", "MCOMEETADV"]
+    assert state(await tenant.control("POST", "actions/removeLicense", act)) == ["Deleted"]
+    assert len((await tenant.graph("GET", f"users/{ada['id']}/licenseDetails"))["value"]) == 1
+    assert state(await tenant.control("POST", "actions/assignLicense", act)) == ["Enabled"]
+
+
+async def test_users_answer_to_id_name_and_sip_address(tenant, ada):
+    """And to the new SIP address after a change, no longer to the old one."""
+    for name in (ada["id"], "ada@contoso.example", "ADA@contoso.example", "sip:ada@contoso.example"):
+        assert (await tenant.graph("GET", f"users/{name}"))["id"] == ada["id"]
+    await tenant.control("POST", "actions/changeSipAddress", {"user": ada["id"], "sip": "sip:ada@new.example"})
+    assert (await tenant.graph("GET", "users/sip:ada@new.example"))["id"] == ada["id"]
+    answer = await tenant.raw("GET", "users/nobody@contoso.example")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "Request_ResourceNotFound")
+
+
+async def test_users_are_listed_in_pages_and_filtered(tenant, ada):
+    """6.3: ``$top`` up to 999, ``$filter`` on plain properties and plans."""
+    await tenant.control(
+        "POST", "users", [{"userPrincipalName": f"u{number:03d}@contoso.example"} for number in range(119)]
+    )
+    page = await tenant.graph("GET", "users?$count=true")
+    assert (len(page["value"]), page["@odata.count"]) == (100, 120)
+    rest = await tenant.graph("GET", page["@odata.nextLink"].removeprefix(f"{tenant.base}/v1.0/"))
+    assert len(rest["value"]) == 20
+    assert (await tenant.raw("GET", "users?$top=1000")).status_code == 400
+    await tenant.control("POST", "actions/assignLicense", {"user": ada["id"], "plans": [AUDIO]})
+    condition = f"assignedPlans/any(p:p/servicePlanId eq {AUDIO} and p/capabilityStatus eq 'Enabled')"
+    for text in (condition, "userPrincipalName eq 'ada@contoso.example'", f"id in ('{ada['id']}')"):
+        rows = (await tenant.graph("GET", "users", params={"$filter": text, "$select": "id"}))["value"]
+        assert rows == [{"id": ada["id"]}]
+    text = "startswith(userPrincipalName,'u11') and accountEnabled eq true"
+    rows = (await tenant.graph("GET", "users", params={"$filter": text, "$orderby": "displayName desc"}))["value"]
+    assert rows[0]["displayName"] == "u118"
+
+
+async def test_kinds_of_mailboxes(tenant):
+    """Guests, rooms, shared mailboxes, people still on-premises."""
+    await tenant.user("room", mailboxKind="room")
+    guest = await tenant.user("guest_fabrikam.example#EXT#", userType="Guest")
+    old = await tenant.user("old", homed="onPremises", mailbox="onPremises")
+    settings = await tenant.graph("GET", "users/room@contoso.example/mailboxSettings")
+    assert settings["userPurpose"] == "room"
+    assert (await tenant.graph("GET", f"{TEAMS_POLICIES}/{guest['id']}"))["accountType"] == "guest"
+    assert (await tenant.graph("GET", f"{TEAMS_POLICIES}/{old['id']}"))["accountType"] == "sfbOnPremUser"
+    assert (await tenant.graph("GET", f"users/{old['id']}?$select=onPremisesSyncEnabled"))["onPremisesSyncEnabled"]
+
+
+class TestDelta:
+    """6.3: users/delta."""
+
+    async def follow(self, tenant, link):
+        """Read a round to its end: the ids, and where to go on."""
+        found = []
+        while True:
+            page = await tenant.graph("GET", link.removeprefix(f"{tenant.base}/v1.0/"))
+            found += page["value"]
+            if "@odata.deltaLink" in page:
+                return found, page["@odata.deltaLink"]
+            link = page["@odata.nextLink"]
+
+    async def test_changes_since_a_token(self, tenant, ada):
+        """First everybody, then who has changed, then who is gone."""
+        await tenant.control(
+            "POST", "users", [{"userPrincipalName": f"u{number}@contoso.example"} for number in range(120)]
+        )
+        rows, link = await self.follow(tenant, "users/delta?$select=id,displayName")
+        assert len(rows) == 121
+        assert (await self.follow(tenant, link))[0] == []
+        await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
+        rows, link = await self.follow(tenant, link)
+        assert [row["id"] for row in rows] == [ada["id"]]
+        await tenant.control("DELETE", f"users/{ada['id']}")
+        rows, link = await self.follow(tenant, link)
+        assert rows == [{"id": ada["id"], "@removed": {"reason": "changed"}}]
+
+    async def test_latest_gives_only_the_place_to_go_on_from(self, tenant, ada):
+        """``$deltatoken=latest``."""
+        rows, link = await self.follow(tenant, "users/delta?$deltatoken=latest")
+        assert rows == []
+        await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
+        assert len((await self.follow(tenant, link))[0]) == 1
+
+    async def test_switch_delta_misses_licences(self, tenant, ada):
+        """6.3: licence changes may not be tracked."""
+        act = {"user": ada["id"], "plans": [AUDIO]}
+        _, link = await self.follow(tenant, "users/delta")
+        await tenant.control("POST", "actions/assignLicense", act)
+        rows, link = await self.follow(tenant, link)
+        assert len(rows) == 1
+        await tenant.switch(deltaMissesLicences=True)
+        await tenant.control("POST", "actions/removeLicense", act)
+        assert (await self.follow(tenant, link))[0] == []
+
+    async def test_switch_delta_replays(self, tenant, ada):
+        """6.3: what was said comes again."""
+        _, link = await self.follow(tenant, "users/delta?$deltatoken=latest")
+        await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
+        rows, link = await self.follow(tenant, link)
+        assert len(rows) == 1
+        assert (await self.follow(tenant, link))[0] == []
+        await tenant.switch(deltaReplays=True)
+        assert len((await self.follow(tenant, link))[0]) == 1
+
+    async def test_switch_delta_gone(self, tenant):
+        """6.3: 410 with Location; also by itself after seven days."""
+        _, link = await self.follow(tenant, "users/delta")
+        path = link.removeprefix(f"{tenant.base}/v1.0/")
+        await tenant.switch(deltaGone=True)
+        answer = await tenant.raw("GET", path)
+        assert answer.status_code == 410
+        assert answer.headers["Location"].startswith(f"{tenant.base}/v1.0/users/delta")
+        await tenant.switch(deltaGone=False)
+        await tenant.graph("GET", path)
+        await tenant.control("POST", "clock", {"advanceSeconds": 8 * 86_400})
+        assert (await tenant.raw("GET", path)).status_code == 410
+
+    async def test_only_ids_may_be_filtered(self, tenant, ada):
+        """Up to fifty of them."""
+        await tenant.user("bob")
+        rows, _ = await self.follow(tenant, f"users/delta?$filter=id eq '{ada['id']}'")
+        assert [row["id"] for row in rows] == [ada["id"]]
+        assert (await tenant.raw("GET", "users/delta?$filter=displayName eq 'x'")).status_code == 400
+
+
+class TestPolicies:
+    """6.4: Teams user configurations."""
+
+    async def shown(self, tenant, user):
+        """Give the upgrade policy of a user as (name, kind)."""
+        rows = (await tenant.graph("GET", f"{TEAMS_POLICIES}/{user['id']}"))["effectivePolicyAssignments"]
+        return [(row["policyAssignment"]["displayName"], row["policyAssignment"]["assignmentType"]) for row in rows]
+
+    async def test_only_a_grant_to_the_user_is_direct(self, tenant, ada):
+        """Tenant-wide grants are inherited by all who have no own."""
+        bob = await tenant.user("bob", mode="SfBOnly")
+        assert await self.shown(tenant, bob) == [("SfBOnly", "group")]
+        await tenant.control("POST", "actions/grantPolicy", {"user": ada["id"], "mode": "TeamsOnly"})
+        await tenant.control("POST", "actions/grantPolicy", {"tenant": True, "mode": "Islands"})
+        assert await self.shown(tenant, ada) == [("TeamsOnly", "direct")]
+        assert await self.shown(tenant, bob) == [("Islands", "group")]
+        late = await tenant.user("late")
+        assert await self.shown(tenant, late) == [("Islands", "group")]
+
+    async def test_switches_of_names_and_inheritance(self, tenant, ada):
+        """Policy instance names instead of modes; inherited ones left out."""
+        await tenant.switch(inheritedPolicies="omit")
+        assert await self.shown(tenant, ada) == []
+        await tenant.control("POST", "actions/grantPolicy", {"user": ada["id"], "mode": "TeamsOnly"})
+        await tenant.switch(upgradePolicyNames="instance")
+        assert await self.shown(tenant, ada) == [("UpgradeToTeams", "direct")]
+
+    async def test_switch_user_configuration_wrapped(self, tenant, ada):
+        """6.4: one configuration, or one inside value."""
+        path = f"{TEAMS_POLICIES}/{ada['id']}?$select=accountType"
+        assert await tenant.graph("GET", path) == {"id": ada["id"], "accountType": "user"}
+        await tenant.switch(userConfigurationWrapped=True)
+        assert (await tenant.graph("GET", path))["value"]["accountType"] == "user"
+
+    async def test_a_move_changes_mode_and_account(self, tenant):
+        """T1, T2: to the cloud with and without MoveToTeams, and back."""
+        old = await tenant.user("old", homed="onPremises")
+        await tenant.control(
+            "POST", "actions/moveUser", {"user": old["id"], "direction": "toCloud", "moveToTeams": True}
+        )
+        assert await self.shown(tenant, old) == [("TeamsOnly", "direct")]
+        await tenant.control("POST", "actions/moveUser", {"user": old["id"], "direction": "toOnPremises"})
+        row = await tenant.graph("GET", f"{TEAMS_POLICIES}/{old['id']}")
+        assert row["accountType"] == "sfbOnPremUser"
+
+
+class TestAudits:
+    """6.3 and 6.5."""
+
+    async def test_switches_of_directory_audits(self, tenant, ada):
+        """Records are there at once; or late; or never."""
+        act = {"user": ada["id"], "plans": [AUDIO]}
+        path = "auditLogs/directoryAudits"
+        await tenant.control("POST", "actions/assignLicense", act)
+        rows = (await tenant.graph("GET", path))["value"]
+        assert {row["activityDisplayName"] for row in rows} == {"Change user license.", "Update user."}
+        assert rows[0]["targetResources"][0]["id"] == ada["id"]
+        text = "activityDateTime ge 2020-01-01T00:00:00Z and activityDisplayName eq 'Change user license.'"
+        assert len((await tenant.graph("GET", path, params={"$filter": text}))["value"]) == 1
+        await tenant.switch(auditDelaySeconds=3600)
+        assert (await tenant.graph("GET", path))["value"] == []
+        await tenant.control("POST", "clock", {"advanceSeconds": 3601})
+        assert len((await tenant.graph("GET", path))["value"]) == 2
+        await tenant.switch(auditMissing=True, auditDelaySeconds=0)
+        await tenant.control("POST", "actions/removeLicense", act)
+        assert len((await tenant.graph("GET", path))["value"]) == 2
+
+
+class TestFeed:
+    """6.6: the Management Activity API."""
+
+    async def start(self, feed, url, content_type="Audit.General"):
+        """Start a content type with a webhook."""
+        body = {"webhook": {"address": url, "authId": "mine", "expiration": ""}}
+        return await feed.post(f"subscriptions/start?contentType={content_type}&PublisherIdentifier=x", json=body)
+
+    async def test_the_webhook_is_validated_first(self, feed, receiver):
+        """By headers and body; without a 200 there is no subscription."""
+        receiver.echo = False
+        assert (await self.start(feed, receiver.url)).status_code == 400
+        assert (await feed.get("subscriptions/list")).json() == []
+        receiver.echo = True
+        assert (await self.start(feed, receiver.url)).json()["status"] == "enabled"
+        headers, body = receiver.calls[-1]
+        assert headers["Webhook-ValidationCode"] == body["validationCode"]
+        assert headers["Webhook-AuthID"] == "mine"
+        assert (await feed.get("subscriptions/list")).json()[0]["webhook"]["authId"] == "mine"
+
+    async def test_a_grant_is_announced_within_a_second(self, tenant, ada, feed, receiver):
+        """Scope, mode and MigrateMeetingsToTeams are in the record; tenant-wide too."""
+        await self.start(feed, receiver.url)
+        receiver.calls.clear()
+        grant = {"mode": "TeamsOnly", "policy": "TeamsUpgradePolicy"}
+        await tenant.control(
+            "POST", "actions/grantPolicy", {"user": ada["id"], **grant, "migrateMeetingsToTeams": False}
+        )
+        ((entry,),) = await receiver.wait(1, seconds=1)
+        assert entry["contentType"] == "Audit.General"
+        (record,) = (await feed.get(entry["contentUri"])).json()
+        assert record["Operation"] == "TeamsAdminAction"
+        assert (record["ItemName"], record["TargetScope"]) == ("Grant-CsTeamsUpgradePolicy", "User")
+        assert (record["TargetUserId"], record["ObjectId"]) == (ada["id"], "ada@contoso.example")
+        assert {"Name": "MigrateMeetingsToTeams", "Value": "False"} in record["Parameters"]
+        assert record["ModifiedProperties"][0]["NewValue"] == "TeamsOnly"
+        await tenant.control("POST", "actions/grantPolicy", {"tenant": True, **grant})
+        ((entry,),) = (await receiver.wait(2))[1:]
+        (record,) = (await feed.get(entry["contentUri"])).json()
+        assert (record["TargetScope"], record["ObjectId"]) == ("Tenant", tenant.front.store.tenant_id)
+
+    async def test_what_the_webhook_missed_is_in_the_listing(self, tenant, ada, feed, receiver):
+        """Lost notifications: the listing still tells the truth."""
+        await self.start(feed, receiver.url, "Audit.AzureActiveDirectory")
+        receiver.calls.clear()
+        await tenant.switch(loseNotifications=True)
+        await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
+        await asyncio.sleep(0.2)
+        assert receiver.calls == []
+        (entry,) = (await feed.get("subscriptions/content?contentType=Audit.AzureActiveDirectory")).json()
+        (record,) = (await feed.get(entry["contentUri"])).json()
+        assert (record["RecordType"], record["Operation"]) == (8, "Update user.")
+        span = "&startTime=2020-01-01T00:00:00&endTime=2020-01-01T12:00:00"
+        assert (await feed.get(f"subscriptions/content?contentType=Audit.General{span}")).status_code == 400
+
+    async def test_listings_have_pages(self, tenant, ada, feed, receiver):
+        """NextPageUri, in a header."""
+        await self.start(feed, receiver.url, "Audit.AzureActiveDirectory")
+        for _ in range(201):
+            await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
+        first = await feed.get("subscriptions/content?contentType=Audit.AzureActiveDirectory")
+        rest = await feed.get(first.headers["NextPageUri"])
+        assert (len(first.json()), len(rest.json())) == (200, 1)
+
+    async def test_stopping_and_strangers(self, tenant, feed, receiver):
+        """Nothing is announced any more; Graph's tokens do not open the feed."""
+        await self.start(feed, receiver.url)
+        assert (await feed.post("subscriptions/stop?contentType=Audit.General")).status_code == 204
+        assert (await feed.get("subscriptions/content?contentType=Audit.General")).status_code == 400
+        headers = {"Authorization": f"Bearer {tenant.token}"}
+        assert (await feed.get("subscriptions/list", headers=headers)).status_code == 401

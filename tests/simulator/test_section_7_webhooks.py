@@ -1,0 +1,266 @@
+"""Section 7 of the fact sheet: subscriptions and deliveries; and the tenant's own CloudEvents."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from simulator_support import AUDIO, WEEKLY, enc
+
+from mms_simulator.courier import Receiver as Remembered
+
+
+def minutes(number):
+    """An instant so many minutes from now."""
+    return (datetime.now(UTC) + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture
+async def ada(tenant):
+    """Somebody to change."""
+    return await tenant.user("ada")
+
+
+async def subscribe(tenant, receiver, **given):
+    """Subscribe to users, or to what is given."""
+    body = {
+        "changeType": "updated",
+        "resource": "users",
+        "notificationUrl": receiver.url,
+        "clientState": "secret",
+        "expirationDateTime": minutes(60),
+        **given,
+    }
+    return await tenant.raw("POST", "subscriptions", body)
+
+
+async def edit(tenant, user, times=1):
+    """Change a profile, which concerns nobody."""
+    for _ in range(times):
+        await tenant.control("POST", "actions/editProfile", {"user": user["id"]})
+
+
+def items(bodies):
+    """Flatten batches of notifications."""
+    return [item for body in bodies for item in body["value"]]
+
+
+class TestSubscriptions:
+    """Creating and renewing."""
+
+    async def test_the_handshake_decides(self, tenant, receiver):
+        """The token must come back decoded, as text; existing query parameters stay."""
+        made = await subscribe(tenant, receiver, notificationUrl=receiver.url + "?code=1")
+        assert made.status_code == 201
+        assert made.json()["clientState"] is None
+        receiver.echo = False
+        answer = await subscribe(tenant, receiver)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ValidationError")
+        assert len((await tenant.graph("GET", "subscriptions"))["value"]) == 1
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"changeType": "created"},
+            {"resource": "groups"},
+            {"expirationDateTime": minutes(41_770)},
+            {"expirationDateTime": minutes(-1)},
+            {"notificationUrl": "http://example.org/hook"},
+            {"lifecycleNotificationUrl": "ftp://127.0.0.1/"},
+            {"clientState": "x" * 129},
+            {"changeType": ""},
+        ],
+    )
+    async def test_what_is_refused(self, tenant, receiver, wrong):
+        """6.3 and 7: change types, lifetimes, addresses."""
+        assert (await subscribe(tenant, receiver, **wrong)).status_code == 400
+
+    async def test_events_live_shorter_than_users(self, tenant, ada, receiver):
+        """4,230 minutes; ``created`` is allowed there."""
+        events = {"resource": f"users/{ada['id']}/events", "changeType": "created,updated,deleted"}
+        assert (await subscribe(tenant, receiver, **events, expirationDateTime=minutes(4_240))).status_code == 400
+        assert (await subscribe(tenant, receiver, **events, expirationDateTime=minutes(4_220))).status_code == 201
+
+    async def test_renewal_and_end(self, tenant, receiver):
+        """PATCH prolongs, an expired one is not there any more, DELETE ends."""
+        made = (await subscribe(tenant, receiver)).json()
+        path = f"subscriptions/{made['id']}"
+        later = minutes(120)
+        renewed = await tenant.graph("PATCH", path, {"expirationDateTime": later})
+        assert renewed["expirationDateTime"] == later
+        body = {"lifecycleNotificationUrl": receiver.url}
+        assert (await tenant.raw("PATCH", path, body)).status_code == 400
+        await tenant.graph("POST", f"{path}/reauthorize", expect=202)
+        await tenant.control("POST", "clock", {"advanceSeconds": 3 * 3600})
+        answer = await tenant.raw("PATCH", path, {"expirationDateTime": minutes(500)})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
+        await tenant.control("POST", "clock", {"offsetSeconds": 0})
+        made = (await subscribe(tenant, receiver)).json()
+        await tenant.graph("DELETE", f"subscriptions/{made['id']}", expect=204)
+
+
+class TestDelivery:
+    """What comes, and how often."""
+
+    async def test_a_change_of_a_user_tells_only_the_id(self, tenant, ada, receiver):
+        """6.3: not what, not by whom."""
+        made = (await subscribe(tenant, receiver)).json()
+        await edit(tenant, ada)
+        (item,) = items(await receiver.wait(1))
+        assert item["subscriptionId"] == made["id"]
+        assert (item["clientState"], item["changeType"], item["resource"]) == (
+            "secret",
+            "updated",
+            f"Users/{ada['id']}",
+        )
+        assert item["resourceData"]["id"] == ada["id"]
+        assert item["tenantId"] == tenant.front.store.tenant_id
+        await tenant.user("new")
+        assert len(items(await receiver.wait(2))) == 2
+
+    async def test_events_of_a_mailbox(self, tenant, ada, receiver):
+        """Created, updated, deleted, with the etag of the item."""
+        await subscribe(tenant, receiver, resource=f"/users/{ada['id']}/events", changeType="created,updated,deleted")
+        event = await tenant.event(recurrence=WEEKLY)
+        await tenant.patch(event, {"subject": "x"})
+        await tenant.graph("DELETE", f"users/{ada['id']}/events/{enc(event['id'])}")
+        for _ in range(100):
+            found = items([body for _, body in receiver.calls])
+            if len(found) == 3:
+                break
+            await asyncio.sleep(0.02)
+        assert [item["changeType"] for item in found] == ["created", "updated", "deleted"]
+        assert found[0]["resourceData"]["@odata.etag"] == event["@odata.etag"]
+
+    async def test_what_comes_together_travels_together(self, tenant, ada, receiver):
+        """Batches may mix subscriptions."""
+        await tenant.switch(batchMilliseconds=150)
+        await subscribe(tenant, receiver)
+        await subscribe(tenant, receiver, clientState="other")
+        await edit(tenant, ada, times=3)
+        (body,) = await receiver.wait(1)
+        await asyncio.sleep(0.3)
+        assert len(receiver.calls) == 1
+        assert [item["clientState"] for item in body["value"]] == ["secret", "other"] * 3
+
+    async def test_switches_of_loss_repetition_and_order(self, tenant, ada, receiver):
+        """7: neither order nor single delivery is promised."""
+        await tenant.switch(batchMilliseconds=150, duplicateNotifications=True, reorderNotifications=True)
+        await subscribe(tenant, receiver)
+        await edit(tenant, ada, times=2)
+        numbers = [item["resourceData"]["sequenceNumber"] for item in items(await receiver.wait(1))]
+        assert numbers == [2, 2, 1, 1] or numbers == sorted(numbers, reverse=True)
+        await tenant.switch(loseNotifications=True)
+        receiver.calls.clear()
+        await edit(tenant, ada)
+        await asyncio.sleep(0.3)
+        assert receiver.calls == []
+
+    async def test_switch_notification_retry_seconds(self, tenant, ada, receiver):
+        """7: a receiver that fails is asked again, later and later."""
+        await tenant.switch(notificationRetrySeconds=0.05)
+        await subscribe(tenant, receiver)
+        receiver.status = 503
+        await edit(tenant, ada)
+        await receiver.wait(3)
+        receiver.status = 202
+        await receiver.wait(4)
+        await asyncio.sleep(0.1)
+        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
+        assert len({str(body) for _, body in receiver.calls}) == 1
+
+    async def test_lifecycle_messages(self, tenant, receiver):
+        """7: reauthorizationRequired before the end by switch, or on request; only where there is an address."""
+        url = receiver.url + "/life"
+        await subscribe(tenant, receiver, lifecycleNotificationUrl=url)
+        await tenant.switch(reauthorizeSeconds=7200)
+        (item,) = items(await receiver.wait(1))
+        assert item["lifecycleEvent"] == "reauthorizationRequired"
+        await tenant.switch(reauthorizeSeconds=0)
+        await tenant.control("POST", "actions/lifecycle", {"event": "subscriptionRemoved"})
+        assert items(await receiver.wait(2))[1]["lifecycleEvent"] == "subscriptionRemoved"
+        assert (await tenant.graph("GET", "subscriptions"))["value"] == []
+
+    async def test_event_grid_subscriptions_become_cloud_events(self, tenant, ada, receiver):
+        """6.7: delivered to the events address, which stands for the partner topic."""
+        await tenant.switch(eventsUrl=receiver.url)
+        topic = "EventGrid:?azuresubscriptionid=x&resourcegroup=y&partnertopic=z&location=w"
+        await subscribe(tenant, receiver, notificationUrl=topic)
+        await edit(tenant, ada)
+        (event,) = await receiver.wait(1)
+        assert (event["specversion"], event["type"]) == ("1.0", "Microsoft.Graph.UserUpdated")
+        assert event["subject"] == f"Users/{ada['id']}"
+        assert event["data"]["clientState"] == "secret"
+
+
+class TestSlowReceivers:
+    """7: 2,900 ms count as slow; 10 % delay, 15 % drop, the window is ten minutes."""
+
+    @pytest.mark.parametrize(("slow", "expected"), [(9, "normal"), (10, "delayed"), (14, "delayed"), (15, "dropped")])
+    def test_shares(self, slow, expected):
+        """Of the last hundred answers."""
+        remembered = Remembered()
+        for number in range(100):
+            remembered.note(1000.0, slow=number < slow)
+        assert remembered.state(1001.0) == expected
+        assert remembered.state(1601.0) == "normal"
+
+    async def test_switch_slow_receiver(self, tenant, ada, receiver):
+        """Dropped for good while it lasts; delivered all the same with the switch off."""
+        await subscribe(tenant, receiver)
+        remembered = Remembered()
+        for _ in range(10):
+            remembered.note(tenant.front.store.clock.now(), slow=True)
+        tenant.front.courier.receivers[receiver.url] = remembered
+        await edit(tenant, ada)
+        await asyncio.sleep(0.3)
+        assert receiver.calls == []
+        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
+        await tenant.switch(slowReceiver=False)
+        await edit(tenant, ada)
+        assert len(await receiver.wait(1)) == 1
+
+
+class TestCloudEvents:
+    """design: what the administrator's actions emit."""
+
+    @pytest.mark.parametrize(
+        "case",
+        [
+            ("moveUser", {"direction": "toCloud", "moveToTeams": False}, "mms.user.moved",
+             {"direction": "toCloud", "moveToTeams": False}),
+            ("setAudioConferencing", {"provider": "thirdParty"}, "mms.audioconferencing.changed",
+             {"change": "provider", "from": "microsoft", "to": "thirdParty"}),
+            ("setAudioConferencing", {"enabled": False}, "mms.audioconferencing.changed", {"change": "disabled"}),
+            ("setAudioConferencing", {"conferenceId": "1"}, "mms.audioconferencing.changed",
+             {"change": "conferenceId", "from": "", "to": "1"}),
+            ("setAudioConferencing", {"bridge": "B2"}, "mms.audioconferencing.changed",
+             {"change": "bridge", "from": "Default", "to": "B2"}),
+            ("unassignNumber", {"number": "+1 206-555-0100"}, "mms.bridge.numberunassigned",
+             {"number": "+1 206-555-0100"}),
+            ("changeSipAddress", {"sip": "a@b.example"}, "mms.user.sipaddresschanged", {"to": "sip:a@b.example"}),
+            ("changeMeetingUrl", {"url": "https://meet.new.example"}, "mms.tenant.meetingurlchanged",
+             {"url": "https://meet.new.example"}),
+        ],
+    )  # fmt: skip
+    async def test_actions_emit_cloud_events(self, tenant, ada, receiver, case):
+        """Structured, with a fresh operator's token for the app."""
+        action, given, kind, data = case
+        await tenant.switch(eventsUrl=receiver.url)
+        await tenant.control("POST", f"actions/{action}", {"user": ada["id"], **given})
+        (event,) = await receiver.wait(1)
+        assert (event["specversion"], event["type"]) == ("1.0", kind)
+        assert data.items() <= event["data"].items()
+        if "user" in event["data"]:
+            assert (event["data"]["user"], event["subject"]) == ("ada@contoso.example", ada["id"])
+        headers, _ = receiver.calls[0]
+        assert headers["Content-Type"] == "application/cloudevents+json"
+        claims = jwt.decode(headers["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+        assert (claims["aud"], claims["roles"]) == ("api://mms", ["Mms.Operate"])
+
+    async def test_licence_changes_are_no_cloud_events(self, tenant, ada, receiver):
+        """They are Graph notifications and audit records."""
+        await tenant.switch(eventsUrl=receiver.url)
+        await tenant.control("POST", "actions/assignLicense", {"user": ada["id"], "plans": [AUDIO]})
+        await asyncio.sleep(0.2)
+        assert receiver.calls == []

@@ -1,0 +1,290 @@
+"""Section 8 of the fact sheet: limits, faults, batches; and the rest of the control surface."""
+
+import asyncio
+import json
+from email.utils import parsedate_to_datetime
+
+import httpx
+import jwt
+import pytest
+from azure.identity.aio import ManagedIdentityCredential
+from simulator_support import enc
+
+LIST = "users/ada@contoso.example/events"
+
+
+@pytest.fixture
+async def tenant(tenant):
+    """Ada's calendar."""
+    await tenant.user("ada")
+    return tenant
+
+
+class TestThrottling:
+    """8.1: only with the switch."""
+
+    @pytest.mark.parametrize(("on", "limited"), [(True, 4), (False, 8)])
+    async def test_switch_throttle_four_at_once_in_a_mailbox(self, tenant, on, limited):
+        """The fifth gets 429; the high-water mark is counted either way."""
+        await tenant.switch(throttle=on, latencyMs=100)
+        answers = await asyncio.gather(*(tenant.raw("GET", LIST) for _ in range(8)))
+        good = [answer for answer in answers if answer.status_code == 200]
+        assert len(good) == limited
+        for answer in answers:
+            if answer not in good:
+                assert answer.status_code == 429
+                assert answer.json()["error"]["code"] == "ApplicationThrottled"
+        stats = await tenant.control("GET", "stats")
+        assert stats["throttled"] == 8 - limited
+        assert stats["maxConcurrency"] == (5 if on else 8)
+        assert stats["requests"]["GET users/{user}/events"] == 8
+
+    @pytest.mark.parametrize("shape", ["integer", "decimal", "date", "missing"])
+    async def test_switch_retry_after(self, tenant, shape):
+        """8.1: integer, decimal, HTTP-date, missing."""
+        await tenant.switch(throttle=True, mailboxRequests=0, retryAfter=shape, retryAfterSeconds=2)
+        answer = await tenant.raw("GET", LIST)
+        assert answer.status_code == 429
+        value = answer.headers.get("Retry-After")
+        match shape:
+            case "integer":
+                assert value == "2"
+            case "decimal":
+                assert value == "2.128"
+            case "date":
+                assert parsedate_to_datetime(value)
+            case _:
+                assert value is None
+
+    @pytest.mark.parametrize(
+        ("switch", "path"),
+        [
+            ({"mailboxRequests": 2}, LIST),
+            ({"tenantRequests": 2}, "users"),
+            ({"teamsRequests": 2}, "admin/teams/userConfigurations"),
+            ({"auditRequests": 2}, "auditLogs/directoryAudits"),
+        ],
+    )
+    async def test_switches_of_other_limits(self, tenant, switch, path):
+        """Ten minutes of a mailbox, the tenant, Teams, audit logs."""
+        await tenant.switch(throttle=True, **switch)
+        statuses = [(await tenant.raw("GET", path)).status_code for _ in range(3)]
+        assert statuses == [200, 200, 429]
+
+    async def test_switches_of_sending_limits(self, tenant):
+        """1.5: messages a minute and recipients a day; nothing is written over them."""
+        await tenant.switch(throttle=True, messagesPerMinute=1)
+        event = await tenant.event()
+        answer = await tenant.raw("PATCH", f"{LIST}/{enc(event['id'])}", {"subject": "New"})
+        assert answer.json()["error"]["code"] == "ErrorExceededMessageLimit"
+        assert (await tenant.get(event))["subject"] == "Review"
+        await tenant.control("POST", "clock", {"advanceSeconds": 61})
+        await tenant.patch(event, {"subject": "New"})
+        await tenant.switch(messagesPerMinute=30, recipientsPerDay=5)
+        assert (await tenant.raw("PATCH", f"{LIST}/{enc(event['id'])}", {"subject": "Newer"})).status_code == 400
+
+
+class TestFaults:
+    """Check-list 7: faults before and after the commit, dropped connections, delays."""
+
+    @pytest.mark.parametrize(("when", "committed"), [("before", False), ("afterCommit", True)])
+    async def test_errors_before_and_after_the_commit(self, tenant, when, committed):
+        """504: the outcome is unknown to the client, not to us."""
+        event = await tenant.event()
+        fault = {"method": "PATCH", "path": "/events/", "times": 1, "status": 504, "when": when}
+        await tenant.control("POST", "faults", fault, expect=201)
+        path = f"{LIST}/{enc(event['id'])}"
+        answer = await tenant.raw("PATCH", path, {"subject": "New"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "GatewayTimeout")
+        assert ((await tenant.get(event))["subject"] == "New") is committed
+        assert (await tenant.raw("PATCH", path, {"subject": "New"})).status_code == 200
+
+    @pytest.mark.parametrize(("when", "committed"), [("dropBefore", False), ("drop", True)])
+    async def test_dropped_connections(self, tenant, when, committed):
+        """No answer at all."""
+        event = await tenant.event()
+        await tenant.control("POST", "faults", {"method": "PATCH", "path": "events", "when": when})
+        with pytest.raises(httpx.HTTPError):
+            await tenant.raw("PATCH", f"{LIST}/{enc(event['id'])}", {"subject": "New"})
+        assert ((await tenant.get(event))["subject"] == "New") is committed
+
+    async def test_headers_codes_times_and_delays(self, tenant):
+        """As asked for; gone when used up or deleted; impossible ones are refused."""
+        fault = {"method": "GET", "path": r"users/[^/]+/events\?\$top=1$", "times": 2, "status": 429, "code": "TooManyRequests",
+                 "headers": {"Retry-After": "1.5"}}  # fmt: skip
+        await tenant.control("POST", "faults", fault)
+        assert (await tenant.raw("GET", LIST)).status_code == 200
+        answer = await tenant.raw("GET", f"{LIST}?$top=1")
+        assert (answer.headers["Retry-After"], answer.json()["error"]["code"]) == ("1.5", "TooManyRequests")
+        assert (await tenant.raw("GET", f"{LIST}?$top=1")).status_code == 429
+        assert (await tenant.raw("GET", f"{LIST}?$top=1")).status_code == 200
+        await tenant.control("POST", "faults", {"path": "events", "delayMs": 80, "times": 0})
+        answer = await tenant.raw("GET", LIST)
+        assert answer.status_code == 200
+        assert answer.elapsed.total_seconds() > 0.07
+        await tenant.control("DELETE", "faults", expect=204)
+        assert (await tenant.control("GET", "faults"))["value"] == []
+        assert (await tenant.client.post(f"{tenant.base}/_tenant/faults", json={"path": "("})).status_code == 400
+        assert (await tenant.client.post(f"{tenant.base}/_tenant/faults", json={"when": "never"})).status_code == 400
+
+
+class TestBatch:
+    """8.2: ``$batch``."""
+
+    async def test_parts_answer_for_themselves(self, tenant):
+        """Overall 200; dependsOn in order; 424 behind a failure; per-part 429."""
+        event = await tenant.event()
+        url = f"/{LIST}/{enc(event['id'])}"
+        headers = {"Content-Type": "application/json"}
+        parts = [
+            {"id": "1", "method": "PATCH", "url": url, "body": {"subject": "A"}, "headers": headers},
+            {"id": "2", "method": "GET", "url": f"{url}?$select=subject", "dependsOn": ["1"]},
+            {"id": "3", "method": "GET", "url": "/users/nobody"},
+            {"id": "4", "method": "GET", "url": "/users", "dependsOn": ["3"]},
+            {"id": "5", "method": "GET", "url": f"/{LIST}?$top=1"},
+        ]
+        await tenant.control("POST", "faults", {"path": r"\$top=1", "status": 429})
+        answers = {row["id"]: row for row in (await tenant.graph("POST", "$batch", {"requests": parts}))["responses"]}
+        assert {name: row["status"] for name, row in answers.items()} == {
+            "1": 200,
+            "2": 200,
+            "3": 404,
+            "4": 424,
+            "5": 429,
+        }
+        assert answers["2"]["body"]["subject"] == "A"
+        assert answers["5"]["headers"]["Retry-After"]
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            [],
+            [{"id": "1", "method": "GET", "url": "/users"}] * 2,
+            [{"id": str(number), "method": "GET", "url": "/users"} for number in range(21)],
+            [{"id": "1", "method": "POST", "url": "/$batch"}],
+            [{"id": "1", "method": "GET", "url": "https://graph.microsoft.com/v1.0/users"}],
+            [
+                {"id": "1", "method": "GET", "url": "/users", "dependsOn": ["2"]},
+                {"id": "2", "method": "GET", "url": "/users"},
+            ],
+        ],
+    )
+    async def test_batches_that_are_refused(self, tenant, parts):
+        """None, doubles, more than twenty, nested, absolute, backwards."""
+        assert (await tenant.raw("POST", "$batch", {"requests": parts})).status_code == 400
+
+    async def test_a_mailboxs_parts_count_against_its_limit(self, tenant):
+        """Up to four of a batch run at once in a mailbox."""
+        await tenant.switch(throttle=True, latencyMs=50)
+        parts = [{"id": str(number), "method": "GET", "url": f"/{LIST}"} for number in range(6)]
+        answers = (await tenant.graph("POST", "$batch", {"requests": parts}))["responses"]
+        assert sorted(row["status"] for row in answers) == [200, 200, 200, 200, 429, 429]
+
+
+class TestSignIn:
+    """Tokens, keys, managed identity."""
+
+    async def test_tokens_verify_with_the_published_keys(self, tenant):
+        """OpenID configuration, JWKS, issuer, audience, roles."""
+        made = await tenant.control("POST", "tokens", {"roles": ["Mms.Read"]})
+        tid = tenant.front.store.tenant_id
+        configuration = (await tenant.client.get(f"{tenant.base}/{tid}/v2.0/.well-known/openid-configuration")).json()
+        keys = (await tenant.client.get(configuration["jwks_uri"])).json()
+        key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(made["token"])["kid"]]
+        claims = jwt.decode(
+            made["token"], key, algorithms=["RS256"], audience="api://mms", issuer=configuration["issuer"]
+        )
+        assert (claims["roles"], claims["tid"], claims["ver"]) == (["Mms.Read"], tid, "2.0")
+        assert {"oid", "sub", "appid", "nbf", "iat", "exp"} <= claims.keys()
+
+    async def test_tokens_as_asked_for(self, tenant):
+        """Wrong ones included."""
+        for algorithm in ("none", "HS256", "RS256"):
+            given = {"aud": "a", "iss": "b", "tid": "c", "expiresIn": -10, "alg": algorithm, "kid": "d"}
+            made = (await tenant.control("POST", "tokens", given))["token"]
+            assert jwt.get_unverified_header(made)["alg"] == algorithm
+            assert jwt.get_unverified_header(made)["kid"] == "d"
+            claims = jwt.decode(made, options={"verify_signature": False, "verify_exp": False})
+            assert (claims["aud"], claims["iss"], claims["tid"]) == ("a", "b", "c")
+            assert claims["exp"] < claims["iat"] + 70
+
+    async def test_client_credentials(self, tenant):
+        """The v2 token endpoint."""
+        tid = tenant.front.store.tenant_id
+        form = {"client_id": "me", "client_secret": "s", "grant_type": "client_credentials"}
+        for scope, audience in (
+            ("https://graph.microsoft.com/.default", "https://graph.microsoft.com"),
+            ("api://mms/.default", "api://mms"),
+        ):
+            answer = await tenant.client.post(f"{tenant.base}/{tid}/oauth2/v2.0/token", data={**form, "scope": scope})
+            claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+            assert (claims["aud"], claims["appid"]) == (audience, "me")
+
+    async def test_azure_identity_gets_tokens_as_a_managed_identity(self, tenant, monkeypatch):
+        """Microsoft's own credential against the endpoint, unmodified."""
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{tenant.base}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "anything")
+        async with ManagedIdentityCredential() as credential:
+            token = await credential.get_token("https://graph.microsoft.com/.default")
+        headers = {"Authorization": f"Bearer {token.token}"}
+        assert (await tenant.raw("GET", LIST, headers=headers)).status_code == 200
+        assert (await tenant.client.get(f"{tenant.base}/msi/token?resource=x")).status_code == 400
+
+
+class TestControl:
+    """The control surface."""
+
+    async def test_traffic_is_logged_as_json_lines(self, tenant):
+        """Request and answer of each Graph call; no token in it."""
+        await tenant.event()
+        text = (await tenant.client.get(f"{tenant.base}/_tenant/traffic")).text
+        (line,) = [json.loads(line) for line in text.splitlines()]
+        assert (line["method"], line["status"]) == ("POST", 201)
+        assert line["requestBody"]["subject"] == line["responseBody"]["subject"] == "Review"
+        assert tenant.token not in text
+        await tenant.control("DELETE", "traffic", expect=204)
+        assert (await tenant.client.get(f"{tenant.base}/_tenant/traffic")).text == ""
+
+    async def test_switches_that_do_not_exist_are_refused(self, tenant):
+        """And none has moved."""
+        for wrong in ({"blobMod": "drop"}, {"blobMode": "sideways", "maxTop": 1}):
+            answer = await tenant.client.patch(f"{tenant.base}/_tenant/switches", json=wrong)
+            assert answer.status_code == 400
+        assert (await tenant.control("GET", "switches"))["maxTop"] == 1000
+
+    async def test_users_can_be_made_many_at_once_but_not_twice(self, tenant):
+        """An array, or value."""
+        rows = [{"userPrincipalName": f"u{number}@contoso.example"} for number in range(3)]
+        assert len((await tenant.control("POST", "users", rows[:2]))["value"]) == 2
+        assert len((await tenant.control("POST", "users", {"value": rows[2:]}))["value"]) == 1
+        for wrong in (rows[0], {}, {"userPrincipalName": "x@y.z", "audioConferencing": {"bridge": 1}}):
+            answer = await tenant.client.post(f"{tenant.base}/_tenant/users", json=wrong)
+            assert answer.status_code == 400
+
+    @pytest.mark.parametrize(
+        ("action", "given"),
+        [
+            ("dance", {}),
+            ("assignLicense", {"user": "nobody"}),
+            ("grantPolicy", {"user": "ada@contoso.example"}),
+            ("grantPolicy", {"user": "ada@contoso.example", "mode": "Sometimes"}),
+            ("moveUser", {"user": "ada@contoso.example", "direction": "up"}),
+            ("unassignNumber", {}),
+            ("changeSipAddress", {"user": "ada@contoso.example"}),
+            ("markDraft", {"user": "ada@contoso.example", "eventId": "x"}),
+        ],
+    )
+    async def test_actions_that_make_no_sense(self, tenant, action, given):
+        """400 or 404, never silence."""
+        answer = await tenant.client.post(f"{tenant.base}/_tenant/actions/{action}", json=given)
+        assert answer.status_code in {400, 404}
+
+    async def test_attachments(self, tenant):
+        """Put on by Graph or by the control surface; listed without content."""
+        event = await tenant.event()
+        body = {"@odata.type": "#microsoft.graph.fileAttachment", "name": "a.txt", "contentBytes": "YWJj"}
+        await tenant.graph("POST", f"{LIST}/{enc(event['id'])}/attachments", body, expect=201)
+        await tenant.control("POST", "actions/attach", {"user": "ada@contoso.example", "eventId": event["id"]})
+        rows = (await tenant.graph("GET", f"{LIST}/{enc(event['id'])}/attachments"))["value"]
+        assert [row["name"] for row in rows] == ["a.txt", "notes.txt"]
+        assert (await tenant.get(event))["hasAttachments"] is True
