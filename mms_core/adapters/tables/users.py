@@ -8,8 +8,8 @@ row key                            what
 =================================  ==========================================================================
 ``u|<key>``                        the record: the truth, fenced by its ETag
 ``r|<key>|<inverted>|<run>``       a run in its user's history
-``t|<inverted>|<run>``             the run in order of time
-``s|<State>|<inverted>|<run>``     the run among those of its state
+``t|<inverted>|<run>|<key>``       the run in order of time
+``s|<State>|<inverted>|...``       the run among those of its state
 ``c|users``                        counters: users by the state of their newest run
 =================================  ==========================================================================
 
@@ -49,8 +49,9 @@ def _inverted(at: datetime) -> str:
     return f"{_FAR - (at - _EPOCH) // timedelta(microseconds=1):016d}"
 
 
-def _run_suffix(run: Run) -> str:
-    return f"{_inverted(run.created_at)}|{run.run_id}"
+def _run_suffix(key: str, run: Run) -> str:
+    # With the key: a run that moves from a name's record to the user's is in both for a moment, with one id.
+    return f"{_inverted(run.created_at)}|{run.run_id}|{key}"
 
 
 def _run_entities(partition: str, key: str, run: Run) -> list[dict[str, Any]]:
@@ -60,7 +61,7 @@ def _run_entities(partition: str, key: str, run: Run) -> list[dict[str, Any]]:
         "MigrationType": run.migration_type,
         "V": 1,
     }
-    suffix = _run_suffix(run)
+    suffix = _run_suffix(key, run)
     keys = (f"r|{key}|{suffix}", f"t|{suffix}", f"s|{run.state}|{suffix}")
     return [{**content, "RowKey": row_key} for row_key in keys]
 
@@ -82,7 +83,7 @@ def _run_operations(partition: str, record: UserRecord, before: UserRecord | Non
             ("upsert", entity, {"mode": UpdateMode.REPLACE}) for entity in _run_entities(partition, record.key, run)
         ]
         if old is not None and old.state is not run.state:
-            gone = {"PartitionKey": partition, "RowKey": f"s|{old.state}|{_run_suffix(old)}"}
+            gone = {"PartitionKey": partition, "RowKey": f"s|{old.state}|{_run_suffix(record.key, old)}"}
             operations.append(("delete", gone))
     return operations
 

@@ -1,0 +1,219 @@
+"""What an administrator orders: summary, cancel, retry, undo, the off switch, settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from urllib.parse import quote
+
+from system_stack import Stack, User
+
+
+def _order(stack: Stack, user: User, order: str, body: object = None) -> dict[str, object]:
+    answer = stack.api("POST", f"migrations/{quote(user.name)}/{order}", body)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def _summary(stack: Stack) -> Counter[str]:
+    rows = stack.api("GET", "migrations?summaryOnly=true", token="reader").json()["value"]
+    return Counter({row["State"]: row["UserCount"] for row in rows})
+
+
+def test_summary_counts_what_really_happened(stack: Stack) -> None:
+    """Done when 6: one more success, one more failure, one more waiting."""
+    before = _summary(stack)
+    good, bad, late = stack.user(), stack.user(mailbox="onPremises"), stack.user()
+    stack.skype_meeting(good)
+
+    stack.start(good)
+    stack.start(bad)
+    stack.start(late, settleMinutes=60)
+    stack.finished(good)
+    rows = stack.finished(bad)
+    stack.until(lambda: stack.status(late)[0]["UserId"])
+    stack.until(lambda: len(stack.status(late)) == 1)
+
+    assert rows[0]["State"] == "Failed"
+    assert rows[0]["RetryCount"] == 0
+    assert rows[0]["LastMessage"].startswith("W2 MailboxOnPremises: ")
+    after = _summary(stack)
+    after.subtract(before)
+    assert {state: count for state, count in after.items() if count} == {"Succeeded": 1, "Failed": 1, "Pending": 1}
+    assert {"Pending", "InProgress", "Failed", "Succeeded"} <= set(after)
+
+
+def test_requests_by_name_and_by_id_are_one_run(stack: Stack) -> None:
+    """The name is resolved behind the queue; both wishes end in the same row."""
+    user = stack.user()
+    by_id = stack.api("POST", "migrations", {"identity": user.id, "settleMinutes": 10}).json()["value"][0]
+
+    by_name = stack.start(user, settleMinutes=10)
+    sip = stack.api("POST", "migrations", {"identity": f"sip:{user.name}", "settleMinutes": 10}).json()["value"][0]
+    rows = stack.until(lambda: _one_run(stack, user, by_id["correlationId"]))
+
+    assert by_id["status"] == "accepted"
+    assert {by_name["status"], sip["status"]} <= {"accepted", "merged"}
+    assert (rows[0]["State"], rows[0]["MigrationType"]) == ("Pending", "AllToTeams")
+
+
+def _one_run(stack: Stack, user: User, correlation_id: str) -> list[dict[str, object]] | None:
+    rows = stack.status(user)
+    return rows if [row["CorrelationId"] for row in rows] == [correlation_id] else None
+
+
+def test_cancelled_request_writes_nothing(stack: Stack) -> None:
+    """Cancel while pending; visible as Cancelled."""
+    user = stack.user()
+    made = stack.skype_meeting(user)
+    stack.start(user, settleMinutes=10)
+    stack.until(lambda: stack.status(user)[0]["UserId"])
+
+    _order(stack, user, "cancel")
+
+    assert stack.status(user)[0]["State"] == "Cancelled"
+    assert stack.api("POST", f"migrations/{quote(user.name)}/cancel").json()["code"] == "InvalidState"
+    assert "OutJoinLink" in stack.event(user, made["id"])["body"]["content"]
+
+
+def test_unknown_user_fails_with_a_remedy_and_can_be_retried(stack: Stack) -> None:
+    """LastMessage carries code, cause and remedy."""
+    nobody = User("", "nobody-here@contoso.example")
+    stack.start(nobody)
+
+    rows = stack.finished(nobody)
+
+    assert rows[0]["State"] == "Failed"
+    assert rows[0]["LastMessage"].startswith("UserNotFound: ")
+    assert "Remedy: " in rows[0]["LastMessage"]
+
+
+def test_undo_restores_the_invitation_byte_for_byte(stack: Stack) -> None:
+    """One more update, and everything is as it was."""
+    user = stack.user()
+    made = stack.skype_meeting(user, attendees=("zoe@fabrikam.example",))
+    before = stack.event(user, made["id"])
+    stack.start(user)
+    stack.finished(user)
+    stack.forget_mails()
+
+    _order(stack, user, "undo")
+    rows = stack.finished(user, runs=2)
+
+    assert rows[0]["State"] == "Succeeded", rows[0]
+    after = stack.event(user, made["id"])
+    assert after["body"]["content"] == before["body"]["content"]
+    assert after["locations"] == before["locations"]
+    assert [mail["reason"] for mail in stack.mails(user)] == ["update"]
+    assert stack.api("POST", f"migrations/{quote(user.name)}/undo").status_code == 404
+
+
+def test_undo_refuses_a_meeting_that_was_edited_since(stack: Stack) -> None:
+    """Somebody's edit is worth more than our undo."""
+    user = stack.user()
+    made = stack.skype_meeting(user)
+    stack.start(user)
+    stack.finished(user)
+    migrated = stack.event(user, made["id"])["body"]["content"]
+    edited = migrated.replace("the agenda", "the new agenda")
+    stack.graph(
+        "PATCH",
+        f"users/{user.id}/events/{quote(made['id'], safe='')}",
+        {"body": {"contentType": "html", "content": edited}},
+    )
+
+    _order(stack, user, "undo")
+    rows = stack.finished(user, runs=2)
+
+    assert rows[0]["State"] == "Failed"
+    assert rows[0]["LastMessage"].startswith("EditedSince")
+    assert stack.event(user, made["id"])["body"]["content"] == edited
+
+
+def test_off_means_off_for_queued_work_too(stack: Stack) -> None:
+    """N7: switched off after the request was accepted, before it is due."""
+    user = stack.user()
+    made = stack.skype_meeting(user, attendees=("zoe@fabrikam.example",))
+    stack.forget_mails()
+    stack.start(user, settleMinutes=0.1)
+    try:
+        assert stack.api("PATCH", "config", {"MeetingMigrationEnabled": False}).status_code == 200
+        rows = stack.finished(user)
+        refused = stack.start(user)
+    finally:
+        assert stack.api("PATCH", "config", {"MeetingMigrationEnabled": True}).status_code == 200
+
+    assert rows[0]["State"] == "Skipped"
+    assert (refused["status"], refused["code"]) == ("refused", "MigrationDisabled")
+    assert stack.mails(user) == []
+    assert "OutJoinLink" in stack.event(user, made["id"])["body"]["content"]
+
+
+def test_retry_after_a_skip_starts_afresh(stack: Stack) -> None:
+    """An administrator may start what was switched off."""
+    user = stack.user()
+    stack.skype_meeting(user)
+    stack.start(user, settleMinutes=10)
+    stack.until(lambda: stack.status(user)[0]["UserId"])
+    _order(stack, user, "cancel")
+
+    _order(stack, user, "retry")
+    rows = stack.finished(user)
+
+    assert (len(rows), rows[0]["State"], rows[0]["SucceededMeeting"]) == (1, "Succeeded", 1)
+
+
+def test_settings_are_fenced_and_checked(stack: Stack) -> None:
+    """ETag and If-Match; unknown names and wrong types are refused by name."""
+    answer = stack.api("GET", "config", token="reader")
+    assert answer.json()["SettleMinutes"] == 90
+    assert stack.api("PATCH", "config", {"SettleMinutes": 60}, **{"If-Match": '"00"'}).status_code == 412
+    wrong = stack.api("PATCH", "config", {"SettleMinutes": "60"})
+    assert (wrong.status_code, wrong.json()["field"]) == (400, "SettleMinutes")
+    unknown = stack.api("PATCH", "config", {"Settle": 60})
+    assert (unknown.status_code, unknown.json()["code"]) == (400, "UnknownSetting")
+
+
+def test_transient_failures_of_graph_are_ridden_out(stack: Stack) -> None:
+    """429, 503 and a lost answer after the commit: one update all the same."""
+    user = stack.user()
+    stack.skype_meeting(user, attendees=("zoe@fabrikam.example",))
+    stack.forget_mails()
+    path = f"/users/{user.id}/events/"
+    for fault in (
+        {"status": 429, "headers": {"Retry-After": "1.5"}},
+        {"status": 503},
+        {"status": 504, "when": "afterCommit"},
+    ):
+        stack.tenant("POST", "faults", {"method": "PATCH", "path": path, "times": 1, **fault})
+
+    stack.start(user)
+    rows = stack.finished(user, seconds=90)
+
+    assert rows[0]["State"] == "Succeeded"
+    assert (rows[0]["SucceededMeeting"], rows[0]["InvitesUpdate"]) == (1, 1)
+    assert [mail["reason"] for mail in stack.mails(user)] == ["update"]
+
+
+def test_list_filters_by_state_and_time_and_pages(stack: Stack) -> None:
+    """Newest first, pages by token, CSV on request."""
+    users = [stack.user() for _ in range(3)]
+    for user in users:
+        stack.start(user)
+    for user in users:
+        stack.finished(user)
+
+    first = stack.api("GET", "migrations?state=Succeeded&top=2", token="reader").json()
+    second = stack.api(
+        "GET", f"migrations?state=Succeeded&top=2&continuationToken={quote(first['continuationToken'])}", token="reader"
+    ).json()
+
+    created = [row["CreateDate"] for row in first["value"] + second["value"]]
+    assert len(created) >= 3
+    assert created == sorted(created, reverse=True)
+    future = stack.api("GET", "migrations?startTime=2090-01-01", token="reader").json()
+    assert future["value"] == []
+    csv = stack.api("GET", "migrations?top=1", token="reader", Accept="text/csv")
+    assert csv.headers["content-type"].startswith("text/csv")
+    assert csv.text.splitlines()[0].startswith("CorrelationId,CreateDate,FailedMeeting")
+    bad = stack.api("GET", "migrations?top=0", token="reader")
+    assert (bad.status_code, bad.json()["code"], bad.json()["field"]) == (400, "InvalidParameter", "top")
