@@ -58,7 +58,9 @@ class Queries:
     async def runs_of(self, identity: str) -> list[Run]:
         """Return the runs of one user, by name or id, newest first."""
         runs = [run for key in await self._keys(identity) for run in await self._parts.users.runs_of(key)]
-        return sorted(runs, key=lambda run: run.created_at, reverse=True)
+        # A run on its way from the name's record to the user's is in both for a moment; the user's comes last.
+        once = {run.run_id: run for run in runs}
+        return sorted(once.values(), key=lambda run: run.created_at, reverse=True)
 
     async def user(self, identity: str) -> Run:
         """Return the newest run of one user.
