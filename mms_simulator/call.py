@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from mms_simulator import ids
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
 from mms_simulator.odata.query import Options, options, parse_query
 from mms_simulator.store import Store
@@ -119,6 +120,8 @@ class Routes:
             text = unquote(raw)
             keyed = _KEY_SYNTAX.match(text)
             segments += [keyed[1], keyed[2].replace("''", "'")] if keyed else [text]
+        if any(each.startswith(ids.PREFIX) and len(each) < ids.TEXT_LENGTH for each in segments):
+            segments = _joined(segments)
         found = _walk(self._root, segments, 0)
         if found is None:
             raise GraphError(404, "BadRequest", f"Resource not found for the segment '{segments[-1]}'.")
@@ -127,6 +130,17 @@ class Routes:
             raise GraphError(405, "BadRequest", f"The method {method} is not allowed here.", {"Allow": allowed})
         handler, pattern = found.handlers[method]
         return handler, pattern, _arguments(pattern, segments)
+
+
+def _joined(segments: list[str]) -> list[str]:
+    """Put ids together again whose slashes were sent unencoded; some clients do."""
+    result: list[str] = []
+    for segment in segments:
+        if result and result[-1].startswith(ids.PREFIX) and len(result[-1]) < ids.TEXT_LENGTH:
+            result[-1] += f"/{segment}"
+        else:
+            result.append(segment)
+    return result
 
 
 def _walk(step: _Step, segments: list[str], position: int) -> _Step | None:

@@ -17,6 +17,9 @@ _IMMUTABLE = 0x49
 _MAILBOX = 40
 _ITEM = 41
 _LENGTH = len(_MAGIC) + 1 + _MAILBOX + _ITEM + 4
+PREFIX = "AAMk"
+TEXT_LENGTH = -(-_LENGTH // 3) * 4
+"""Characters of every id: so an id whose slashes a client forgot to encode can still be put together."""
 
 
 def new_item_id(mailbox: str) -> str:
