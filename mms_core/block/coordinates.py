@@ -31,7 +31,7 @@ _ADDRESS = re.compile(r"[\w.+-]{1,80}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
 _ID_AFTER = re.compile(r"(?<![0-9])[0-9](?:[0-9 \u00a0]{4,20})[0-9](?![0-9])")
 _LINE_TAG = re.compile(r"<(?:/?(?:p|div|tr|li|td|h[1-6]|table|ul|ol)|br|hr)\b[^>]*+>", re.IGNORECASE)
 _OTHER_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!][^>]*+>", re.DOTALL)
-_HREF = re.compile(r"(?:href\s*=\s*[\"']?|<)(https?://[^\"'<>\s]{4,2000})", re.IGNORECASE)
+_HREF = re.compile(rb"https?://[^\"'<>\s]{4,2000}")
 _ONLY_DIGITS = re.compile(r"[^0-9]")
 
 
@@ -96,21 +96,21 @@ def skype_coordinates(raw: str, low: bytes, join_host: str) -> Coordinates:
         join_host: Host of its join URL: the organisation's own dial-in page stands beside it.
     """
     numbers, conference_id = _telephone(raw, low)
-    text = visible_text(raw)
-    if conference_id is None:
-        labelled = _LABELLED.search(text)
-        conference_id = _digits(labelled[1]) if labelled is not None else None
-    plain = numbers or tuple(dict.fromkeys(map(_number, _PLUS_NUMBER.findall(text)[:MAX_NUMBERS])))
-    third_party = _is_third_party(raw, join_host)
-    if not plain and conference_id is not None:
-        found = [_digits(number) for number in _BARE_NUMBER.findall(text)[:MAX_NUMBERS]]
-        plain = tuple(dict.fromkeys(number for number in found if number != conference_id))
+    if not numbers or conference_id is None:
+        text = visible_text(raw)
+        if conference_id is None:
+            labelled = _LABELLED.search(text)
+            conference_id = _digits(labelled[1]) if labelled is not None else None
+        numbers = numbers or tuple(dict.fromkeys(map(_number, _PLUS_NUMBER.findall(text)[:MAX_NUMBERS])))
+        if not numbers and conference_id is not None:
+            found = map(_digits, _BARE_NUMBER.findall(text)[:MAX_NUMBERS])
+            numbers = tuple(dict.fromkeys(number for number in found if number != conference_id))
     return Coordinates(
         conference_id=conference_id,
-        numbers=plain,
+        numbers=numbers,
         vtc_key=None,
         vtc_conference_id=None,
-        third_party_acp=third_party and bool(plain),
+        third_party_acp=bool(numbers) and _is_third_party(raw, low, join_host),
     )
 
 
@@ -165,15 +165,17 @@ def _room_system(text: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _is_third_party(raw: str, join_host: str) -> bool:
+def _is_third_party(raw: str, low: bytes, join_host: str) -> bool:
     """Say whether the page of local numbers is somebody else's.
 
     Microsoft's and the organisation's own dial-in pages are not another provider's. On-premises, the page is a simple
     URL ``https://dialin.<domain>`` or lives in the domain of the join URL.
     """
     domain = ".".join(join_host.split(".")[-2:])
-    for match in _HREF.finditer(raw):
-        url = unwrap(match[1])
+    for match in _HREF.finditer(low):
+        if b"dial" not in match[0] and b"number" not in match[0]:
+            continue
+        url = unwrap(raw[match.start() : match.end()])
         try:
             parts = urlsplit(url)
         except ValueError:

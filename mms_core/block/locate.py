@@ -16,9 +16,9 @@ from mms_core.block.marks import (
     MAX_ANCHORS,
     TEAMS_CLASS,
     Mark,
-    find_all,
     rule_after,
     rule_before,
+    skype_links,
     skype_marks,
     teams_classes,
     teams_links,
@@ -149,7 +149,8 @@ def _reach(shadow: bytes, first: int, last: int, *, dots: bool) -> tuple[int, in
 def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region]:
     """All candidates of a window."""
     teams_links: list[Link] = []
-    skype_links: dict[int, Link] = {}
+    joins: dict[int, Link] = {}
+    shadow = window.shadow
     for position in teams:
         if window.start <= position < window.end and (not teams_links or position >= teams_links[-1].hi):
             link = link_at(window, position)
@@ -157,13 +158,13 @@ def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region
                 teams_links.append(link)
     own = [mark for mark in marks if window.start <= mark.position < window.end and _is_visible(window, mark)]
     if own:
-        for position in find_all(window.shadow, b"://", window.start, window.end):
-            link = link_at(window, position + 3)
+        for position in skype_links(shadow, window.start, window.end):
+            link = link_at(window, position)
             if link is not None and link.url.product == "skype":
-                skype_links[link.lo] = link
+                joins[link.lo] = link
     regions = teams_html.find(window, teams_links)
     if own:
-        skype = skype_html.find(window, own, list(skype_links.values()))
+        skype = skype_html.find(window, own, list(joins.values()))
         regions += [region for region in skype if not any(region.lo < o.hi and o.lo < region.hi for o in regions)]
     return sorted(regions, key=lambda region: region.lo)
 
@@ -217,7 +218,7 @@ def _describe(window: Window, region: Region) -> MeetingBlock:
     if region.kind is BlockKind.TEAMS:
         found = teams_coordinates(raw, low)
         language = linked_language(low) or tidy_tag(region.lang)
-        generation = _teams_generation(low, region.urls)
+        generation = _teams_generation(low, region)
     else:
         host = urlsplit(url.canonical).hostname or "" if url is not None else ""
         found = skype_coordinates(raw, low, host)
@@ -248,22 +249,18 @@ def _best(urls: list[JoinUrl]) -> JoinUrl | None:
     return next((url for url in urls if not url.short), urls[0] if urls else None)
 
 
-def _teams_generation(low: bytes, urls: list[JoinUrl]) -> str:
+def _teams_generation(low: bytes, region: Region) -> str:
     """Which of Microsoft's templates this is, told by marks that no language changes."""
-    if any(url.product == "consumer" for url in urls):
+    if any(url.product == "consumer" for url in region.urls):
         return "consumer"
-    if any(url.short for url in urls) or b"join_link_compatibility" in low:
+    if any(url.short for url in region.urls) or b"join_link_compatibility" in low:
         return "4"
     if b"meet_invite_block" in low or b"jointeamsmeeting?omkt=" in low:
         return "3b"
     if b"meeting-code" in low or b"microsoft-teams/download-app" in low or b"microsoft-teams/join-a-meeting" in low:
         return "3"
-    if _MEETING_ID.search(low):
+    if region.container is None and _MEETING_ID.search(low):
         return "3b" if b"overflow:hidden" in low.replace(b" ", b"") else "3"
-    headline = low.find(b"microsoft teams")
-    link = low.find(b"meetup-join")
-    if 0 <= headline < link or b"font-size:24px" in low.replace(b" ", b""):
-        return "2" if not _names_product_in_link(low) else "1"
     return "1" if _names_product_in_link(low) else "2"
 
 

@@ -9,12 +9,13 @@ from typing import Final
 TEAMS_HOST: Final = b"teams."
 TEAMS_HOSTS: Final = (b"microsoft", b"live.com", b"cloud.microsoft")
 """What follows in a host of Teams'; searching once for what is common is quicker than three times."""
-TEAMS_PATHS: Final = (b"meetup-join", b"/meet/", b"%2fmeet%2f", b"/launcher", b"%2flauncher")
 NEIGHBOURS: Final = 10_000
 """Characters within which classes of Teams' are of one block: a dozen for each."""
 HOST_ROOM: Final = 80
 """Characters from the start of a host to the part of its path that says what the URL is for."""
 TEAMS_CLASS: Final = b"me-email-"
+SKYPE_HOSTS: Final = (b"meet", b"join", b"sfb", b"s4b", b"lync", b"skype", b"conf")
+"""How hosts of simple URLs begin, where their path does not say ``/meet/``."""
 SKYPE_MARKS: Final[dict[str, bytes]] = {
     "OutJoinLink": b"outjoinlink",
     "OutSharedNoteBorder": b"outsharednoteborder",
@@ -27,10 +28,17 @@ SKYPE_MARKS: Final[dict[str, bytes]] = {
 }
 """Name as reported to what is searched, best first."""
 
-SKYPE_NAMES: Final = (b"skyp", b"lync", b"outjoi", b"[!oc([")
-"""One of these is in every block of Skype or Lync, if only in its links."""
+_STEMS: Final[dict[bytes, tuple[str, ...]]] = {
+    b"outjoinlink": ("OutJoinLink",),
+    b"outshared": ("OutSharedNoteBorder", "OutSharedNoteLink"),
+    b"[!oc([": ("OC-marker",),
+    b"lync": ("rlidLync", "lync-online-host"),
+    b"389737": ("help-link",),
+    b"?sl=1": ("web-app-link",),
+}
+"""The part of a mark that is searched for, to the marks it can be part of."""
 
-MAX_ANCHORS: Final = 5_000
+MAX_ANCHORS: Final = 1_000
 """More anchors than this in one body is no invitation: it is reported, not worked on."""
 
 MIN_RULE: Final = 60
@@ -71,7 +79,7 @@ def teams_links(shadow: bytes) -> list[int]:
     for position in find_all(shadow, TEAMS_HOST):
         if shadow.startswith(TEAMS_HOSTS, position + len(TEAMS_HOST)):
             path = shadow[position : position + HOST_ROOM]
-            if any(join in path for join in TEAMS_PATHS):
+            if b"meetup-join" in path or b"/meet/" in path or b"%2fmeet%2f" in path or b"launcher" in path:
                 found.append(position)
     return found
 
@@ -90,12 +98,34 @@ def teams_classes(shadow: bytes) -> list[int]:
 
 
 def skype_marks(shadow: bytes) -> list[Mark]:
-    """Where something of Skype's or Lync's stands, in order."""
-    if not any(name in shadow for name in SKYPE_NAMES):
+    """Where something of Skype's or Lync's stands, in order.
+
+    The name of the product, a bookmark or the language marker is in every block, if only in its links. They are looked
+    for first, by as little of them as is telling: a body of lines of dots makes a search for an ``n`` or a dot slow.
+    """
+    if not (b"skyp" in shadow or b"[!oc([" in shadow or b"lync" in shadow or b"outjoinlink" in shadow):
         return []
-    marks = [Mark(position, name) for name, needle in SKYPE_MARKS.items() for position in find_all(shadow, needle)]
+    marks = []
+    for stem, names in _STEMS.items():
+        for position in find_all(shadow, stem):
+            for name in names:
+                needle = SKYPE_MARKS[name]
+                start = position - needle.index(stem)
+                if start >= 0 and shadow.startswith(needle, start):
+                    marks.append(Mark(start, name))
     marks.sort(key=lambda mark: mark.position)
     return marks
+
+
+def skype_links(shadow: bytes, lo: int, hi: int) -> list[int]:
+    """Where a URL stands that may join a Skype or Lync meeting, or may be wrapped around one that does."""
+    found = []
+    for position in find_all(shadow, b"://", lo, hi):
+        host = position + 3
+        path = shadow[host : host + HOST_ROOM]
+        if path.startswith(SKYPE_HOSTS) or b"/meet/" in path or b"safelinks" in path or b"urldefense" in path:
+            found.append(host)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

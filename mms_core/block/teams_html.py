@@ -32,21 +32,30 @@ HEAD_TEXT: Final = 500
 TYPED_TEXT: Final = 300
 """Visible characters that somebody may have typed above the closing separator of a block that has both."""
 
+ELEMENT_CLASS: Final = b"me-email-text"
+
+_LANG = re.compile(r"""\slang\s*+=\s*+["']?([A-Za-z-]{2,20})""", re.IGNORECASE)
 _CONTAINER = re.compile(r"(?:x_)*me-email-text\Z")
 _CONFERENCE_URI = re.compile(rb"tel:[^\"'<>]{3,60},,")
-_SECONDARY: Final[dict[str, tuple[bytes, ...]]] = {
-    "meeting-options-link": (b"/meetingoptions/?", b"%2fmeetingoptions%2f"),
-    "help-link": (b"aka.ms/jointeamsmeeting", b"aka.ms%2fjointeamsmeeting"),
-    "dial-in-link": (b"dialin.teams.", b"mysettings.lync.com", b"dialin.lync.com"),
-    "download-link": (b"microsoft-teams/download-app", b"microsoft-teams/join-a-meeting", b"microsoft-teams%2f"),
-    "invite-block-id": (b"meet_invite_block",),
-}
+_SECONDARY: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"/meetingoptions/?", "meeting-options-link"),
+    (b"%2fmeetingoptions%2f", "meeting-options-link"),
+    (b"aka.ms/jointeamsmeeting", "help-link"),
+    (b"aka.ms%2fjointeamsmeeting", "help-link"),
+    (b"dialin.teams.", "dial-in-link"),
+    (b"mysettings.lync.com", "dial-in-link"),
+    (b"dialin.lync.com", "dial-in-link"),
+    (b"microsoft-teams/download-app", "download-link"),
+    (b"microsoft-teams/join-a-meeting", "download-link"),
+    (b"microsoft-teams%2f", "download-link"),
+    (b"meet_invite_block", "invite-block-id"),
+)
 
 
 def secondary_anchors(shadow: bytes, lo: int, hi: int) -> set[str]:
     """Marks besides the join link and the separators that a stretch carries."""
     part = shadow[lo:hi]
-    found = {name for name, needles in _SECONDARY.items() if any(needle in part for needle in needles)}
+    found = {name for needle, name in _SECONDARY if needle in part}
     if _CONFERENCE_URI.search(part):
         found.add("conference-uri")
     return found
@@ -56,9 +65,8 @@ def last_secondary(shadow: bytes, lo: int, hi: int) -> int:
     """End of the last such mark in a stretch, or *lo*; the chain ends where the next one is too far away."""
     part = shadow[lo:hi]
     ends = [match.end() for match in _CONFERENCE_URI.finditer(part)]
-    for needles in _SECONDARY.values():
-        for needle in needles:
-            ends += [position + len(needle) for position in find_all(part, needle)]
+    for needle, _ in _SECONDARY:
+        ends += [position + len(needle) for position in find_all(part, needle)]
     last = 0
     for end in sorted(ends):
         if end - last > CHAIN:
@@ -89,23 +97,25 @@ def find(window: Window, links: list[Link]) -> list[Region]:
 def _by_container(window: Window, links: list[Link]) -> list[Region]:
     """Blocks whose own element is still there, with or without ``x_`` before its class."""
     regions: list[Region] = []
-    reach = window.start
-    for position in find_all(window.shadow, b"me-email-text", window.start, window.end):
-        index = window.previous_token(position) + 1
-        if index >= len(window.names) or window.starts[index] < reach or window.starts[index] > position:
+    shadow, names, starts = window.shadow, window.names, window.starts
+    position = shadow.find(ELEMENT_CLASS, window.start, window.end)
+    while position >= 0:
+        at, position = position, shadow.find(ELEMENT_CLASS, position + 1, window.end)
+        index = window.previous_token(at) + 1
+        if index >= len(names) or starts[index] > at:
             continue
-        if window.names[index] in INLINE or window.names[index].startswith(b"/") or window.mates[index] == VOID_MATE:
-            continue
-        attributes = window.attributes(index)
-        if not any(_CONTAINER.match(name) for name in attributes.get("class", "").split()):
+        if names[index] in INLINE or names[index].startswith(b"/") or window.mates[index] == VOID_MATE:
             continue
         lo = window.starts[index]
+        if not _has_class(window, index):
+            continue
         mate = window.mates[index]
         hi = window.ends[mate] if mate >= 0 else window.end
         own = [link for link in links if lo <= link.lo < hi]
         region = Region(kind=BlockKind.TEAMS, lo=lo, hi=hi, anchors={"block-class"}, container=(lo, hi))
         region.urls = [link.url for link in own]
-        region.lang = attributes.get("lang")
+        lang = _LANG.search(window.body, lo, window.ends[index])
+        region.lang = lang[1] if lang is not None else None
         if mate < 0:
             region.doubt = "unclear-extent: the element of the Teams block is never closed"
         if _starts_with_rule(window, index):
@@ -117,8 +127,16 @@ def _by_container(window: Window, links: list[Link]) -> list[Region]:
             region.anchors.add("join-link")
         if len(region.anchors) > 1:
             regions.append(region)
-        reach = region.hi
+        # What bears the class inside of it is part of it.
+        position = shadow.find(ELEMENT_CLASS, region.hi, window.end)
     return regions
+
+
+def _has_class(window: Window, index: int) -> bool:
+    """Say whether a tag bears the class of Teams' element, ``x_`` before it or not."""
+    if window.shadow.find(b'class="me-email-text"', window.starts[index], window.ends[index]) >= 0:
+        return True
+    return any(_CONTAINER.match(name) for name in window.attributes(index).get("class", "").split())
 
 
 def _starts_with_rule(window: Window, index: int) -> bool:

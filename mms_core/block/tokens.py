@@ -33,10 +33,10 @@ _WHOLE_ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(
 _RAW = rb"style|script|title|textarea|xmp|iframe|noembed|noframes"
 # A name is not one of _RAW; only five letters can begin one of those, the others need no second look.
 _NAME = rb"(?:[a-hj-mo-ru-wyz]|(?!(?:" + _RAW + rb")[\s/>])[a-z])"
-# Most tags have plain values between double quotes; what has not goes the longer way.
-_PLAIN = rb"""[^<>"']*+(?:"[^"<>]*+"[^<>"']*+)*+>"""
+# Most tags have no attributes, or values between double quotes; what has not goes the longer way.
+_PLAIN = rb""">|(?:[^>=]*+="[^"]*+")*+[^<>"'=]*+>"""
 _TOKEN = re.compile(
-    rb"<(?:(/?" + _NAME + rb"[^\s/>]*+)(?:" + _PLAIN + rb"|" + _ATTRIBUTES + rb"(?:>|\Z))"
+    rb"<(?:(/?" + _NAME + rb"[a-z0-9:]*+)(?:" + _PLAIN + rb"|" + _ATTRIBUTES + rb"(?:>|\Z))"
     rb"|!--(?:-?>|.*?(?:--!?>|\Z))|!(?!--)[^>]*+(?:>|\Z)|\?[^>]*+(?:>|\Z)|/(?![a-z])[^>]*+(?:>|\Z)"
     rb"|/(?:" + _RAW + rb")(?=[\s/>])[^>]*+(?:>|\Z)"
     rb"|(" + _RAW + rb")" + _ATTRIBUTES + rb"(?:>.*?(?:</\2(?=[\s/>])[^>]*+(?:>|\Z)|\Z)|\Z))",
@@ -345,22 +345,20 @@ class _Pairing:
         for index, name in enumerate(names):
             if name[0] == SLASH:
                 bare = name[1:]
-                if opened[bare]:
-                    if names[top] == bare:
-                        stack.pop()
-                        opened[bare] -= 1
-                        mates[top] = index
-                        mates[index] = top
-                    else:
-                        self.close(index, bare)
+                if top >= 0 and names[top] == bare:
+                    del stack[-1]
+                    opened[bare] -= 1
+                    mates[top] = index
+                    mates[index] = top
                     top = stack[-1] if stack else -1
-                parents[index] = top
+                elif opened[bare]:
+                    self.close(index, bare)
+                    top = stack[-1] if stack else -1
             elif name in VOID:
                 mates[index] = VOID_MATE
                 if name == b"hr":
                     self.close_paragraph()
                     top = stack[-1] if stack else -1
-                parents[index] = top
             else:
                 if name in CLOSES_P and (opened[b"p"] or name in _IMPLIES_END):
                     self.close_implied(name)
@@ -369,6 +367,8 @@ class _Pairing:
                 stack.append(index)
                 opened[name] += 1
                 top = index
+                continue
+            parents[index] = top
 
     def close(self, index: int, name: bytes) -> None:
         """Note an end tag whose element is open, but not the innermost one."""

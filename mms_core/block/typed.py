@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from mms_core.block.model import BlockKind
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 MIN_LETTERS: Final = 2
 """Letters that make a text a text: ``|`` and ``,`` between two links are the template's."""
+
+RULES: Final = frozenset({"____", "...."})
+"""How a separator begins."""
 
 _QUOTE = re.compile(
     rb"divrplyfwdmsg|appendonsend|<blockquote|gmail_quote|yahoo_quoted|moz-cite-prefix"
@@ -45,16 +49,18 @@ def typed_text(window: Window, region: Region) -> str | None:
         return None
     paragraphs: dict[int, list[str]] = {}
     body, shadow, starts, ends = window.body, window.shadow, window.starts, window.ends
+    mates, parents = window.mates, window.parents
     styles = _TEAMS_STYLES if region.kind is BlockKind.TEAMS else _SKYPE_STYLES
-    position = region.lo
-    for index in range(window.next_token(region.lo), window.next_token(region.hi)):
-        lo, position = position, ends[index]
-        if starts[index] - lo < MIN_LETTERS:
+    first, last = window.next_token(region.lo), window.next_token(region.hi)
+    for index, (lo, hi) in enumerate(
+        zip(chain((region.lo,), ends[first:last]), starts[first:last], strict=False), first
+    ):
+        if hi - lo < MIN_LETTERS:
             continue
-        piece = body[lo : starts[index]]
-        if piece.isspace():
+        piece = body[lo:hi]
+        if piece.isspace() or piece.strip()[:4] in RULES:
             continue
-        holder = window.holder(index)
+        holder = mates[index] if mates[index] >= 0 and mates[index] < index else parents[index]
         # Nearly every text of a template is styled by the element that it stands in: look there first.
         if holder >= 0 and shadow.find(styles[0], starts[holder], ends[holder]) >= 0:
             continue
