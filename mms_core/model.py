@@ -126,7 +126,7 @@ class Run:
     undo: bool = False
     """The run restores originals instead of migrating."""
     undo_events: tuple[str, ...] = ()
-    """Event ids an undo is narrowed to; empty means all."""
+    """Keys of the meetings an undo is narrowed to; empty means all."""
 
     @property
     def migration_type(self) -> str:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mms_core.settings import Deployment
 
 MOST_ROWS: Final = 1000
+MOST_UNDONE: Final = 500
+"""Meetings that an undo may name; they have to fit into the user's row. Without names it restores all."""
 _PARAMETERS: Final = frozenset(
     {
         "summaryOnly",
@@ -56,7 +58,7 @@ class _Start(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only
 class _Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Body of ``POST migrations/{userId}/undo``."""
 
-    event_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=1000)] | None = None
+    event_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_UNDONE)] | None = None
 
 
 def _member(kind: Any, text: str, *, name: str) -> Any:

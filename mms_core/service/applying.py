@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from mms_core import block
+from mms_core import block, jsontext
 from mms_core.errors import (
     CATALOGUE,
     MmsError,
@@ -126,7 +124,7 @@ class Applier:
             event_id=event.event_id,
             body=event.body,
             content_type=event.content_type,
-            locations_json=msgspec.json.encode(event.locations).decode(),
+            locations_json=jsontext.dumps(event.locations).decode(),
             properties=event.properties,
             written_hash=entry.written_hash,
             kept_at=entry.updated_at,

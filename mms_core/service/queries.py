@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mms_core.errors import BadInput, NotFound, PreconditionLost, explain
-from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict
+from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict, meeting_key
 from mms_core.service.intake import user_key
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.settings import TenantSettings
@@ -166,7 +166,8 @@ class Queries:
         """
         keys = await self._keys(identity)
         originals = [each for key in keys for each in await self._parts.ledger.originals(key)]
-        if not originals or (event_ids and not {each.event_id for each in originals} & set(event_ids)):
+        wanted = {meeting_key(each) for each in event_ids}
+        if not originals or (event_ids and not {each.key for each in originals} & wanted):
             raise NotFound
         now = self._parts.clock.now()
 
@@ -185,7 +186,7 @@ class Queries:
                 fresh_at=now,
                 due_at=now,
                 undo=True,
-                undo_events=tuple(event_ids),
+                undo_events=tuple(sorted(wanted)),
             )
             return replace(record, current=run, following=None)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from mms_core import block
+from mms_core import block, jsontext
 from mms_core.errors import CATALOGUE, NotFound, PermanentError, PreconditionLost, TemporaryError
 from mms_core.model import LedgerEntry, Verdict, body_hash
 from mms_core.planning import coordinates
@@ -41,9 +39,7 @@ class Restorer:
         """
         wanted = self._lease.run.undo_events
         originals = [
-            each
-            for each in await self._parts.ledger.originals(self._lease.key)
-            if not wanted or each.event_id in wanted
+            each for each in await self._parts.ledger.originals(self._lease.key) if not wanted or each.key in wanted
         ]
         entries = {entry.key: entry for entry in await self._parts.ledger.entries(self._lease.key)}
         for original in originals:
@@ -120,5 +116,5 @@ class Restorer:
 
     @staticmethod
     def _locations(original: Original, event: Event) -> tuple[dict[str, object], ...] | None:
-        kept: list[dict[str, Any]] = msgspec.json.decode(original.locations_json)
+        kept = jsontext.loads(original.locations_json, list[dict[str, Any]])
         return tuple(kept) if list(event.locations) != kept else None

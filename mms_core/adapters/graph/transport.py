@@ -26,6 +26,7 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
+from mms_core import jsontext
 from mms_core.adapters.graph.failures import failure
 from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, TemporaryError
 
@@ -56,7 +57,7 @@ class Answer:
             TemporaryError: It is not what Graph documents; the next answer may be.
         """
         try:
-            return msgspec.json.decode(self.content, type=kind)
+            return jsontext.loads(self.content, kind)
         except msgspec.MsgspecError as exc:
             raise TemporaryError("an answer of Graph could not be decoded") from exc
 
@@ -82,7 +83,7 @@ class GraphTransport:
         info = RequestInformation(method, builder.url_template, dict(builder.path_parameters))
         info.headers.try_add("Accept", "application/json")
         if body is not None:
-            info.set_stream_content(msgspec.json.encode(body), "application/json")
+            info.set_stream_content(jsontext.dumps(body), "application/json")
         return info
 
     def page(self, link: str) -> RequestInformation:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mms_core.errors import TemporaryError
+from mms_core.jsontext import without_surrogates
 from mms_core.model import Attendee, Event, RecurrenceEnd
 
 PUBLIC_STRINGS: Final = "00020329-0000-0000-c000-000000000046"
@@ -189,7 +190,7 @@ class WireEvent(_Struct):
             ical_uid=self.i_cal_u_id,
             series_uid=self.i_cal_u_id,
             kind=self.type or "singleInstance",
-            subject=self.subject or "",
+            subject=without_surrogates(self.subject or ""),
             start_at=self.start.instant() if self.start else None,
             end_at=self.end.instant() if self.end else None,
             is_organizer=bool(self.is_organizer),

@@ -9,10 +9,10 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from azure.core.exceptions import AzureError
 from azure.data.tables import UpdateMode
 
+from mms_core import jsontext
 from mms_core.adapters.tables.clients import Tables, answered, found, unavailable
 from mms_core.errors import PermanentError
 from mms_core.model import LedgerEntry, Original, UserKey
@@ -47,7 +47,7 @@ class TableLedger(Ledger):
 
     async def entries(self, key: UserKey) -> list[LedgerEntry]:
         """See :class:`~mms_core.ports.Ledger`."""
-        return [msgspec.json.decode(row["Entry"], type=LedgerEntry) for row in await self._rows(key, "m")]
+        return [jsontext.loads(row["Entry"], LedgerEntry) for row in await self._rows(key, "m")]
 
     async def put(self, key: UserKey, entry: LedgerEntry, original: Original | None = None) -> None:
         """See :class:`~mms_core.ports.Ledger`.
@@ -91,11 +91,11 @@ def _upsert(entity: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]
 
 
 def _entry_entity(key: UserKey, entry: LedgerEntry) -> dict[str, Any]:
-    return {"PartitionKey": key, "RowKey": f"m|{entry.key}", "Entry": msgspec.json.encode(entry).decode(), "V": 1}
+    return {"PartitionKey": key, "RowKey": f"m|{entry.key}", "Entry": jsontext.dumps(entry).decode(), "V": 1}
 
 
 def _original_entity(key: UserKey, original: Original) -> dict[str, Any]:
-    data = zlib.compress(msgspec.json.encode(_escaped(original)), 6)
+    data = zlib.compress(jsontext.dumps(original), 6)
     chunks = list(_chunks(data))
     if len(chunks) > _MOST_CHUNKS:
         raise PermanentError(f"{len(data)} bytes compressed", code="OriginalTooLarge")
@@ -105,10 +105,4 @@ def _original_entity(key: UserKey, original: Original) -> dict[str, Any]:
 
 def _original_value(entity: Any) -> Original:
     data = b"".join(entity[f"Part{number:02d}"] for number in range(entity["Parts"]))
-    value = msgspec.json.decode(zlib.decompress(data), type=Original)
-    return replace(value, body=value.body.encode("ascii").decode("unicode_escape"))
-
-
-def _escaped(original: Original) -> Original:
-    # JSON in UTF-8 cannot carry a lone surrogate; an escaped body can, and compresses as well.
-    return replace(original, body=original.body.encode("unicode_escape").decode("ascii"))
+    return jsontext.loads(zlib.decompress(data), Original)

@@ -24,6 +24,7 @@ import base64
 import binascii
 import heapq
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _FAR: Final = 10**16
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_GONE: Final = 404
 _FENCED: Final = ("EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet")
 
 
@@ -57,7 +59,7 @@ def _run_suffix(key: str, run: Run) -> str:
 def _run_entities(partition: str, key: str, run: Run) -> list[dict[str, Any]]:
     content = {
         "PartitionKey": partition,
-        "Run": msgspec.json.encode(run).decode(),
+        "Run": msgspec.json.encode(replace(run, undo_events=())).decode(),
         "MigrationType": run.migration_type,
         "V": 1,
     }
@@ -140,16 +142,16 @@ class TableUserStore(UserStore):
             try:
                 results = await table.submit_transaction([*operations, *counter])
             except TableTransactionError as exc:
-                if exc.status_code not in CONFLICTS and str(getattr(exc, "error_code", "")) not in _FENCED:
+                if exc.status_code not in (*CONFLICTS, _GONE) and str(getattr(exc, "error_code", "")) not in _FENCED:
                     raise unavailable(exc) from exc
-                row = await self._row(partition, row_key)
+                row = await self._row(partition, row_key)  # a fenced write of a row that is gone is a 404
                 if nonce is not None and row is not None and row["Nonce"] == nonce:
                     # The first try was carried out and only its answer was lost; the SDK then repeated it.
                     return str(row.metadata["etag"])
                 unchanged = (
                     row is None if previous is None else row is not None and row.metadata["etag"] == previous.etag
                 )
-                if unchanged and counted:
+                if unchanged and counted and exc.status_code in CONFLICTS:
                     continue  # only the shard's counter moved: somebody else's user
                 raise PreconditionLost("the user's record") from exc
             except AzureError as exc:
