@@ -6,11 +6,12 @@ Every method may raise :class:`~mms_core.errors.TemporaryError` when the other s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from mms_core.messages import AnyMessage
     from mms_core.model import (
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+
+ONE_A_USER: Final = frozenset({"snapshot", "name"})
+"""Kinds of documents with one document a user: they can be read by key, not listed."""
+
+LONGEST_DELAY: Final = timedelta(days=7)
+"""The queue's limit for invisibility. A longer wait is taken in steps: an early message is put back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ class Documents(Protocol):
         ...
 
     async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
-        """Return documents of a kind in the order of their keys."""
+        """Return documents of a kind in the order of their keys. ``ValueError`` for one of :data:`ONE_A_USER`."""
         ...
 
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from mms_core.errors import BadInput, PreconditionLost
 from mms_core.messages import AnyMessage, Wake, encode
 from mms_core.model import LedgerEntry, Original, Run, State, UserKey, UserRecord
-from mms_core.ports import Clock, Documents, Ledger, RunPage, RunQuery, Stored, UserStore, WorkQueue
+from mms_core.packing import pack
+from mms_core.ports import (
+    LONGEST_DELAY,
+    ONE_A_USER,
+    Clock,
+    Documents,
+    Ledger,
+    RunPage,
+    RunQuery,
+    Stored,
+    UserStore,
+    WorkQueue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,10 +143,11 @@ class MemoryLedger(Ledger):
 
     async def put(self, key: UserKey, entry: LedgerEntry, original: Original | None = None) -> None:
         """See :class:`~mms_core.ports.Ledger`."""
-        self._entries[key, entry.key] = entry
         if original is not None:
-            kept = self._originals.get((key, original.key))
-            self._originals[key, original.key] = original.succeeding(kept)
+            original = original.succeeding(self._originals.get((key, original.key)))
+            pack(original)  # what is too large for a real row must not fit here
+            self._originals[key, original.key] = original
+        self._entries[key, entry.key] = entry
 
     async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
         """See :class:`~mms_core.ports.Ledger`."""
@@ -158,21 +174,24 @@ class MemoryDocuments(Documents):
 
     async def get(self, kind: str, key: str) -> Stored[dict[str, Any]] | None:
         """See :class:`~mms_core.ports.Documents`."""
-        return self._documents.get((kind, key))
+        stored = self._documents.get((kind, key))
+        return None if stored is None else Stored(copy.deepcopy(stored.value), stored.etag)
 
     async def put(self, kind: str, key: str, value: dict[str, Any], *, etag: str | None = None) -> str:
         """See :class:`~mms_core.ports.Documents`."""
         stored = self._documents.get((kind, key))
         if etag is not None and etag != (stored.etag if stored else ""):
             raise PreconditionLost("document")
-        new = Stored(value, str(next(self._etags)))
+        new = Stored(msgspec.json.decode(msgspec.json.encode(value)), str(next(self._etags)))
         self._documents[kind, key] = new
         return new.etag
 
     async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
         """See :class:`~mms_core.ports.Documents`."""
+        if kind in ONE_A_USER:
+            raise ValueError(f"{kind} is spread over partitions and cannot be listed")
         rows = sorted((key, stored.value) for (owner, key), stored in self._documents.items() if owner == kind)
-        return [value for _, value in rows[:top]]
+        return [copy.deepcopy(value) for _, value in rows[:top]]
 
 
 class MemoryQueue(WorkQueue):
@@ -186,7 +205,7 @@ class MemoryQueue(WorkQueue):
         """See :class:`~mms_core.ports.WorkQueue`."""
         encode(message)  # what does not fit into a real message must not fit here
         now = self._clock.now()
-        self.messages.append((now if delay is None else now + max(delay, now - now), message))
+        self.messages.append((now if delay is None else now + min(max(delay, now - now), LONGEST_DELAY), message))
 
     def visible(self) -> list[AnyMessage]:
         """Take the messages that can be seen now, oldest first."""

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from mms_core.errors import TemporaryError
 from mms_core.messages import AnyMessage, Wake, encode
-from mms_core.ports import WorkQueue
+from mms_core.ports import LONGEST_DELAY, WorkQueue
 
 if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueClient
-
-LONGEST_DELAY: Final = timedelta(days=7)
-"""The queue's limit for invisibility. A longer wait is taken in steps: an early message is put back."""
 
 
 class StorageWorkQueue(WorkQueue):

@@ -95,6 +95,7 @@ class Tables:
                         with suppress(ResourceExistsError):  # the usual case: every start but the first
                             await client.create_table()
                     except AzureError as exc:
+                        await client.close()
                         raise unavailable(exc) from exc
                     self._ready[name] = client
         return self._ready[name]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
 from mms_core.adapters.tables.clients import Tables, answered, found, key_safe, shard, unavailable
-from mms_core.ports import Documents, Stored
-
-_SHARDED_KINDS: Final = frozenset({"snapshot", "name"})
-"""Kinds of documents with one document a user: spread over partitions."""
+from mms_core.errors import PreconditionLost, TemporaryError
+from mms_core.ports import ONE_A_USER, Documents, Stored
 
 
 class TableDocuments(Documents):
@@ -24,7 +22,7 @@ class TableDocuments(Documents):
 
     @staticmethod
     def _partition(kind: str, key: str) -> str:
-        return f"{kind}-{shard(key)}" if kind in _SHARDED_KINDS else kind
+        return f"{kind}-{shard(key)}" if kind in ONE_A_USER else kind
 
     async def get(self, kind: str, key: str) -> Stored[dict[str, Any]] | None:
         """See :class:`~mms_core.ports.Documents`."""
@@ -46,16 +44,20 @@ class TableDocuments(Documents):
         elif etag == "":
             answer = await answered(table.create_entity(entity))
         else:
-            answer = await answered(
-                table.update_entity(
-                    entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-                )
+            fenced = table.update_entity(
+                entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
             )
+            try:
+                answer = await answered(fenced)
+            except TemporaryError as exc:
+                if isinstance(exc.__cause__, ResourceNotFoundError):
+                    raise PreconditionLost("the document is gone") from exc
+                raise
         return str(answer["etag"])
 
     async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
         """See :class:`~mms_core.ports.Documents`."""
-        if kind in _SHARDED_KINDS:
+        if kind in ONE_A_USER:
             raise ValueError(f"{kind} is spread over partitions and cannot be listed")
         table = await self._tables.table("State")
         documents: list[dict[str, Any]] = []

@@ -5,7 +5,6 @@ A partition a user: ``m|<meeting>`` is a meeting's newest entry, ``o|<meeting>``
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +13,8 @@ from azure.data.tables import UpdateMode
 
 from mms_core import jsontext
 from mms_core.adapters.tables.clients import Tables, answered, found, unavailable
-from mms_core.errors import PermanentError
 from mms_core.model import LedgerEntry, Original, UserKey
+from mms_core.packing import pack, unpack
 from mms_core.ports import Ledger
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 60_000
 """Bytes in a binary property (the limit is 64 KiB)."""
-_MOST_CHUNKS: Final = 14
-"""An entity holds 1 MiB; the rest is left to the other properties."""
 
 
 def _chunks(data: bytes) -> Iterable[bytes]:
@@ -95,14 +92,10 @@ def _entry_entity(key: UserKey, entry: LedgerEntry) -> dict[str, Any]:
 
 
 def _original_entity(key: UserKey, original: Original) -> dict[str, Any]:
-    data = zlib.compress(jsontext.dumps(original), 6)
-    chunks = list(_chunks(data))
-    if len(chunks) > _MOST_CHUNKS:
-        raise PermanentError(f"{len(data)} bytes compressed", code="OriginalTooLarge")
+    chunks = list(_chunks(pack(original)))
     parts = {f"Part{number:02d}": chunk for number, chunk in enumerate(chunks)}
     return {"PartitionKey": key, "RowKey": f"o|{original.key}", "Parts": len(chunks), **parts, "V": 1}
 
 
 def _original_value(entity: Any) -> Original:
-    data = b"".join(entity[f"Part{number:02d}"] for number in range(entity["Parts"]))
-    return jsontext.loads(zlib.decompress(data), Original)
+    return unpack(b"".join(entity[f"Part{number:02d}"] for number in range(entity["Parts"])))

@@ -1,0 +1,30 @@
+"""How an original is kept: compressed, as large as one table entity takes."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from mms_core import jsontext
+from mms_core.errors import PermanentError
+from mms_core.model import Original
+
+LIMIT: Final = 840_000
+"""Bytes: an entity holds 1 MiB, and the rest is left to its other properties. A mail of 4 MiB packs into half of it."""
+
+
+def pack(original: Original) -> bytes:
+    """Compress an original.
+
+    Raises:
+        PermanentError: Code ``OriginalTooLarge``.
+    """
+    data = zlib.compress(jsontext.dumps(original), 6)
+    if len(data) > LIMIT:
+        raise PermanentError(f"{len(data)} bytes compressed", code="OriginalTooLarge")
+    return data
+
+
+def unpack(data: bytes) -> Original:
+    """Return what was packed."""
+    return jsontext.loads(zlib.decompress(data), Original)
