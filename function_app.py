@@ -124,7 +124,7 @@ async def config(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(wiring.app().admin.config, req)
 
 
-# -- what the queues and the clock call ---------------------------------------------------------------------------------
+# -- what the queues and the clock call --------------------------------------------------------------------------------
 
 
 @app.function_name("on_trigger")

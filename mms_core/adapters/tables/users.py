@@ -24,6 +24,7 @@ import base64
 import binascii
 import heapq
 import secrets
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 _FAR: Final = 10**16
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _GONE: Final = 404
+_LONGEST_TEXT: Final = 30_000
+"""Characters in a property: 64 KiB of UTF-16, less a margin."""
 _FENCED: Final = ("EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet")
 
 
@@ -66,6 +69,17 @@ def _run_entities(partition: str, key: str, run: Run) -> list[dict[str, Any]]:
     suffix = _run_suffix(key, run)
     keys = (f"r|{key}|{suffix}", f"t|{suffix}", f"s|{run.state}|{suffix}")
     return [{**content, "RowKey": row_key} for row_key in keys]
+
+
+def _packed(record: UserRecord) -> dict[str, Any]:
+    """Return the record's property: readable in any table browser, compressed where it would not fit."""
+    text = msgspec.json.encode(record).decode()
+    return {"Record": text} if len(text) <= _LONGEST_TEXT else {"RecordZ": zlib.compress(text.encode())}
+
+
+def _unpacked(entity: Any) -> UserRecord:
+    text = entity["Record"] if "Record" in entity else zlib.decompress(entity["RecordZ"])
+    return msgspec.json.decode(text, type=UserRecord)
 
 
 def _runs(record: UserRecord | None) -> dict[str, Run]:
@@ -101,7 +115,7 @@ class TableUserStore(UserStore):
         entity = await self._row(shard(key), f"u|{key}")
         if entity is None:
             return None
-        return Stored(msgspec.json.decode(entity["Record"], type=UserRecord), str(entity.metadata["etag"]))
+        return Stored(_unpacked(entity), str(entity.metadata["etag"]))
 
     async def _counter_operation(
         self, partition: str, old: State | None, new: State | None
@@ -169,7 +183,7 @@ class TableUserStore(UserStore):
         entity = {
             "PartitionKey": partition,
             "RowKey": row_key,
-            "Record": msgspec.json.encode(record).decode(),
+            **_packed(record),
             "Nonce": nonce,
             "V": 1,
         }
