@@ -1,7 +1,8 @@
-"""Ports that stay ours across restarts."""
+"""Ports that stay ours across restarts, and the way to them."""
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -47,3 +48,10 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def bypass_proxies() -> None:
+    """Make this process and its children reach 127.0.0.1 directly, whatever proxy the machine has for the world."""
+    for name in ("NO_PROXY", "no_proxy"):
+        known = [item for item in os.environ.get(name, "").split(",") if item]
+        os.environ[name] = ",".join(dict.fromkeys([*known, "127.0.0.1", "localhost"]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mms_local.children import die_with_parent
 from mms_local.node import azurite_command
-from mms_local.ports import free_ports
+from mms_local.ports import bypass_proxies, free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +116,7 @@ class Azurite:
 
         Errors: ``TimeoutError``; ``RuntimeError`` when it ends at once; ``SetupError`` when it is not installed.
         """
+        bypass_proxies()
         if self._directory is not None:
             self._directory.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own command

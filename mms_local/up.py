@@ -25,6 +25,7 @@ from mms_local.plans import (
     storage_plan,
     tenant_file,
 )
+from mms_local.ports import bypass_proxies
 from mms_local.storage import StoragePorts
 from mms_local.supervision import Part, PartError, Supervisor
 from mms_local.workplace import Workplace, WorkplaceError, write_atomically
@@ -204,6 +205,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Run the stack until SIGTERM or SIGINT: 0. 1 when it does not come up."""
     arguments = parse_arguments(argv)
+    bypass_proxies()
     options = StackOptions(
         tenant_file=arguments.tenant,
         settle_seconds=arguments.settle_seconds,
@@ -246,13 +248,15 @@ async def _run(options: StackOptions, workplace: Workplace, arguments: argparse.
 async def _until_stopped(stack: RunningStack, *, where: Path) -> int:
     stop = asyncio.Event()
 
-    def on_signal() -> None:
+    def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
             stack.hurry()
+        else:
+            tell(f"{number.name}: stopping")
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
     stopped = asyncio.create_task(stop.wait())
     starting = asyncio.create_task(stack.start())
     try:

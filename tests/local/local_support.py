@@ -9,6 +9,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from mms_local.ports import bypass_proxies
+
+bypass_proxies()
+
 APPS = Path(__file__).parent / "apps"
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60

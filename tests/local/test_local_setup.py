@@ -9,6 +9,7 @@ import pytest
 
 from mms_local import __main__ as command_line
 from mms_local import node
+from mms_local.ports import bypass_proxies
 from mms_local.up import parse_arguments
 from mms_local.workplace import RUNS, Workplace, WorkplaceError, write_atomically
 
@@ -153,3 +154,13 @@ def test_up_refuses_what_makes_no_sense(line, capsys):
         parse_arguments(line.split())
     assert refused.value.code == 2
     assert capsys.readouterr().err
+
+
+def test_this_machine_is_reached_without_a_proxy(monkeypatch):
+    """What was excepted before stays so, and nothing is listed twice."""
+    monkeypatch.setenv("NO_PROXY", "example.com,localhost")
+    monkeypatch.delenv("no_proxy", raising=False)
+    bypass_proxies()
+    bypass_proxies()
+    assert os.environ["NO_PROXY"] == "example.com,localhost,127.0.0.1"
+    assert os.environ["no_proxy"] == "127.0.0.1,localhost"
