@@ -1,77 +1,26 @@
-"""A run: woken by a message, leased, worked through meeting by meeting, ended or handed on."""
+"""A run is woken by a message, leased, and handed to a pass over the user's meetings."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from mms_core.errors import (
-    OutcomeUnknown,
-    PermanentError,
-    PreconditionLost,
-    TemporaryError,
-    explain,
-)
+from mms_core.errors import PreconditionLost, TemporaryError, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
-from mms_core.model import NAME_PREFIX, LedgerEntry, State, UserKey, Verdict, meeting_key
-from mms_core.planning import Planned, Step, Wish, is_over, plan
-from mms_core.retrying import next_attempt_at
-from mms_core.service.applying import Applier
-from mms_core.service.lease import Lease, LeaseLost, Stopped
-from mms_core.service.restoring import Restorer
+from mms_core.model import NAME_PREFIX, State, UserKey
+from mms_core.service.lease import Lease, LeaseLost
+from mms_core.service.passes import Pass
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log
-from mms_core.triggers import DIAL_IN_PLANS
 
 if TYPE_CHECKING:
-    from mms_core.model import Event, Run, UserFacts, UserRecord
+    from mms_core.model import UserRecord
     from mms_core.ports import Stored
     from mms_core.service.parts import Parts
 
 RESOLVE_PAUSE: Final = timedelta(seconds=60)
 """A name that is still unknown when its request is due is asked for again this often."""
-_SUCCESSES: Final = (Verdict.MIGRATED, Verdict.REFRESHED, Verdict.CURRENT, Verdict.RESTORED)
-
-
-class _OutOfTime(Exception):
-    """The function's time is nearly up: checkpoint and go on in a new message."""
-
-
-class _Tally:
-    """Counts what a run has done, over all its passes."""
-
-    def __init__(self, entries: list[LedgerEntry], run: Run) -> None:
-        self.entries = {
-            entry.key: entry for entry in entries if entry.run_id == run.run_id and entry.updated_at >= run.fresh_at
-        }
-        self.invites = run.invites
-        self.temporary: list[TemporaryError] = []
-
-    def counts(self, total: int) -> dict[str, int]:
-        """Return the run's numbers; *total* meetings are known to be in question."""
-        verdicts = Counter(entry.verdict for entry in self.entries.values())
-        succeeded = sum(verdicts[each] for each in _SUCCESSES)
-        return {
-            "total": total - verdicts[Verdict.SKIPPED],
-            "succeeded": succeeded,
-            "failed": verdicts[Verdict.FAILED],
-            "skipped": verdicts[Verdict.SKIPPED],
-            "invites": self.invites,
-        }
-
-    def summary(self) -> str:
-        """Say in one line what happened."""
-        verdicts = Counter(entry.verdict for entry in self.entries.values())
-        rules = Counter(
-            f"{entry.rule or entry.code}" for entry in self.entries.values() if entry.verdict is Verdict.SKIPPED
-        )
-        parts = [f"{verdicts[verdict]} {verdict}" for verdict in (*_SUCCESSES, Verdict.FAILED) if verdicts[verdict]]
-        if rules:
-            skipped = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items()))
-            parts.append(f"{verdicts[Verdict.SKIPPED]} skipped ({skipped})")
-        return ", ".join(parts) + "." if parts else "No meetings to migrate."
 
 
 class Runs:
@@ -157,167 +106,6 @@ class Runs:
         lease = Lease(self._parts, taken)
         try:
             async with lease.beating():
-                await _Pass(self._parts, lease, began_at=now).go()
+                await Pass(self._parts, lease, began_at=now).go()
         except LeaseLost:
             log("lease_lost", correlation_id=run.run_id, user_id=stored.value.key)
-
-
-class _Pass:
-    """One pass of a worker over a user's meetings."""
-
-    def __init__(self, parts: Parts, lease: Lease, *, began_at: datetime) -> None:
-        self._parts = parts
-        self._lease = lease
-        self._began_at = began_at
-        self._total = 0
-        self._tally = _Tally([], lease.run)
-
-    async def go(self) -> None:
-        """Work, and write how it ended.
-
-        Raises:
-            LeaseLost: Somebody else has the user; nothing more was written.
-        """
-        try:
-            self._tally = _Tally(await self._parts.ledger.entries(self._lease.key), self._lease.run)
-            if self._lease.run.undo:
-                self._total = await Restorer(self._parts, self._lease).restore(self._note)
-            else:
-                await self._migrate()
-        except Stopped as exc:
-            happening = Happening.CANCELLED if exc.code == "Cancelled" else Happening.SKIPPED
-            await self._end(happening, code=exc.code)
-        except _OutOfTime:
-            now = self._parts.clock.now()
-            await self._lease.end(Happening.CHECKPOINTED, due_at=now, **self._tally.counts(self._total))
-        except PermanentError as exc:
-            await self._end(Happening.FAILED, code=exc.code, detail=exc.detail)
-        except TemporaryError as exc:
-            await self._postpone(exc)
-        else:
-            await self._finish()
-
-    async def _finish(self) -> None:
-        if self._tally.temporary:
-            longest = max(self._tally.temporary, key=lambda each: each.retry_after or timedelta(0))
-            await self._postpone(longest)
-        elif any(entry.verdict is Verdict.FAILED for entry in self._tally.entries.values()):
-            await self._end(Happening.FAILED, code=self._commonest_cause())
-        else:
-            await self._end(Happening.SUCCEEDED)
-
-    def _commonest_cause(self) -> str:
-        codes = Counter(
-            entry.code for entry in self._tally.entries.values() if entry.verdict is Verdict.FAILED and entry.code
-        )
-        return codes.most_common(1)[0][0] if len(codes) == 1 else "MeetingsFailed"
-
-    async def _end(self, happening: Happening, *, code: str | None = None, detail: str = "") -> None:
-        message = self._tally.summary()
-        if code is not None:
-            message = explain(code, detail) + (f" So far: {message}" if self._tally.entries else "")
-        record = await self._lease.end(happening, code=code, last_message=message, **self._tally.counts(self._total))
-        log("run_ended", correlation_id=self._lease.run.run_id, user_id=record.key, state=happening, code=code)
-
-    async def _postpone(self, exc: TemporaryError) -> None:
-        run, now = self._lease.run, self._parts.clock.now()
-        due = next_attempt_at(
-            retries=run.retries,
-            started_at=run.started_at or now,
-            now=now,
-            jitter=self._parts.jitter(),
-            retry_after=exc.retry_after,
-            first_delay=self._parts.options.first_retry,
-        )
-        if due is None:
-            await self._end(Happening.FAILED, code=exc.code, detail=f"given up after {run.retries} retries")
-            return
-        await self._lease.end(
-            Happening.POSTPONED,
-            due_at=due,
-            retries=run.retries + 1,
-            code=exc.code,
-            last_message=explain(exc.code, exc.detail),
-            **self._tally.counts(self._total),
-        )
-        log("run_postponed", correlation_id=run.run_id, code=exc.code, attempt=run.retries + 1)
-
-    # -- migrating --------------------------------------------------------------------------------------------------
-
-    async def _migrate(self) -> None:
-        graph, user = self._parts.graph(), self._lease.key
-        facts = await graph.directory.user(user)
-        await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
-        wish = await self._wish(facts)
-        plans = await self._plans(facts.user_id, wish)
-        self._total = len(plans)
-        applier = Applier(self._parts, self._lease, wish)
-        for planned in plans:
-            key = meeting_key(planned.event.event_id)
-            earlier = self._tally.entries.get(key)
-            if earlier is not None and earlier.is_final:
-                continue
-            if self._parts.clock.now() - self._began_at > self._parts.options.function_budget:
-                raise _OutOfTime
-            applied = await applier.apply(planned, earlier)
-            await self._note(applied.entry, has_mailed=applied.has_mailed, temporary=applied.temporary)
-
-    async def _note(
-        self, entry: LedgerEntry, *, has_mailed: bool = False, temporary: TemporaryError | None = None
-    ) -> None:
-        """Count one meeting. A wish to wait that is long ends the pass: the others would only hear the same."""
-        self._tally.entries[entry.key] = entry
-        self._tally.invites += has_mailed
-        await self._lease.note(**self._tally.counts(max(self._total, len(self._tally.entries))))
-        if temporary is not None:
-            self._tally.temporary.append(temporary)
-            if temporary.code == "Throttled" and not isinstance(temporary, OutcomeUnknown):
-                raise temporary
-
-    async def _wish(self, facts: UserFacts) -> Wish:
-        settings = await self._parts.settings()
-        run = self._lease.run
-        return Wish(
-            source=run.source,
-            target=run.target,
-            organizer_id=facts.user_id,
-            tenant_id=self._parts.options.tenant_id,
-            is_licensed=bool(facts.plans & DIAL_IN_PLANS),
-            replace_acp=settings.AutomaticallyReplaceAcpProvider,
-            maximum_attendees=settings.MaximumAttendees,
-        )
-
-    async def _plans(self, user_id: str, wish: Wish) -> list[Planned]:
-        """Find every meeting in question, the nearest first."""
-        now = self._parts.clock.now()
-        calendar = self._parts.graph().calendar
-        plans: list[Planned] = []
-        masters: list[Event] = []
-        async for event in calendar.candidates(user_id, now=now):
-            if event.kind == "seriesMaster" and event.is_organizer and not event.is_cancelled:
-                masters.append(event)
-            planned = plan(event, wish, now=now)
-            if planned is not None and await self._has_future(user_id, planned, now):
-                plans.append(planned)
-        for master in masters:
-            for exception in await calendar.exceptions(user_id, master.event_id):
-                planned = plan(exception, wish, now=now, inherited=master.properties)
-                if planned is not None:
-                    plans.append(planned)
-        return sorted(plans, key=lambda each: max(each.event.start_at or now, now))
-
-    async def _has_future(self, user_id: str, planned: Planned, now: datetime) -> bool:
-        event = planned.event
-        if event.recurrence is None or planned.step not in (Step.MIGRATE, Step.REFRESH):
-            return True
-        if event.recurrence.kind == "noEnd":
-            return True
-        # Only the calendar knows when a counted series ends, and whether its last occurrences are cancelled.
-        calendar, year = self._parts.graph().calendar, timedelta(days=365)
-        windows = 1 if event.recurrence.kind == "endDate" else 3
-        for number in range(windows):
-            start = now + number * year
-            end = now + (number + 1) * year
-            if await calendar.has_instance(user_id, event.event_id, start=start, end=end):
-                return True
-        return event.recurrence.kind == "endDate" and not is_over(event, now=now + year)
