@@ -27,6 +27,8 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     store: Store
+    route: str = "unknown"
+    """The pattern that matched; the traffic log and the counters name it."""
     arguments: dict[str, str] = field(default_factory=dict)
     token: dict[str, Any] = field(default_factory=dict)
     parsed_query: dict[str, str] | None = None

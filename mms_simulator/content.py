@@ -48,7 +48,10 @@ def apply(item: Item, payload: dict[str, Any]) -> None:
     for name in sorted(payload, key=_RANK.__getitem__):
         writer = _WRITERS.get(name)
         if writer:
-            writer(item, payload[name])
+            try:
+                writer(item, payload[name])
+            except (AttributeError, TypeError) as exc:
+                raise bad_request(f"The value of '{name}' has the wrong shape.", "RequestBodyRead") from exc
     if "location" in payload and "locations" not in payload:
         # 1.2: location alone removes and replaces all locations.
         item.locations = [_location(payload["location"])] if payload["location"] else []

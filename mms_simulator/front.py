@@ -122,6 +122,12 @@ class Front:
             reply = await self._process(call, rest)
         except GraphError as error:
             reply = self._error(error, call, request_id)
+        except Dropped:
+            raise
+        except Exception:  # noqa: BLE001 - the client gets an envelope, the log the reason
+            _log.exception("a handler failed", extra={"route": call.route})
+            failure = GraphError(500, "ErrorInternalServerError", "An internal server error occurred.")
+            reply = self._error(failure, call, request_id)
         reply.headers.setdefault("request-id", request_id)
         reply.headers.setdefault("client-request-id", call.headers.get("client-request-id") or request_id)
         return reply
@@ -135,17 +141,16 @@ class Front:
         return response
 
     async def _process(self, call: Call, rest: str) -> Reply:
-        route, mailbox = "unknown", None
         try:
             call.token = self.sign_in.claims(call.headers.get("Authorization", ""), _GRAPH_AUDIENCES)
-            handler, route, call.arguments = self.graph.find(call.method, rest)
-            mailbox = self._mailbox_of(call, route)
+            handler, call.route, call.arguments = self.graph.find(call.method, rest)
+            mailbox = self._mailbox_of(call, call.route)
         finally:
-            self.limits.requests[f"{call.method} {route}"] += 1
+            self.limits.requests[f"{call.method} {call.route}"] += 1
         if mailbox:
             self.limits.enter(mailbox)
         try:
-            self.limits.check(mailbox, route)
+            self.limits.check(mailbox, call.route)
             fault = self._fault(call)
             await self._wait(fault)
             if fault and fault.when == "before" and fault.status:
@@ -244,7 +249,7 @@ class Front:
                 method=call.method,
                 path=unquote(call.path),
                 query=unquote(call.raw_query),
-                route="",
+                route=call.route,
                 requestHeaders=kept,
                 requestBody=_raw(call.body),
                 status=reply.status,

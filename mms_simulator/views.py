@@ -252,7 +252,8 @@ def _online_meeting(row: Shown) -> dict[str, Any] | None:
         meeting = store.meetings[item.meeting]
         late = store.clock.now() < item.online_since + store.switches.joinUrlDelaySeconds
         found: dict[str, Any] = {"joinUrl": "" if late else meetings.classic_url(store, meeting)}
-        dial = meetings.dial_in(store.users[meeting.organizer], meeting)
+        organizer = store.users.get(meeting.organizer)  # gone when the organiser has left the tenant
+        dial = meetings.dial_in(organizer, meeting) if organizer else None
         if dial and not late:
             found |= {"conferenceId": dial.conference_id, "tollNumber": dial.number}
         return found

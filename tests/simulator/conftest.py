@@ -1,7 +1,9 @@
 """A tenant in this process, and the clients that talk to it over HTTP."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -26,6 +28,9 @@ async def tenant() -> AsyncIterator[Tenant]:
     await front.start("127.0.0.1", 0)
     found = Tenant(front)
     yield found
+    if "SIMULATOR_TRAFFIC" in os.environ:  # for the conformance script
+        with Path(os.environ["SIMULATOR_TRAFFIC"]).open("ab") as log:  # noqa: ASYNC230
+            log.write(front.traffic.read())
     await found.client.aclose()
     await front.stop()
 

@@ -122,3 +122,28 @@ class Receiver:
                 break
             await asyncio.sleep(0.02)
         return [body for _, body in self.calls]
+
+
+FLAT_CONTRACT: dict[str, Any] = {
+    "types": {
+        "microsoft.graph.entity": {"base": None, "props": {"id": "Edm.String"}, "nav": {}},
+        "microsoft.graph.dateTimeTimeZone": {
+            "base": None,
+            "props": {"dateTime": "Edm.String", "timeZone": "Edm.String"},
+            "nav": {},
+        },
+        "microsoft.graph.event": {
+            "base": "microsoft.graph.entity",
+            "props": {
+                "subject": "Edm.String",
+                "importance": "graph.importance",
+                "categories": "Collection(Edm.String)",
+                "createdDateTime": "Edm.DateTimeOffset",
+                "start": "graph.dateTimeTimeZone",
+            },
+            "nav": {},
+        },
+    },
+    "enums": {"microsoft.graph.importance": ["low", "normal", "high"]},
+}
+"""A few of Graph's types, for the tests of the conformance script."""
