@@ -82,11 +82,16 @@ class Performance:
         users = sum(person.story.leads_to_a_run for person in seeded.people)
         with self.output.bars() as bars:
             outcome = await watch_runs(
-                self.client, bars, users=users, updates=expected, patience_seconds=self.patience_seconds
+                self.client,
+                bars,
+                users=users,
+                updates=expected,
+                settle_seconds=self.settle_seconds,
+                patience_seconds=self.patience_seconds,
             )
         self.stopwatch.lap("settling and migrating")
         if not outcome.is_over:
-            self.output.line(f"not everything had ended after {self.patience_seconds:g} s", style="red")
+            self.output.line("not every run that must come has come and ended", style="red")
         return outcome
 
     async def _report(self, runs: Runs) -> None:

@@ -2,20 +2,26 @@
 
 import argparse
 import asyncio
+import json
 import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from mms_local.demo.child import StackError, running_stack
 from mms_local.demo.console import Output
 from mms_local.demo.performance import Performance, Stopwatch
-from mms_local.demo.tenant import Client, RefusedError, Stack
+from mms_local.demo.tenant import Client, Endpoints, RefusedError
 from mms_local.demo.verdict import Verdict
+from mms_local.stack import Stack, StackError
 
+_DIRECTORY = Path(".mms") / "demo"
+"""Holds the logs of the last showing."""
+_READY_WITHIN_SECONDS = 90
 _INTERRUPTED = 130
 _TERMINATED = 143
 _MAY_HAPPEN = (StackError, RefusedError, aiohttp.ClientError, TimeoutError)
@@ -39,7 +45,7 @@ def main(argv: list[str]) -> int:
         output.line()
         for line in (str(leaves[0]) or type(leaves[0]).__name__).splitlines():
             output.line(line, style="red")
-        output.line("The demo could not go on. The newest directory under .mms/runs holds what the stack wrote.")
+        output.line(f"The demo could not go on. {_DIRECTORY} holds what the stack wrote.")
         return 1
 
 
@@ -70,25 +76,27 @@ def _run(options: argparse.Namespace, output: Output) -> int:
     output.title("Meeting Migration Service: the demo")
     output.line("A simulated Microsoft 365 tenant, storage queues and tables, and the service, on this machine.")
     output.section("Starting")
-    running = (
-        nullcontext(Stack.from_file(options.stack))
-        if options.stack
-        else running_stack(settle_seconds=options.settle_seconds)
-    )
-    with running as stack:
+    with ExitStack() as exits:
+        if options.stack:
+            ready = json.loads(options.stack.read_text(encoding="utf-8"))
+        else:
+            _DIRECTORY.mkdir(parents=True, exist_ok=True)
+            settle = ("--settle-seconds", f"{options.settle_seconds:g}")
+            stack = Stack(_DIRECTORY, "--empty", "--in-memory", *settle, patience_seconds=_READY_WITHIN_SECONDS)
+            ready = exits.enter_context(stack).ready
         output.line(f"storage, tenant and service answer after {stopwatch.lap('start'):.1f} s")
-        verdict = asyncio.run(_play(options, output, stack, stopwatch))
+        verdict = asyncio.run(_play(options, output, Endpoints.of(ready), stopwatch))
         output.section("Where to look next")
-        _print_next(output, stack, stays=options.stay)
+        _print_next(output, ready, stays=options.stay)
         if options.stay:
             signal.pause()
     return 0 if verdict.is_clean else 1
 
 
-async def _play(options: argparse.Namespace, output: Output, stack: Stack, stopwatch: Stopwatch) -> Verdict:
+async def _play(options: argparse.Namespace, output: Output, endpoints: Endpoints, stopwatch: Stopwatch) -> Verdict:
     async with aiohttp.ClientSession() as session:
         performance = Performance(
-            client=Client(session, stack),
+            client=Client(session, endpoints),
             output=output,
             stopwatch=stopwatch,
             settle_seconds=options.settle_seconds,
@@ -97,17 +105,22 @@ async def _play(options: argparse.Namespace, output: Output, stack: Stack, stopw
         return await performance.play(datetime.now(UTC).date())
 
 
-def _print_next(output: Output, stack: Stack, *, stays: bool) -> None:
+def _print_next(output: Output, ready: Mapping[str, Any], *, stays: bool) -> None:
     if stays:
-        output.line(f"status page         {stack.api}/dashboard")
-        output.line(f"API description     {stack.api}/openapi.json")
-        output.line(f"the tenant's mail   {stack.tenant}/outbox")
+        output.line(f"status page         {ready['api']}/dashboard")
+        output.line(f"API description     {ready['api']}/openapi.json")
+        output.line(f"the tenant's mail   {ready['tenant']}/outbox")
         output.line("ctrl-c stops everything")
         return
     output.line("make run                           the same stack, left running")
     output.line("python -m mms_local demo --stay    this demo, left running at its end")
     output.line("docs/                              architecture, operations, decisions")
-    output.line(f"logs of this run                   {stack.logs}")
+    output.line(f"logs of this run                   {_near(Path(ready['logs']))}")
+
+
+def _near(path: Path) -> Path:
+    """Write *path* as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _leaves(error: Exception) -> list[Exception]:

@@ -1,9 +1,10 @@
 """HTTP clients of the demo: the simulated tenant as its administrator sees it, and the service as an admin does."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,8 @@ _WHOLE_ITEM = (
 )
 _PREFER = 'outlook.timezone="UTC", outlook.body-content-type="html", outlook.allow-unsafe-html'
 _PAGE = 200
+_PATIENCE_SECONDS = 10
+_PAUSE_SECONDS = 0.25
 
 
 class RefusedError(Exception):
@@ -27,55 +30,41 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class Endpoints:
     """Where the parts of the running stack are, and the keys to them."""
 
     api: str
     graph: str
     tenant: str
     tokens: Mapping[str, str]
-    logs: str = ""
-    """Directory of what the parts write."""
 
     @classmethod
-    def from_file(cls, path: Path) -> "Stack":
-        """Read the ready file that ``mms_local up`` writes."""
-        ready = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            api=ready["api"],
-            graph=ready["graph"],
-            tenant=ready["tenant"],
-            tokens=ready["tokens"],
-            logs=_near(Path(ready.get("logs", ""))),
-        )
-
-
-def _near(path: Path) -> str:
-    """Write a *path* as one would type it from here."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    def of(cls, ready: Mapping[str, Any]) -> "Endpoints":
+        """Take them from what ``mms_local up`` writes into its ready file."""
+        return cls(api=ready["api"], graph=ready["graph"], tenant=ready["tenant"], tokens=ready["tokens"])
 
 
 class Client:
     """Asks one stack; every method is one request, or one list to its end."""
 
-    def __init__(self, session: aiohttp.ClientSession, stack: Stack) -> None:
+    def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints) -> None:
         self._session = session
-        self.stack = stack
+        self._at = endpoints
 
     # The tenant, through its control surface.
 
     async def create_user(self, user: Mapping[str, Any]) -> dict[str, Any]:
         """Create a user; gives the Graph user."""
-        answer: dict[str, Any] = await self._send("POST", f"{self.stack.tenant}/users", json=user)
+        answer: dict[str, Any] = await self._send("POST", f"{self._at.tenant}/users", json=user)
         return answer
 
     async def act(self, action: str, **details: Any) -> None:
         """Do what the tenant's administrator would: grant, license, move; the tenant's webhooks fire."""
-        await self._send("POST", f"{self.stack.tenant}/actions/{action}", json=details)
+        await self._send("POST", f"{self._at.tenant}/actions/{action}", json=details)
 
     async def outbox(self) -> list[Mail]:
         """Everything that was mailed since the outbox was emptied."""
-        answer = await self._send("GET", f"{self.stack.tenant}/outbox")
+        answer = await self._send("GET", f"{self._at.tenant}/outbox")
         return [
             Mail(
                 event_id=row["eventId"] or "",
@@ -87,7 +76,7 @@ class Client:
 
     async def empty_outbox(self) -> None:
         """Forget what was mailed."""
-        await self._send("DELETE", f"{self.stack.tenant}/outbox")
+        await self._send("DELETE", f"{self._at.tenant}/outbox")
 
     # The tenant, through Graph.
 
@@ -160,13 +149,13 @@ class Client:
         return rows
 
     async def _service(self, method: str, path: str, *, role: str = "reader", **options: Any) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.stack.tokens[role]}"}
-        answer: dict[str, Any] = await self._send(method, self.stack.api + path, headers=headers, **options)
+        headers = {"Authorization": f"Bearer {self._at.tokens[role]}"}
+        answer: dict[str, Any] = await self._send(method, self._at.api + path, headers=headers, **options)
         return answer
 
     async def _graph(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.stack.tokens['graph']}", "Prefer": _PREFER}
-        address = path if path.startswith("http") else self.stack.graph + path
+        headers = {"Authorization": f"Bearer {self._at.tokens['graph']}", "Prefer": _PREFER}
+        address = path if path.startswith("http") else self._at.graph + path
         answer: dict[str, Any] = await self._send(method, address, headers=headers, **options)
         return answer
 
@@ -181,6 +170,17 @@ class Client:
             answer = await self._graph("GET", following)
 
     async def _send(self, method: str, url: str, **options: Any) -> Any:
+        give_up_at = monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._send_once(method, url, **options)
+            except aiohttp.ClientConnectionError:
+                # A part that dies is started again within seconds. Only reading may be repeated without a thought.
+                if method != "GET" or monotonic() > give_up_at:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _send_once(self, method: str, url: str, **options: Any) -> Any:
         # Given as text, aiohttp would decode the %2F in it, and ids hold slashes.
         async with self._session.request(method, URL(url, encoded=True), **options) as answer:
             text = await answer.text()

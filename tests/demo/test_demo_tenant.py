@@ -17,7 +17,7 @@ from mms_local.demo.cast import Story
 from mms_local.demo.meetings import Fate
 from mms_local.demo.plan import plan_tenant
 from mms_local.demo.seeding import Photograph, Seeded, photograph, seed, watch
-from mms_local.demo.tenant import Client, Stack
+from mms_local.demo.tenant import Client, Endpoints
 from mms_local.demo.triggers import fire
 from mms_local.demo.verdict import Check, Mail, Verdict, Watched, judge
 
@@ -79,15 +79,15 @@ def simulator(directory):
                 assert process.poll() is None
                 time.sleep(0.05)
             found = json.loads(ready.read_text())
-            yield Stack(api="", graph=found["graph"], tenant=found["tenant"], tokens=found["tokens"])
+            yield Endpoints.of({"api": ""} | found)
         finally:
             process.terminate()
 
 
-async def play(stack: Stack) -> Played:
+async def play(endpoints: Endpoints) -> Played:
     """Seed, fire, migrate, and look."""
     async with aiohttp.ClientSession() as session:
-        keeper = BookKeeper(session, stack)
+        keeper = BookKeeper(session, endpoints)
         seeded = Seeded(*plan_tenant(datetime.now(UTC).date()))
         await seed(keeper, seeded, advance=lambda: None)
         before = await photograph(keeper, seeded)
@@ -100,8 +100,8 @@ async def play(stack: Stack) -> Played:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     """One showing for all tests of this module."""
-    with simulator(tmp_path_factory.mktemp("tenant")) as stack:
-        return asyncio.run(play(stack))
+    with simulator(tmp_path_factory.mktemp("tenant")) as endpoints:
+        return asyncio.run(play(endpoints))
 
 
 def verdict_of(played: Played) -> Verdict:
