@@ -174,7 +174,7 @@ def _move_clock(call: Call) -> Reply:
 
 def _act(call: Call) -> Reply:
     """``POST /_tenant/actions/{name}``."""
-    action = _ACTIONS.get(call.arguments["action"].lower())
+    action = ACTIONS.get(call.arguments["action"].lower())
     if action is None:
         raise GraphError(404, "NotFound", f"There is no action '{call.arguments['action']}'.")
     return _ok(action(call.store, call.json()))
@@ -316,7 +316,7 @@ def _lifecycle(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     return {"sent": len(rows)}
 
 
-_ACTIONS: dict[str, Action] = {
+ACTIONS: dict[str, Action] = {
     "assignlicense": _assign,
     "removelicense": _remove,
     "grantpolicy": _grant,
@@ -331,3 +331,4 @@ _ACTIONS: dict[str, Action] = {
     "attach": _attach,
     "lifecycle": _lifecycle,
 }
+"""What can be done to the tenant, by lower-case name."""

@@ -446,6 +446,11 @@ class TestConcurrency:
         assert moved["changeKey"] != event["changeKey"]
         assert (await tenant.get(event))["@odata.etag"] == f'W/"{moved["changeKey"]}"'
         await tenant.patch(event, {"categories": ["a"]}, headers={"If-Match": moved["@odata.etag"]})
+        fresh = await tenant.event()
+        await tenant.control("POST", "clock", {"advanceSeconds": 60})
+        assert (await tenant.get(fresh))["changeKey"] == fresh["changeKey"]
+        await tenant.switch(housekeepingSeconds=50)
+        assert (await tenant.get(fresh))["changeKey"] != fresh["changeKey"]
 
     async def test_concurrent_patches_with_if_match_let_one_through(self, tenant):
         """The change key is a fence."""

@@ -39,6 +39,12 @@ class TestThrottling:
         assert stats["maxConcurrency"] == (5 if on else 8)
         assert stats["requests"]["GET users/{user}/events"] == 8
 
+    async def test_switch_mailbox_concurrency(self, tenant):
+        """Another limit than four, for services that are stricter."""
+        await tenant.switch(throttle=True, latencyMs=60, mailboxConcurrency=1)
+        answers = await asyncio.gather(*(tenant.raw("GET", LIST) for _ in range(3)))
+        assert sorted(answer.status_code for answer in answers) == [200, 429, 429]
+
     @pytest.mark.parametrize("shape", ["integer", "decimal", "date", "missing"])
     async def test_switch_retry_after(self, tenant, shape):
         """8.1: integer, decimal, HTTP-date, missing."""
