@@ -10,13 +10,19 @@ from mms_core.block.marks import Mark, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 from mms_core.block.skype_html import own_rules
-from mms_core.block.teams_html import last_secondary, secondary_anchors
+from mms_core.block.teams_html import is_enough, last_secondary, secondary_anchors
 
 if TYPE_CHECKING:
     from mms_core.block.urls import JoinUrl
 
 NEAR: Final = 900
 """Characters between a separator and the join link below it."""
+
+HEAD: Final = 500
+"""Characters between a Teams block's separator and its join link, with room for long languages."""
+
+HEADLINE: Final = 300
+"""Characters between the line with the product's name and the line of the join link."""
 
 FAR: Final = 12_000
 """Characters between the join link and the separator that closes the block."""
@@ -103,7 +109,7 @@ def _teams_region(shadow: bytes, link: tuple[int, int], floor: int, ceiling: int
     lo, hi = link
     before = rule_before(shadow, lo, floor, dots=False)
     after = rule_after(shadow, hi, ceiling, dots=False)
-    if before is not None and not before.is_teams:
+    if before is not None and not (before.is_teams and lo - before.hi <= HEAD):
         before = None
     if after is not None and not after.is_teams:
         after = None
@@ -111,22 +117,22 @@ def _teams_region(shadow: bytes, link: tuple[int, int], floor: int, ceiling: int
     marks = secondary_anchors(shadow, lo, max(tail, hi))
     if after is not None and before is None and after.lo - max(tail, hi) > GAP:
         after = None
-    if not marks and (before is None or after is None):
-        return None
-    if before is None and after is None and len(marks) < 2:  # noqa: PLR2004
-        return None
-    region = Region(kind=BlockKind.TEAMS, lo=lo, hi=hi, anchors={"join-link", *marks})
+    region = Region(kind=BlockKind.TEAMS, lo=_line_start(shadow, lo), hi=hi, anchors={"join-link", *marks})
     if before is not None:
         region.lo = before.lo
         region.anchors.add("separator-before")
     else:
-        region.lo = _headline(shadow, lo, floor)
+        headline = _headline(shadow, region.lo, floor)
+        if headline is not None:
+            region.lo = headline
+            region.anchors.add("product-name")
+        region.lo = max(region.lo, floor)
     if after is not None:
         region.hi = after.hi
         region.anchors.add("separator-after")
     else:
         region.hi = _line_end(shadow, max(tail, hi))
-    return region
+    return region if is_enough(region.anchors) else None
 
 
 def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor: int) -> Region | None:
@@ -182,13 +188,10 @@ def _other(url: JoinUrl, other: JoinUrl) -> bool:
     return url.canonical != other.canonical and url.short == other.short
 
 
-def _headline(shadow: bytes, lo: int, floor: int) -> int:
-    """Start of a block without a separator: the nearest line above with the product's name, close to the link."""
-    start = _line_start(shadow, lo)
-    above = shadow.rfind(b"microsoft teams", floor, start)
-    if above >= 0 and start - above <= 300:  # noqa: PLR2004
-        return max(floor, _line_start(shadow, above))
-    return max(floor, start)
+def _headline(shadow: bytes, start: int, floor: int) -> int | None:
+    """Start of the nearest line above with the product's name, if it is close to the line of the link."""
+    above = shadow.rfind(b"microsoft teams", max(floor, start - HEADLINE), start)
+    return _line_start(shadow, above) if above >= 0 else None
 
 
 def _room_system_lines(shadow: bytes, hi: int) -> int:

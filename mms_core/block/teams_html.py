@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from mms_core.block.marks import Rule, find_all, rule_after, rule_before
@@ -25,6 +26,12 @@ CHAIN: Final = 8_000
 
 FOOTER_TEXT: Final = 1_500
 """Visible characters of an organisation's footer between a block's last link and its closing separator."""
+
+HEADLINE_TEXT: Final = 200
+"""Visible characters from the product's name to the line of the join link."""
+
+BOTH: Final = 2
+"""Separators of a block; also the anchors that a join link needs beside itself."""
 
 HEAD_TEXT: Final = 500
 """Visible characters that Teams writes between its separator and its join link, with room for long languages."""
@@ -107,7 +114,7 @@ def _by_container(window: Window, links: list[Link]) -> list[Region]:
         if names[index] in INLINE or names[index].startswith(b"/") or window.mates[index] == VOID_MATE:
             continue
         lo = window.starts[index]
-        if not _has_class(window, index):
+        if not _has_class(window, index, at):
             continue
         mate = window.mates[index]
         hi = window.ends[mate] if mate >= 0 else window.end
@@ -132,10 +139,11 @@ def _by_container(window: Window, links: list[Link]) -> list[Region]:
     return regions
 
 
-def _has_class(window: Window, index: int) -> bool:
+def _has_class(window: Window, index: int, at: int) -> bool:
     """Say whether a tag bears the class of Teams' element, ``x_`` before it or not."""
-    if window.shadow.find(b'class="me-email-text"', window.starts[index], window.ends[index]) >= 0:
-        return True
+    lead = window.shadow[window.starts[index] : at]
+    if lead.endswith(b' class="') and lead.count(b'"') % 2 == 1 and b"='" not in lead:
+        return window.shadow[at + len(ELEMENT_CLASS) : at + len(ELEMENT_CLASS) + 1] in {b'"', b" "}
     return any(_CONTAINER.match(name) for name in window.attributes(index).get("class", "").split())
 
 
@@ -221,40 +229,55 @@ def _over_empty_footers(window: Window, hi: int) -> int:
 def _by_surroundings(window: Window, links: list[Link], position: int, covered: list[tuple[int, int]]) -> Region | None:
     """A block without its classes (Word, copies): between separators, else between headline and last own link."""
     link = links[position]
-    shadow = window.shadow
-    floor = max([window.start, link.lo - NEAR, *(hi for _, hi in covered if hi <= link.lo)])
-    ceiling = min([window.end, link.hi + FAR, *(lo for lo, _ in covered if lo >= link.hi)])
-    for other in links[position + 1 :]:
-        if other.url.canonical != link.url.canonical and not _same_block(link, other):
-            ceiling = min(ceiling, other.lo)
-            break
-    for other in reversed(links[:position]):
-        if other.hi <= link.lo:
-            floor = max(floor, other.hi)
-            break
-    before = _fitting_before(window, rule_before(shadow, link.lo, floor, dots=False), link.lo)
-    after = rule_after(shadow, link.hi, ceiling, dots=False)
-    if after is not None and not window.in_text(after.lo):
-        after = None
-    tail = last_secondary(shadow, link.hi, after.lo if after is not None else ceiling)
-    marks = secondary_anchors(shadow, link.lo, max(tail, link.hi))
+    floor, ceiling = _room(window, links, position, covered)
+    before = _fitting_before(window, rule_before(window.shadow, link.lo, floor, dots=False), link.lo)
+    after = rule_after(window.shadow, link.hi, ceiling, dots=False)
+    tail = last_secondary(window.shadow, link.hi, after.lo if after is not None else ceiling)
+    marks = secondary_anchors(window.shadow, link.lo, max(tail, link.hi))
     if after is not None and not _closes(window, before, after, tail):
         after = None
-    if not marks and (before is None or after is None):
-        return None
-    if before is None and after is None and len(marks) < 2:
-        return None
-    region = Region(kind=BlockKind.TEAMS, lo=link.lo, hi=max(tail, link.hi), anchors={"join-link", *marks})
-    region.lo = window.wrap(before.lo, before.hi)[0] if before is not None else _headline(window, link.lo, floor)
+    region = Region(kind=BlockKind.TEAMS, lo=link.lo, hi=link.hi, anchors={"join-link", *marks})
     if before is not None:
+        region.lo = window.wrap(before.lo, before.hi)[0]
         region.anchors.add("separator-before")
+    else:
+        region.lo = window.line(link.lo)[0]
+        headline = _headline(window, region.lo, floor)
+        if headline is not None:
+            region.lo = headline
+            region.anchors.add("product-name")
     if after is not None:
         region.hi = window.wrap(after.lo, after.hi)[1]
         region.anchors.add("separator-after")
     else:
-        region.hi = window.line(region.hi - 1)[1]
+        region.hi = window.line(max(tail, link.hi) - 1)[1]
     region.urls = [other.url for other in links if region.lo <= other.lo < region.hi]
-    return region
+    return region if is_enough(region.anchors) else None
+
+
+def is_enough(anchors: set[str]) -> bool:
+    """Say whether a join link and what stands around it make a block.
+
+    A link alone is the user's own. Two separators make a block of it; else two other marks, one of which may be a
+    separator, but not the product's name alone with one: people write both above a link.
+    """
+    rules = anchors & {"separator-before", "separator-after"}
+    marks = anchors - rules - {"join-link", "product-name"}
+    return len(rules) == BOTH or (bool(marks) and len(anchors) > BOTH)
+
+
+def _room(window: Window, links: list[Link], position: int, covered: list[tuple[int, int]]) -> tuple[int, int]:
+    """How far a block around a link can reach: not into another block, nor over another meeting's link."""
+    link = links[position]
+    floor = max([window.start, link.lo - NEAR, *(hi for _, hi in covered if hi <= link.lo)])
+    ceiling = min([window.end, link.hi + FAR, *(lo for lo, _ in covered if lo >= link.hi)])
+    for other in islice(links, position + 1, None):
+        if other.url.canonical != link.url.canonical and not _same_block(link, other):
+            ceiling = min(ceiling, other.lo)
+            break
+    if position > 0 and links[position - 1].hi <= link.lo:
+        floor = max(floor, links[position - 1].hi)
+    return floor, ceiling
 
 
 def _same_block(link: Link, other: Link) -> bool:
@@ -271,20 +294,18 @@ def _fitting_before(window: Window, rule: Rule | None, lo: int) -> Rule | None:
 
 def _closes(window: Window, before: Rule | None, after: Rule, tail: int) -> bool:
     """Say whether a separator below the join link is the block's own and not the user's."""
-    if not after.is_teams:
+    if not after.is_teams or not window.in_text(after.lo):
         return False
     return len(window.text(tail, after.lo)) <= (HEAD_TEXT if before is None else FOOTER_TEXT)
 
 
-def _headline(window: Window, lo: int, floor: int) -> int:
-    """Start of the block where there is no separator: the line of the join link, and its headline above it.
+def _headline(window: Window, start: int, floor: int) -> int | None:
+    """Start of the headline above the line of a join link, where there is no separator.
 
     The product's name is the one part of the headline that no language translates.
     """
-    start = window.line(lo)[0]
-    above = window.shadow.rfind(b"microsoft teams", max(floor, start - 3_000), start)
-    if above >= 0 and window.in_text(above):
-        candidate = window.line(above)[0]
-        if len(window.text(candidate, start).strip()) <= 200:
-            return candidate
-    return start
+    above = window.shadow.rfind(b"microsoft teams", max(floor, start - CHAIN), start)
+    if above < 0 or not window.in_text(above):
+        return None
+    headline = window.line(above)[0]
+    return headline if len(window.text(headline, start)) <= HEADLINE_TEXT else None

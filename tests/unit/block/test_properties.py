@@ -38,13 +38,46 @@ WHOLE = [name for name in HTML if len(invitation(name, LANGUAGES[0]).spans) == 1
 
 words = st.integers(0, 999_999_999).map(lambda number: f" w{number}q ")
 entities = st.sampled_from(
-    ["&nbsp;", "\u00a0", "&amp;", "&#55296;", "&#xD83D;", "&bogus;", "\r\n", "\r", "\n", "&lt;div&gt;", "😀", "שלום", "漢字", "\ufeff", "﷽"]
+    [
+        "&nbsp;",
+        "\u00a0",
+        "&amp;",
+        "&#55296;",
+        "&#xD83D;",
+        "&bogus;",
+        "\r\n",
+        "\r",
+        "\n",
+        "&lt;div&gt;",
+        "😀",
+        "שלום",
+        "漢字",
+        "\ufeff",
+        "﷽",
+    ]
 )
 attributes = st.sampled_from(
-    ["", " class=MsoNormal", ' title="a > b"', " title='it''s'", ' style="mso-x:y; COLOR:Red"', " data-x=\"<!--\"", ' alt="</div>"', " hidden"]
+    [
+        "",
+        " class=MsoNormal",
+        ' title="a > b"',
+        " title='it''s'",
+        ' style="mso-x:y; COLOR:Red"',
+        ' data-x="<!--"',
+        ' alt="</div>"',
+        " hidden",
+    ]
 )
 comments = st.sampled_from(
-    ["<!-- me-email-text </div> -->", "<!--[if mso]><table><tr><td><![endif]-->", "<!---->", "<!-->", "<![endif]>", "<?xml:namespace prefix=o ?>", "<style>p{margin:0} /* </div> */</style>"]
+    [
+        "<!-- me-email-text </div> -->",
+        "<!--[if mso]><table><tr><td><![endif]-->",
+        "<!---->",
+        "<!-->",
+        "<![endif]>",
+        "<?xml:namespace prefix=o ?>",
+        "<style>p{margin:0} /* </div> */</style>",
+    ]
 )
 lines = st.sampled_from(["_" * 70, "." * 50, "<hr>", "<br>", "<p>" + "_" * 40 + "</p>", "- - - -"])
 NAMES = ["div", "p", "span", "b", "i", "u", "font", "a", "blockquote", "ul", "li", "center", "h2", "sub", "o:p"]

@@ -48,8 +48,10 @@ def test_sample_is_recognised(path):
         assert block.organizer_id
         assert block.tenant_id
     assert locate(remove(body)).blocks == ()
-    new = decode_join_information('<div class="me-email-text"><div>' + "_" * 80 + "</div>"
-        '<a href="https://teams.microsoft.com/meet/31234567890123?p=a">x</a><div>' + "_" * 80 + "</div></div>")
+    new = decode_join_information(
+        '<div class="me-email-text"><div>' + "_" * 80 + "</div>"
+        '<a href="https://teams.microsoft.com/meet/31234567890123?p=a">x</a><div>' + "_" * 80 + "</div></div>"
+    )
     once = replace(body, new)
     assert replace(once, new) == once
 
