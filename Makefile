@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check lock bench format clean
+.PHONY: help setup demo run test test-worker check lock bench format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,19 @@ run: setup ## leave the same stack running (ctrl-c stops it)
 
 test: setup ## every test: unit, contract, functional, system
 	$(BIN)/python -m pytest
+
+# Microsoft's worker installs on Python 3.13 and newer only; `make test` runs its test when it runs on one itself.
+NEWER := $(shell for each in python3.13 python3.14 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python"; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null && echo $$each && break; done)
+
+test-worker: setup ## load the app in Microsoft's own worker, with a newer Python that stands beside
+ifeq ($(NEWER),)
+	@echo "No Python 3.13 or newer is on this machine's PATH: the app was not loaded in Microsoft's worker."
+else
+	@[ -x .venv-worker/bin/python ] || $(NEWER) -m venv .venv-worker
+	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-worker/bin/python requirements-dev.txt
+	.venv-worker/bin/python -m pytest tests/local/test_worker.py
+endif
 
 check: setup ## lint, types, import contracts
 	$(BIN)/ruff check .
