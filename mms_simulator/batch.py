@@ -5,8 +5,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-
+from mms_simulator import jsontext
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 
@@ -72,7 +71,7 @@ def _checked(parts: Any) -> list[dict[str, Any]]:
 async def _run(outer: Call, part: dict[str, Any], answer: Answer) -> dict[str, Any]:
     path, _, query = part["url"].lstrip("/").partition("?")
     body = part.get("body")
-    content = msgspec.json.encode(body) if body is not None and not isinstance(body, str) else (body or "").encode()
+    content = jsontext.encode(body) if body is not None and not isinstance(body, str) else (body or "").encode()
     headers = _Headers({"Authorization": outer.headers.get("Authorization", "")}, part.get("headers") or {})
     call = Call(part["method"].upper(), f"/v1.0/{path}", query, headers, content, outer.store)
     reply = await answer(call, path)

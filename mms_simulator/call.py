@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
-
-from mms_simulator import ids
+from mms_simulator import ids, jsontext
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
 from mms_simulator.odata.query import Options, options, parse_query
 from mms_simulator.store import Store
@@ -60,8 +58,8 @@ class Call:
         if not self.body:
             return {}
         try:
-            found = msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            found = jsontext.decode(self.body)
+        except ValueError as exc:
             raise bad_request("Unable to read JSON request payload.", "BadRequest") from exc
         if not isinstance(found, dict):
             raise bad_request("Empty Payload. JSON content expected.", "BadRequest")

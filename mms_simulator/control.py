@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import calendar, directory, notify
+from mms_simulator import calendar, directory, jsontext, notify
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.faults import Faults
@@ -95,8 +95,8 @@ def _users(call: Call) -> Reply:
 def _post_users(call: Call) -> Reply:
     """Make one user, or many from an array or ``{"value": [...]}``."""
     try:
-        given = msgspec.json.decode(call.body)
-    except msgspec.DecodeError as exc:
+        given = jsontext.decode(call.body)
+    except ValueError as exc:
         raise bad_request("Unable to read JSON request payload.", "BadRequest") from exc
     store = call.store
     if isinstance(given, dict) and "value" not in given:

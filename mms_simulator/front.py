@@ -23,6 +23,7 @@ from mms_simulator import (
     http_events,
     http_meetings,
     http_users,
+    jsontext,
     signin,
     subscriptions,
 )
@@ -36,7 +37,6 @@ from mms_simulator.traffic import Entry, Traffic
 from mms_simulator.zones import graph_instant
 
 _log = logging.getLogger(__name__)
-_encode = msgspec.json.Encoder().encode
 _GRAPH_AUDIENCES = frozenset({signin.GRAPH, f"{signin.GRAPH}/", "00000003-0000-0000-c000-000000000000"})
 _ACTIVITY_AUDIENCES = frozenset({signin.ACTIVITY, f"{signin.ACTIVITY}/"})
 _VERSIONS = ("v1.0", "beta")
@@ -289,7 +289,7 @@ def _request(*parts: Any) -> web.BaseRequest:
 def _response(reply: Reply) -> web.Response:
     if reply.raw is None and reply.payload is None:
         return web.Response(status=reply.status, headers=reply.headers)
-    body: Any = reply.raw if reply.raw is not None else _encode(reply.payload)
+    body: Any = reply.raw if reply.raw is not None else jsontext.encode(reply.payload)
     return web.Response(status=reply.status, body=body, headers={**reply.headers, "Content-Type": reply.content_type})
 
 
@@ -304,4 +304,4 @@ def _raw(body: bytes) -> msgspec.Raw | None:
             pass
         else:
             return msgspec.Raw(body.replace(b"\n", b" "))
-    return msgspec.Raw(_encode(body.decode("utf-8", "replace")))
+    return msgspec.Raw(jsontext.encode(body.decode("utf-8", "replace")))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import model
+from mms_simulator import jsontext, model
 from mms_simulator.clock import Clock
 from mms_simulator.errors import mailbox_not_enabled, resource_not_found
 from mms_simulator.ids import split_id
@@ -70,11 +70,10 @@ class Store:
         self.audits: deque[model.Audit] = deque(maxlen=_LOG_LENGTH)
         self.deliveries: dict[str, model.Delivery] = {}
         self.settings: dict[str, Any] = {}
-        self._encode = msgspec.json.Encoder().encode
         for name, rows in self.journal.load().items():
-            decode = msgspec.json.Decoder(_KINDS[name]).decode
+            kind = _KINDS[name]
             for row in rows.values():
-                self._index(decode(row))
+                self._index(jsontext.decode_as(row, kind))
         if "switches" in self.settings:
             self.switches = msgspec.convert(self.settings["switches"], Switches)
         self.clock.offset = float(self.settings.get("clock", 0))
@@ -84,7 +83,7 @@ class Store:
         """Insert or replace a record."""
         self._index(record)
         if self.journal.enabled:
-            self.journal.put(_NAMES[type(record)], key_of(record), self._encode(record))
+            self.journal.put(_NAMES[type(record)], key_of(record), jsontext.encode(record))
 
     def drop(self, record: msgspec.Struct) -> None:
         """Remove a record."""
@@ -161,7 +160,7 @@ class Store:
         )
         for table in tables:
             for record in table:
-                yield _NAMES[type(record)], key_of(record), self._encode(record)
+                yield _NAMES[type(record)], key_of(record), jsontext.encode(record)
 
     def _index(self, record: Any) -> None:  # noqa: C901, PLR0912 - one line a kind
         match record:

@@ -6,6 +6,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from mms_simulator import jsontext
+
 _MEMORY = 64 * 1024 * 1024
 _DISK = 512 * 1024 * 1024
 _FLUSH = 1024 * 1024
@@ -36,11 +38,10 @@ class Traffic:
         self._file: BinaryIO | None = self._path.open("ab", buffering=_FLUSH) if self._path else None
         self._lines: deque[bytes] = deque()
         self._size = 0
-        self._encode = msgspec.json.Encoder().encode
 
     def add(self, entry: Entry) -> None:
         """Remember one exchange."""
-        line = self._encode(entry) + b"\n"
+        line = jsontext.encode(entry) + b"\n"
         self._lines.append(line)
         self._size += len(line)
         while self._size > _MEMORY:

@@ -1,10 +1,14 @@
 """Section 1 of the fact sheet: events, the blob rule, mail, concurrency, headers. Each switch in both positions."""
 
 import asyncio
+import json
 from urllib.parse import unquote_plus
 
 import pytest
 from simulator_support import AUDIO, PUBLIC, WEEKLY, at, attendee, enc, meeting
+
+from mms_simulator import calendar, directory
+from mms_simulator.store import Store
 
 FLAGS = {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
 WITHOUT = {"contentType": "html", "content": "<html><body>plain</body></html>"}
@@ -40,6 +44,23 @@ class TestBody:
         event = await tenant.event(body={"contentType": "html", "content": text})
         assert event["body"]["content"] == text
         assert (await tenant.get(event))["body"]["content"] == text
+
+    async def test_half_an_emoji_survives(self, tenant, tmp_path):
+        """Outlook cuts strings anywhere; JSON's escapes carry what UTF-8 cannot, on disk too."""
+        text = "<html><body>cut \ud83d here, whole \U0001f600</body></html>"
+        content = json.dumps({**meeting(subject="half \ude00"), "body": {"contentType": "html", "content": text}})
+        path = f"{tenant.base}/v1.0/users/ada@contoso.example/events"
+        answer = await tenant.client.post(path, content=content)
+        assert answer.status_code == 201
+        found = json.loads((await tenant.client.get(path)).content)["value"][0]
+        assert (found["subject"], found["body"]["content"]) == ("half \ude00", text)
+        kept = Store(tmp_path)
+        user = directory.create(kept, {"userPrincipalName": "ada@contoso.example"})
+        calendar.create(kept, user, calendar.default_calendar(user), json.loads(content))
+        kept.journal.close()
+        again = Store(tmp_path)
+        again.journal.close()
+        assert [item.body for item in again.mailbox(user.id).items.values()] == [text]
 
     async def test_fragments_are_wrapped_once(self, tenant):
         """Only when written; the wrapped text is stable afterwards."""
