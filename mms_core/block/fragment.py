@@ -13,7 +13,7 @@ from mms_core.block.language import linked_language, tidy_tag
 from mms_core.block.links import link_at
 from mms_core.block.marks import teams_links
 from mms_core.block.model import Fragment
-from mms_core.block.tokens import INLINE, UNMATCHED, VOID, VOID_MATE, Window, cut, shadow_of
+from mms_core.block.tokens import IMPLIED, INLINE, VOID_MATE, Window, cut, shadow_of
 
 _PREFIX = re.compile(r"\s*data(?::|%3a)text(?:/|%2f)html", re.IGNORECASE)
 _HEADER_END = re.compile(r",|%2c", re.IGNORECASE)
@@ -71,29 +71,36 @@ def balanced(html: str) -> str:
     Every fragment of the third generation has one ``</div>`` too many; in a body it would close the user's element.
     """
     window = cut(html, shadow_of(html), 0, len(html))
+    names, mates = window.names, window.mates
     pieces: list[str] = []
     position = 0
-    open_elements: list[int] = []
-    for index, name in enumerate(window.names):
-        mate = window.mates[index]
-        drop = False
-        if mate == VOID_MATE:
-            drop = name == b"!" and not html[window.starts[index] : window.ends[index]].endswith(">")
-        elif name.startswith(b"/"):
-            if mate == UNMATCHED or name[1:] in VOID:
-                drop = True
-            else:
-                open_elements = [opener for opener in open_elements if opener < mate]
-        elif mate == UNMATCHED:
-            open_elements.append(index)
-        if not html[window.starts[index] : window.ends[index]].endswith(">"):
-            drop = True
-        if drop:
-            pieces.append(html[position : window.starts[index]])
-            position = window.ends[index]
+    opened: list[int] = []
+    for index, name in enumerate(names):
+        lo, hi = window.starts[index], window.ends[index]
+        complete = html[hi - 1] == ">"
+        if name.startswith(b"/"):
+            if mates[index] >= 0 and complete:
+                # What was opened inside and never closed ends here, as a browser would end it.
+                pieces.append(html[position:lo])
+                position = lo
+                while opened and opened[-1] > mates[index]:
+                    pieces.append(_end_tag(names[opened.pop()]))
+                opened.pop()
+                continue
+        elif mates[index] in {VOID_MATE, IMPLIED} and complete:
+            continue
+        elif complete:
+            opened.append(index)
+            continue
+        pieces.append(html[position:lo])
+        position = hi
     pieces.append(html[position:])
-    pieces += [f"</{window.names[index].decode('latin-1')}>" for index in reversed(open_elements)]
+    pieces += [_end_tag(names[index]) for index in reversed(opened)]
     return "".join(pieces).strip()
+
+
+def _end_tag(name: bytes) -> str:
+    return f"</{name.decode('latin-1')}>"
 
 
 def text_of(window: Window) -> str:
@@ -115,7 +122,7 @@ def text_of(window: Window) -> str:
             if target and not label.endswith(target):
                 pieces.append(f"<{target}>")
             target = ""
-        elif plain in _LINES:
+        elif name in {b"br", b"hr"} or (plain in _LINES and not "".join(pieces[-2:]).rstrip(" ").endswith("\n")):
             pieces.append("\n")
         elif plain not in INLINE:
             pieces.append(" ")

@@ -22,9 +22,10 @@ MAX_URL: Final = 8_192
 
 _TEAMS_HOST = re.compile(r"(?:(?:gov|dod)\.)?teams\.(?:microsoft\.(?:com|us)|cloud\.microsoft|microsoftonline\.cn)\Z")
 _THREAD_PATH = re.compile(r"/l/meetup-join/([^/]+)/([^/]+)\Z")
-_SHORT_PATH = re.compile(r"/meet/([0-9]{6,20})\Z")
+_SHORT_PATH = re.compile(r"/meet/([0-9]{6,20})/?\Z")
 _LAUNCHER = "/dl/launcher/launcher.html"
-_SKYPE_PATH = re.compile(r"(?:/meet)?/[^/\s]+/[^/\s]+\Z|/[^/\s]+/[^/\s]+/[^/\s]+\Z|(?:/[^/\s]+){4}\Z")
+_SKYPE_PATH = re.compile(r"(?:/[^/\s]+){2,4}\Z")
+_SKYPE_MEET_PATH = re.compile(r"/meet(?:/[^/\s]+){2,4}\Z", re.IGNORECASE)
 _SKYPE_HOST = re.compile(r"(?:meet|join|sfb|s4b|lync|skype|conf)[a-z0-9-]*\.")
 _WRAPPERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"(?:\w+\.)*safelinks\.protection\.(?:outlook|office365)\.(?:com|us|cn)\Z"), "url"),
@@ -212,9 +213,8 @@ def _passcode(query: str) -> str:
 def _skype(host: str, path: str) -> JoinUrl | None:
     """A Skype for Business or Lync simple URL: any host may serve it, so the shape decides little."""
     path = path.rstrip("/")
-    if not _SKYPE_PATH.match(path):
-        return None
-    if not (_SKYPE_HOST.match(host) or path.lower().startswith("/meet/")):
+    by_host = _SKYPE_HOST.match(host) and _SKYPE_PATH.match(path) and not host.endswith("google.com")
+    if not by_host and not _SKYPE_MEET_PATH.match(path):
         return None
     return JoinUrl(canonical=f"https://{host}{path}", product="skype", meeting_id=path.rsplit("/", 1)[1])
 

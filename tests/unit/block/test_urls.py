@@ -1,0 +1,120 @@
+"""One meeting's URL in one way, however it was written or wrapped."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from bodies import ORGANIZER, TENANT, join, safe
+
+from mms_core.block import canonical_join_url
+from mms_core.block.urls import MAX_URL, is_microsoft_host, parse_join_url
+
+
+def proofpoint(url: str) -> str:
+    """A URL as the older of two gateways writes it: a dash for the percent sign, an underscore for the slash."""
+    return "".join(
+        char if char.isalnum() or char == "." else "_" if char == "/" else f"-{ord(char):02X}" for char in url
+    )
+
+
+CLASSIC = join()
+SAME = {
+    "as Graph writes it": CLASSIC,
+    "upper-case escapes": CLASSIC.replace("%3a", "%3A").replace("%7b", "%7B").replace("%2c", "%2C"),
+    "a raw at sign and colon": CLASSIC.replace("%40", "@").replace("19%3a", "19:"),
+    "raw braces": CLASSIC.replace("%7b", "{").replace("%7d", "}").replace("%22", '"').replace("%3a%22", ':"'),
+    "HTML escapes": CLASSIC + "&amp;anon=true",
+    "upper-case host and identifiers": CLASSIC.replace("teams.microsoft", "Teams.Microsoft").replace(
+        TENANT, TENANT.upper()
+    ),
+    "white space around": f" {CLASSIC}\n",
+    "a Safe Link": safe(CLASSIC),
+    "a Safe Link of the other form": safe(CLASSIC).replace("/?url", "/ap/t-59584e83/?url"),
+    "a Safe Link in a Safe Link": safe(safe(CLASSIC).replace("&amp;", "&").replace("&", "%26")),
+    "another gateway": f"https://urldefense.com/v3/__{CLASSIC}__;JSU!!abc$",
+    "an older gateway": f"https://urldefense.proofpoint.com/v2/url?u={proofpoint(CLASSIC)}&d=x",
+    "the launcher page": "https://teams.microsoft.com/dl/launcher/launcher.html?url="
+    + quote("/_#" + CLASSIC.split(".com", 1)[1], safe="")
+    + "&type=meetup-join",
+    "names in lower case": CLASSIC.replace("Tid", "tid").replace("Oid", "oid"),
+    "escaped twice": CLASSIC.replace("%", "%25"),
+}
+
+
+@pytest.mark.parametrize("url", SAME.values(), ids=SAME)
+def test_every_way_to_write_a_teams_url_is_one(url):
+    """The canonical form is the one that Graph writes."""
+    assert canonical_join_url(url) == CLASSIC
+    assert canonical_join_url(canonical_join_url(url)) == CLASSIC
+
+
+OTHERS = {
+    "https://teams.microsoft.com/meet/312345678901?p=aB&utm=1": "https://teams.microsoft.com/meet/312345678901?p=aB",
+    "HTTPS://Teams.Live.com/meet/9312345678901/": "https://teams.live.com/meet/9312345678901",
+    "https://gov.teams.microsoft.us/l/meetup-join/19%3ax%40thread.v2/0": "https://gov.teams.microsoft.us/l/meetup-join/19%3ax%40thread.v2/0",
+    "https://teams.microsoft.com/l/meetup-join/19%3ax%40thread.tacv2/1611?context=%7b%7d": "https://teams.microsoft.com/l/meetup-join/19%3ax%40thread.tacv2/1611",
+    "https://teams.microsoft.com/l/meetup-join/19%3ax%40thread.v2/0?context=broken": "https://teams.microsoft.com/l/meetup-join/19%3ax%40thread.v2/0",
+    "https://teams.microsoft.com/l/meetup-join/19%3ax%40thread.v2/0?context=%5b1%5d": "https://teams.microsoft.com/l/meetup-join/19%3ax%40thread.v2/0",
+    "https://meet.Contoso.com/Anna/K7?sl=1": "https://meet.contoso.com/Anna/K7",
+    "https://meet.lync.com/contoso/anna/K7/": "https://meet.lync.com/contoso/anna/K7",
+    "https://meet.lync.com/onmicrosoft/contoso/anna/K7": "https://meet.lync.com/onmicrosoft/contoso/anna/K7",
+    "https://web.contoso.com/meet/anna/K7": "https://web.contoso.com/meet/anna/K7",
+    "HTTPS://Example.com/A?b=C": "https://example.com/A?b=C",
+    "no URL": "no URL",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("url", "canonical"), OTHERS.items())
+def test_other_urls(url, canonical):
+    """Short, consumer, government, channel and Skype URLs keep what names the meeting; others stay."""
+    assert canonical_join_url(url) == canonical
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://teams.microsoft.com/l/team/19%3ax",
+        "https://teams.microsoft.com/meetingOptions/?organizerId=1",
+        "https://dialin.teams.microsoft.com/meet/123456789",
+        "https://teams.live.com/l/meetup-join/19%3ax/0",
+        "https://notteams.microsoft.com/meet/123456789",
+        "https://teams.microsoft.com.evil.example/meet/123456789",
+        "https://meet.google.com/abc-defg-hij",
+        "ftp://meet.contoso.com/anna/K7",
+        "https://[::1/meet/anna/K7",
+        "https://x.safelinks.protection.outlook.com/?data=1",
+        "mailto:anna@contoso.com",
+        "https://teams.microsoft.com/meet/" + "1" * MAX_URL,
+    ],
+)
+def test_what_joins_nothing_is_no_join_url(url):
+    """Other pages of the same products, look-alikes and oddities are not taken for join URLs."""
+    assert parse_join_url(url) is None
+
+
+def test_context_names_organizer_and_tenant():
+    """They come from the URL, in lower case."""
+    found = parse_join_url(CLASSIC)
+    assert (found.organizer_id, found.tenant_id, found.meeting_id) == (ORGANIZER, TENANT, "19:meeting_QQ@thread.v2")
+
+
+def test_extra_context_is_kept():
+    """A live event says so in its context, and its URL needs that."""
+    url = CLASSIC.replace("%7d", "%2c%22IsBroadcastMeeting%22%3atrue%7d")
+    assert canonical_join_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("https://dialin.teams.microsoft.com/0", True),
+        ("https://dialin.lync.com", True),
+        ("https://[", False),
+        ("https://x.example/", False),
+    ],
+)
+def test_microsoft_hosts(url, own):
+    """Only Microsoft's own pages are Microsoft's."""
+    assert is_microsoft_host(url) is own
