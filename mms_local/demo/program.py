@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from mms_local.demo.cast import contoso
 from mms_local.demo.console import Output
 from mms_local.demo.performance import Performance, Stopwatch
 from mms_local.demo.tenant import Client, Endpoints, RefusedError
@@ -80,9 +81,12 @@ def _run(options: argparse.Namespace, output: Output) -> int:
         if options.stack:
             ready = json.loads(options.stack.read_text(encoding="utf-8"))
         else:
-            _DIRECTORY.mkdir(parents=True, exist_ok=True)
-            settle = ("--settle-seconds", f"{options.settle_seconds:g}")
-            stack = Stack(_DIRECTORY, "--empty", "--in-memory", *settle, patience_seconds=_READY_WITHIN_SECONDS)
+            stack = Stack(
+                _DIRECTORY,
+                *("--tenant", str(_write_tenant()), "--in-memory"),
+                *("--settle-seconds", f"{options.settle_seconds:g}"),
+                patience_seconds=_READY_WITHIN_SECONDS,
+            )
             ready = exits.enter_context(stack).ready
         output.line(f"storage, tenant and service answer after {stopwatch.lap('start'):.1f} s")
         verdict = asyncio.run(_play(options, output, Endpoints.of(ready), stopwatch))
@@ -91,6 +95,15 @@ def _run(options: argparse.Namespace, output: Output) -> int:
         if options.stay:
             signal.pause()
     return 0 if verdict.is_clean else 1
+
+
+def _write_tenant() -> Path:
+    """Write who is at Contoso before the service comes: as in real life, it finds people with their licences."""
+    _DIRECTORY.mkdir(parents=True, exist_ok=True)
+    path = (_DIRECTORY / "contoso.json").resolve()
+    users = [person.as_tenant_user() for person in contoso()]
+    path.write_text(json.dumps({"users": users}, indent=1), encoding="utf-8")
+    return path
 
 
 async def _play(options: argparse.Namespace, output: Output, endpoints: Endpoints, stopwatch: Stopwatch) -> Verdict:

@@ -53,9 +53,12 @@ class Photograph:
 
 
 async def seed(client: Client, seeded: Seeded, *, advance: Callable[[], object]) -> None:
-    """Create users and meetings; *advance* is called after each meeting."""
-    users = await _each(seeded.people, lambda person: client.create_user(person.as_tenant_user()))
-    seeded.user_ids = {person.address: user["id"] for person, user in zip(seeded.people, users, strict=True)}
+    """Create what users are missing, and all meetings; *advance* is called after each meeting."""
+    known = await client.users()
+    missing = [person for person in seeded.people if person.address not in known]
+    created = await _each(missing, lambda person: client.create_user(person.as_tenant_user()))
+    known |= {person.address: user["id"] for person, user in zip(missing, created, strict=True)}
+    seeded.user_ids = {person.address: known[person.address] for person in seeded.people}
     pasted = [meeting for meeting in seeded.meetings if meeting.copies_block_of]
     first = [meeting for meeting in seeded.meetings if not meeting.copies_block_of]
 

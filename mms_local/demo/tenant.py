@@ -53,6 +53,11 @@ class Client:
 
     # The tenant, through its control surface.
 
+    async def users(self) -> dict[str, str]:
+        """Everybody in the tenant: user principal name to object id."""
+        answer = await self._send("GET", f"{self._at.tenant}/users")
+        return {user["userPrincipalName"].lower(): user["id"] for user in answer["value"]}
+
     async def create_user(self, user: Mapping[str, Any]) -> dict[str, Any]:
         """Create a user; gives the Graph user."""
         answer: dict[str, Any] = await self._send("POST", f"{self._at.tenant}/users", json=user)
