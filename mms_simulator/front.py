@@ -108,12 +108,18 @@ class Front:
             if first in _VERSIONS:
                 return await self._graph(call, rest)
             if first == "api":
-                return await self._guarded(call, _ACTIVITY_AUDIENCES)
-            return _response(await self._open(call))
+                self.sign_in.claims(call.headers.get("Authorization", ""), _ACTIVITY_AUDIENCES)
+                return _response(await self._plain(self.activity, call))
+            return _response(await self._plain(self.open, call))
         except Dropped:
             if request.transport:
                 request.transport.abort()
             return web.Response()
+        except GraphError as error:
+            return _response(_plain_error(error))
+        except Exception:  # noqa: BLE001 - the client gets an answer, the log the reason
+            _log.exception("a request failed", extra={"path": path})
+            return _response(_plain_error(GraphError(500, "InternalError", "The simulator failed; see its log.")))
 
     async def graph_reply(self, call: Call, rest: str) -> Reply:
         """Answer one Graph request as a value, errors included; ``$batch`` uses it for each of its parts."""
@@ -165,22 +171,6 @@ class Front:
                 self.limits.leave(mailbox)
         self._after(fault)
         return reply
-
-    async def _guarded(self, call: Call, audiences: frozenset[str]) -> web.Response:
-        """Answer the activity feed: its own audience, its own error shape."""
-        try:
-            self.sign_in.claims(call.headers.get("Authorization", ""), audiences)
-            return _response(await self._plain(self.activity, call))
-        except GraphError as error:
-            payload = {"error": {"code": error.code, "message": error.message}}
-            return _response(Reply(error.status, payload, error.headers, content_type="application/json"))
-
-    async def _open(self, call: Call) -> Reply:
-        try:
-            return await self._plain(self.open, call)
-        except GraphError as error:
-            payload = {"error": {"code": error.code, "message": error.message}}
-            return Reply(error.status, payload, dict(error.headers), content_type="application/json")
 
     async def _plain(self, routes: Routes, call: Call) -> Reply:
         handler, route, call.arguments = routes.find(call.method, call.path)
@@ -277,6 +267,12 @@ _FAULT_CODES = {
     504: "GatewayTimeout",
     507: "ErrorQuotaExceeded",
 }
+
+
+def _plain_error(error: GraphError) -> Reply:
+    """Write an error outside Graph."""
+    payload = {"error": {"code": error.code, "message": error.message}}
+    return Reply(error.status, payload, dict(error.headers), content_type="application/json")
 
 
 def _request(*parts: Any) -> web.BaseRequest:

@@ -79,7 +79,9 @@ class Journal:
         self._pending.append(b"\n")
         block = b"".join(self._pending)
         self._pending = []
-        self._file.write(block)
+        rest = memoryview(block)
+        while rest:
+            rest = rest[self._file.write(rest) :]
         self._written += len(block)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from mms_simulator import ids
 from mms_simulator.model import Audit, Content, Delivery, Subscription, User
 from mms_simulator.store import Store
 from mms_simulator.zones import graph_instant
@@ -43,12 +44,13 @@ def event_changed(store: Store, mailbox: str, event_id: str, etag: str, change: 
         owner = store.find_user(parts[1])
         if owner is None or owner.id != mailbox:
             continue
-        resource = f"Users/{mailbox}/Events/{event_id}"
+        shown = ids.immutable(event_id) if subscription.immutableIds else event_id
+        resource = f"Users/{mailbox}/Events/{shown}"
         data = {
             "@odata.type": "#Microsoft.Graph.Event",
             "@odata.id": resource,
             "@odata.etag": f'W/"{etag}"',
-            "id": event_id,
+            "id": shown,
         }
         graph_notification(store, subscription, change, resource, data)
 

@@ -1,5 +1,6 @@
-"""The traffic log: every Graph request and answer as a JSON line, in bounded memory, and on disk with ``--data``."""
+"""The traffic log: every Graph request and answer as a JSON line; compressed in bounded memory, or on disk."""
 
+import zlib
 from collections import deque
 from pathlib import Path
 from typing import BinaryIO
@@ -8,9 +9,11 @@ import msgspec
 
 from mms_simulator import jsontext
 
-_MEMORY = 64 * 1024 * 1024
-_DISK = 512 * 1024 * 1024
-_FLUSH = 1024 * 1024
+_CHUNK = 1024 * 1024
+_MEMORY = 48 * 1024 * 1024
+"""Compressed, so about ten times as much text."""
+_DISK = 1024 * 1024 * 1024
+_FASTEST = 1
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -31,37 +34,43 @@ class Entry(msgspec.Struct, kw_only=True):
 
 
 class Traffic:
-    """Appends entries; keeps the newest 64 MiB in memory and two files of 512 MiB on disk."""
+    """Appends entries: with a directory to a file (two of 1 GiB at most), else to memory, the oldest going first."""
 
     def __init__(self, directory: Path | None) -> None:
         self._path = directory / "traffic.jsonl" if directory else None
-        self._file: BinaryIO | None = self._path.open("ab", buffering=_FLUSH) if self._path else None
-        self._lines: deque[bytes] = deque()
+        self._file: BinaryIO | None = self._path.open("ab", buffering=_CHUNK) if self._path else None
+        self._chunks: deque[bytes] = deque()
         self._size = 0
+        self._open = bytearray()
 
     def add(self, entry: Entry) -> None:
         """Remember one exchange."""
         line = jsontext.encode(entry) + b"\n"
-        self._lines.append(line)
-        self._size += len(line)
-        while self._size > _MEMORY:
-            self._size -= len(self._lines.popleft())
         if self._file:
             self._file.write(line)
             if self._file.tell() > _DISK:
                 self._rotate()
+            return
+        self._open += line
+        if len(self._open) > _CHUNK:
+            self._chunks.append(zlib.compress(self._open, _FASTEST))
+            self._size += len(self._chunks[-1])
+            self._open = bytearray()
+            while self._size > _MEMORY:
+                self._size -= len(self._chunks.popleft())
 
     def read(self) -> bytes:
-        """Give the log as JSON lines: the whole file where there is one, else what memory holds."""
-        if self._path is None or self._file is None:
-            return b"".join(self._lines)
-        self._file.flush()
-        return self._path.read_bytes()
+        """Give the log as JSON lines."""
+        if self._path and self._file:
+            self._file.flush()
+            return self._path.read_bytes()
+        return b"".join(zlib.decompress(chunk) for chunk in self._chunks) + bytes(self._open)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._lines.clear()
+        self._chunks.clear()
         self._size = 0
+        self._open = bytearray()
         if self._file:
             self._file.truncate(0)
 
@@ -80,4 +89,4 @@ class Traffic:
             return
         self._file.close()
         self._path.replace(self._path.with_suffix(".1.jsonl"))
-        self._file = self._path.open("ab", buffering=_FLUSH)
+        self._file = self._path.open("ab", buffering=_CHUNK)

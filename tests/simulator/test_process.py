@@ -10,6 +10,8 @@ import httpx
 import pytest
 from simulator_support import enc, meeting
 
+from mms_simulator.journal import Journal
+
 
 async def start(ready: Path, *options: str) -> tuple[asyncio.subprocess.Process, dict]:
     """Start the command and wait for its ready file."""
@@ -51,6 +53,55 @@ async def test_everything_answered_survives_sigkill(tmp_path):
         assert (await client.get(f"{ready['tenant']}/switches")).json()["blobMode"] == "alternate"
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
+
+
+async def test_no_acknowledged_write_is_lost_in_a_storm(tmp_path):
+    """Killed in the middle of many writes: what was answered is there, and mail and event agree."""
+    data = ("--data", str(tmp_path / "data"))
+    process, ready = await start(tmp_path / "ready.json", *data)
+    acknowledged: list[str] = []
+    headers = {"Authorization": f"Bearer {ready['tokens']['graph']}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        user = (await client.post(f"{ready['tenant']}/users", json={"userPrincipalName": "ada@contoso.example"})).json()
+        base = f"{ready['graph']}/users/{user['id']}/events"
+
+        async def write(number: int) -> None:
+            for turn in range(1000):
+                answer = await client.post(base, json=meeting(subject=f"{number}-{turn}"))
+                acknowledged.append(answer.json()["id"])
+
+        writers = [asyncio.create_task(write(number)) for number in range(4)]
+        await asyncio.sleep(0.7)
+        process.send_signal(signal.SIGKILL)
+        await asyncio.gather(*writers, return_exceptions=True)
+        await process.wait()
+        process, ready = await start(tmp_path / "ready.json", *data, "--port", ready["base"].rpartition(":")[2])
+        found = (await client.get(f"{base}?$top=1000&$select=id")).json()["value"]
+        mails = (await client.get(f"{ready['tenant']}/outbox")).json()["value"]
+    assert len(acknowledged) > 20
+    assert set(acknowledged) <= {row["id"] for row in found}
+    assert {mail["eventId"] for mail in mails} == {row["id"] for row in found}
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
+def test_a_transaction_that_was_cut_short_is_forgotten(tmp_path):
+    """Whole transactions only; deleted records stay deleted; the rewritten journal says the same."""
+    journal = Journal(tmp_path)
+    journal.rewrite([])
+    for key, value in (("a", b"1"), ("b", b"2"), ("a", b"")):
+        journal.put("item", key, value)
+    journal.commit()
+    journal.put("item", "c", b"3")
+    journal.close()
+    with (tmp_path / "tenant.journal").open("ab") as torn:
+        torn.write(b"item\td\t4\nitem\te")
+    again = Journal(tmp_path)
+    tables = again.load()
+    assert tables == {"item": {"b": b"2", "c": b"3"}}
+    again.rewrite(("item", key, value) for key, value in tables["item"].items())
+    again.close()
+    assert Journal(tmp_path).load() == tables
 
 
 async def test_tenant_file_seeds_an_empty_tenant(tmp_path):
