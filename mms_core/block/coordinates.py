@@ -35,7 +35,7 @@ _HREF = re.compile(rb"https?://[^\"'<>\s]{4,2000}")
 _ONLY_DIGITS = re.compile(r"[^0-9]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Coordinates:
     """Dial-in and room-system data of one block."""
 

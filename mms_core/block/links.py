@@ -18,7 +18,7 @@ _HREF = re.compile(r'\shref="([^"]*+)"')
 _SCHEME = re.compile(r"https?(?::|%3a)(?:/|%2f)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Link:
     """A join URL in a body: the whole element where it is an ``<a>``, else the text of the URL."""
 

@@ -113,7 +113,9 @@ def _in_html(
             window = cut(body, shadow, start, len(shadow))
             regions = _regions(window, teams, marks)
         for region in regions:
-            blocks.append(_describe(window, region))
+            spans = spans_of(window, region.lo, region.hi)
+            if spans:
+                blocks.append(_describe(window, region, spans))
             if region.doubt:
                 doubts.append(region.doubt)
         if index == len(positions):
@@ -185,7 +187,7 @@ def _in_text(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> t
         regions = plain.find_linkless_teams(shadow)
     regions.sort(key=lambda found: found.lo)
     window = Window(body=body, shadow=shadow, start=0, end=0, names=[], starts=[], ends=[], mates=[], parents=[])
-    blocks = [_describe(window, region) for region in regions]
+    blocks = [_describe(window, region, ((region.lo, region.hi),)) for region in regions]
     return blocks, [region.doubt for region in regions if region.doubt]
 
 
@@ -209,12 +211,11 @@ def _several(blocks: list[MeetingBlock]) -> str | None:
     return None
 
 
-def _describe(window: Window, region: Region) -> MeetingBlock:
+def _describe(window: Window, region: Region, spans: tuple[tuple[int, int], ...]) -> MeetingBlock:
     """Read out everything that a region tells."""
     raw = window.body[region.lo : region.hi]
     low = window.shadow[region.lo : region.hi]
     url = _best(region.urls)
-    spans = spans_of(window, region.lo, region.hi)
     if region.kind is BlockKind.TEAMS:
         found = teams_coordinates(raw, low)
         language = linked_language(low) or tidy_tag(region.lang)

@@ -55,7 +55,7 @@ _NOT_UNDERSCORE = re.compile(rb"[^_]")
 _NOT_DOT = re.compile(rb"[^.]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mark:
     """One anchor at one place."""
 
@@ -128,7 +128,7 @@ def skype_links(shadow: bytes, lo: int, hi: int) -> list[int]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rule:
     """A separator: a run of underscores or dots."""
 

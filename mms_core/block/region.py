@@ -44,13 +44,15 @@ def spans_of(window: Window, lo: int, hi: int) -> tuple[tuple[int, int], ...]:
     starts, ends, mates = window.starts, window.ends, window.mates
     spans: list[tuple[int, int]] = []
     position = lo
-    for index, mate in enumerate(mates[first:last], first):
-        if (mate < first or mate >= last) and mate not in NEVER_OUTSIDE and _stays(window, index, first):
+    loose = [index for index, mate in enumerate(mates[first:last], first) if not first <= mate < last]
+    for index in loose:
+        if mates[index] not in NEVER_OUTSIDE and _stays(window, index, first):
             if starts[index] > position:
                 spans.append((position, starts[index]))
             position = ends[index]
     if hi > position:
         spans.append((position, hi))
+    spans = [span for span in spans if span[0] < span[1]]
     while len(spans) > 1 and window.body[spans[-1][0] : spans[-1][1]].isspace():
         spans.pop()
     while len(spans) > 1 and window.body[spans[0][0] : spans[0][1]].isspace():

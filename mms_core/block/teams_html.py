@@ -45,18 +45,14 @@ _LANG = re.compile(r"""\slang\s*+=\s*+["']?([A-Za-z-]{2,20})""", re.IGNORECASE)
 _CONTAINER = re.compile(r"(?:x_)*me-email-text\Z")
 _CONFERENCE_URI = re.compile(rb"tel:[^\"'<>]{3,60},,")
 _SECONDARY: Final[tuple[tuple[bytes, str], ...]] = (
-    (b"/meetingoptions/?", "meeting-options-link"),
-    (b"%2fmeetingoptions%2f", "meeting-options-link"),
-    (b"aka.ms/jointeamsmeeting", "help-link"),
-    (b"aka.ms%2fjointeamsmeeting", "help-link"),
+    (b"meetingoptions", "meeting-options-link"),
+    (b"jointeamsmeeting", "help-link"),
     (b"dialin.teams.", "dial-in-link"),
-    (b"mysettings.lync.com", "dial-in-link"),
-    (b"dialin.lync.com", "dial-in-link"),
-    (b"microsoft-teams/download-app", "download-link"),
-    (b"microsoft-teams/join-a-meeting", "download-link"),
-    (b"microsoft-teams%2f", "download-link"),
+    (b".lync.com", "dial-in-link"),
+    (b"microsoft-teams", "download-link"),
     (b"meet_invite_block", "invite-block-id"),
 )
+"""What is in the path of a link as it stands and as it stands inside a Safe Link."""
 
 
 def secondary_anchors(shadow: bytes, lo: int, hi: int) -> set[str]:

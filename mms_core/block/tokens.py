@@ -14,6 +14,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
+from enum import Enum
 from html import unescape
 from typing import Final
 
@@ -93,6 +94,21 @@ _IMPLIES_END: Final[dict[bytes, frozenset[bytes]]] = {
     b"tbody": frozenset({b"td", b"th", b"tr", b"tbody", b"thead", b"tfoot"}),
     b"option": frozenset({b"option"}),
 }
+
+
+class _Special(Enum):
+    """What is special about a start tag."""
+
+    VOID = 1
+    CLOSES_P = 2
+    ENDS_ITS_LIKE = 3
+
+
+_SPECIAL: Final[dict[bytes, _Special]] = (
+    dict.fromkeys(CLOSES_P, _Special.CLOSES_P)
+    | dict.fromkeys(_IMPLIES_END, _Special.ENDS_ITS_LIKE)
+    | dict.fromkeys(VOID, _Special.VOID)
+)
 OPTIONAL_END: Final = frozenset(b"p li dt dd td th tr tbody thead tfoot option body html head colgroup".split())
 """Elements whose end tag an author may leave out."""
 
@@ -341,6 +357,7 @@ class _Pairing:
     def run(self) -> None:
         """Go through the tokens once: what is common is written out here, the rest is below."""
         mates, parents, stack, opened, names = self.mates, self.parents, self.stack, self.opened, self.names
+        special_names = _SPECIAL
         top = -1
         for index, name in enumerate(names):
             if name[0] == SLASH:
@@ -354,13 +371,16 @@ class _Pairing:
                 elif opened[bare]:
                     self.close(index, bare)
                     top = stack[-1] if stack else -1
-            elif name in VOID:
-                mates[index] = VOID_MATE
-                if name == b"hr":
-                    self.close_paragraph()
-                    top = stack[-1] if stack else -1
             else:
-                if name in CLOSES_P and (opened[b"p"] or name in _IMPLIES_END):
+                special = special_names.get(name)
+                if special is _Special.VOID:
+                    mates[index] = VOID_MATE
+                    if name == b"hr":
+                        self.close_paragraph()
+                        top = stack[-1] if stack else -1
+                    parents[index] = top
+                    continue
+                if special is not None and (opened[b"p"] or special is _Special.ENDS_ITS_LIKE):
                     self.close_implied(name)
                     top = stack[-1] if stack else -1
                 parents[index] = top

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MIN_LETTERS: Final = 2
 """Letters that make a text a text: ``|`` and ``,`` between two links are the template's."""
 
+MIN_TEXT: Final = 3
+"""Characters of the shortest text looked at: most of what stands between two tags is CR LF."""
+
 RULES: Final = frozenset({"____", "...."})
 """How a separator begins."""
 
@@ -55,7 +58,7 @@ def typed_text(window: Window, region: Region) -> str | None:
     for index, (lo, hi) in enumerate(
         zip(chain((region.lo,), ends[first:last]), starts[first:last], strict=False), first
     ):
-        if hi - lo < MIN_LETTERS:
+        if hi - lo < MIN_TEXT:
             continue
         piece = body[lo:hi]
         if piece.isspace() or piece.strip()[:4] in RULES:

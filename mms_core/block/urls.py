@@ -23,6 +23,11 @@ MAX_URL: Final = 8_192
 _TEAMS_HOST = re.compile(r"(?:(?:gov|dod)\.)?teams\.(?:microsoft\.(?:com|us)|cloud\.microsoft|microsoftonline\.cn)\Z")
 _THREAD_PATH = re.compile(r"/l/meetup-join/([^/]+)/([^/]+)\Z")
 _SHORT_PATH = re.compile(r"/meet/([0-9]{6,20})/?\Z")
+_USUAL = re.compile(
+    r"https://teams\.microsoft\.com/l/meetup-join/19%3a(meeting_[A-Za-z0-9]+)%40thread\.v2/0\?context="
+    r"%7b%22Tid%22%3a%22([0-9a-f-]{36})%22%2c%22Oid%22%3a%22([0-9a-f-]{36})%22%7d\Z"
+)
+"""A classic URL that is canonical already, as nearly all are: no need to take it apart and put it together."""
 _LAUNCHER = "/dl/launcher/launcher.html"
 _SKYPE_PATH = re.compile(r"(?:/[^/\s]+){2,4}\Z")
 _SKYPE_MEET_PATH = re.compile(r"/meet(?:/[^/\s]+){2,4}\Z", re.IGNORECASE)
@@ -72,6 +77,15 @@ def canonical_join_url(url: str) -> str:
 @lru_cache(maxsize=256)
 def parse_join_url(url: str) -> JoinUrl | None:
     """Recognise a join URL by its shape; ``None`` for any other text."""
+    usual = _USUAL.match(url)
+    if usual is not None:
+        return JoinUrl(
+            canonical=url,
+            product="teams",
+            organizer_id=usual[3],
+            tenant_id=usual[2],
+            meeting_id=f"19:{usual[1]}@thread.v2",
+        )
     if len(url) > MAX_URL or ("//" not in url and "%2" not in url):
         return None
     bare = unwrap(url)
