@@ -189,6 +189,8 @@ class LedgerEntry:
     attempts: int = 0
     is_final: bool = False
     """The run does not look at this meeting again."""
+    route: str = ""
+    """How it was migrated, where that was not the usual way: ``flags``."""
     step: str = ""
     """What an intent was about to do: migrate, refresh or restore."""
     written_hash: str = ""
@@ -237,12 +239,28 @@ class Attendee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecurrenceEnd:
-    """When a series ends, as the calendar says it: ``kind`` is endDate, noEnd or numbered."""
+class Recurrence:
+    """When a series happens, as far as its end is concerned: ``kind`` is endDate, noEnd or numbered."""
 
     kind: str
+    start_date: date | None = None
     end_date: date | None = None
+    count: int = 0
+    """Occurrences of a ``numbered`` series."""
     zone: str | None = None
+    pattern: str = "daily"
+    """Graph's recurrencePatternType."""
+    interval: int = 1
+    days_a_week: int = 1
+    """Week days of a weekly pattern."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What only a read of the master itself tells: modified occurrences, and the dates of the cancelled ones."""
+
+    exceptions: tuple[Event, ...] = ()
+    cancelled: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +291,9 @@ class Event:
     """In lower case; empty where Graph does not tell."""
     is_online: bool = False
     join_url: str | None = None
-    recurrence: RecurrenceEnd | None = None
+    provider: str | None = None
+    """Graph's onlineMeetingProvider: once it is set it cannot be changed."""
+    recurrence: Recurrence | None = None
     series_master_id: str | None = None
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mms_core import block
 from mms_core.block import BlockKind
+from mms_core.futures import is_over
 from mms_core.labels import is_skype_label, teams_label
 from mms_core.model import Coordinates, Event, Source, Target
 
@@ -81,24 +80,6 @@ class Planned:
     def own_block(self) -> MeetingBlock | None:
         """The block that the plan is about."""
         return self.located.blocks[0] if self.located.blocks else None
-
-
-def is_over(event: Event, *, now: datetime) -> bool:
-    """Say whether an event has no future, as far as its own facts tell (W7).
-
-    A ``numbered`` series does not tell: its calendar has to be asked.
-    """
-    end = event.recurrence
-    if end is None:
-        return event.end_at is not None and event.end_at < now
-    if end.kind != "endDate" or end.end_date is None:
-        return False
-    # The last day is a date where the series lives; a zone that Python does not know is at most 14 hours off.
-    try:
-        today = now.astimezone(ZoneInfo(end.zone)).date() if end.zone else now.date()
-    except (ZoneInfoNotFoundError, ValueError):
-        return (now.date() - end.end_date).days > 1
-    return end.end_date < today
 
 
 def headcount(event: Event) -> int:
@@ -186,14 +167,25 @@ def coordinates(found: MeetingBlock | None) -> Coordinates | None:
     )
 
 
+class Route(StrEnum):
+    """How a Skype meeting becomes a Teams meeting."""
+
+    REPLACE = "replace"
+    """Route B: our own meeting, its block in the old one's place. Needs the application access policy."""
+    FLAGS = "flags"
+    """Route A: the old block goes, and Exchange is asked by flags to make the meeting and to append its block."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
     """Everything the one PATCH of a meeting carries, and what is expected afterwards."""
 
     body: str
     after: Coordinates | None
+    """``None`` where Exchange chooses them (route A)."""
     locations: tuple[dict[str, object], ...] | None
     properties: dict[str, str]
+    route: Route = Route.REPLACE
 
 
 def is_current(planned: Planned, fragment: Fragment) -> bool:
@@ -232,6 +224,30 @@ def rewrite(planned: Planned, meeting: OnlineMeeting, fragment: Fragment, *, run
     )
 
 
+def can_use_flags(planned: Planned) -> bool:
+    """Say whether route A can work: only an event that was never online follows the flags (facts: 0.3).
+
+    On any other the flags are ignored, and the invitation would be left without any link.
+    """
+    return not planned.event.is_online and planned.event.provider in (None, "", "unknown")
+
+
+def rewrite_by_flags(planned: Planned, *, run_id: str) -> Rewrite:
+    """Compute the write of route A: the old block removed, the rest left to Exchange.
+
+    Raises:
+        AmbiguousBlock: The body holds more than one candidate (the plan says so before).
+    """
+    event, own = planned.event, planned.own_block
+    return Rewrite(
+        body=block.remove(event.body),
+        after=None,
+        locations=_relabelled(event, own.language if own else None),
+        properties={name: "" for name in SKYPE_PROPERTIES if event.properties.get(name)} | {"MmsRun": run_id},
+        route=Route.FLAGS,
+    )
+
+
 def _relabelled(event: Event, language: str | None) -> tuple[dict[str, object], ...] | None:
     """Return the whole array with the old meeting's label exchanged, or ``None`` where it is not there."""
     if not any(is_skype_label(str(each.get("displayName", ""))) for each in event.locations):
@@ -249,19 +265,31 @@ def _relabelled(event: Event, language: str | None) -> tuple[dict[str, object], 
     return tuple(exchanged(each) for each in event.locations)
 
 
-_TAGS: Final = re.compile(r"<!--.*?-->|<(?:style|script)\b.*?</(?:style|script)\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_HIDDEN: Final = {"<!--": "-->", "<style": "</style", "<script": "</script"}
 
 
-def _outside(body: str) -> list[str]:
+def _text(markup: str) -> str:
+    """Return what is left of HTML without tags, comments, styles and scripts; in linear time, whatever it is given."""
+    pieces, position, lower = [], 0, markup.lower()
+    while (start := markup.find("<", position)) >= 0:
+        pieces.append(markup[position:start])
+        closing = next((end for begin, end in _HIDDEN.items() if lower.startswith(begin, start)), ">")
+        end = lower.find(closing, start + 1)
+        if end < 0:
+            return " ".join(pieces)
+        position = end + len(closing) if closing in (">", "-->") else end
+    return " ".join([*pieces, markup[position:]])
+
+
+def _outside(body: str, *, is_html: bool) -> list[str]:
     located = block.locate(body)
-    spans = sorted(span for each in located.blocks for span in each.spans)
     pieces, position = [], 0
-    for start, end in spans:
+    for start, end in sorted(span for each in located.blocks for span in each.spans):
         pieces.append(body[position:start])
         position = end
-    pieces.append(body[position:])
+    rest = "\n".join([*pieces, body[position:]])
     # Exchange may write tags, entities and white space in its own way; what people read must be the same.
-    return html.unescape(_TAGS.sub(" ", " ".join(pieces))).split()
+    return html.unescape(_text(rest)).split() if is_html else rest.split()
 
 
 def mismatch(sent: Rewrite, planned: Planned, answer: Event) -> str | None:
@@ -271,11 +299,15 @@ def mismatch(sent: Rewrite, planned: Planned, answer: Event) -> str | None:
         The name of the first thing that differs, for a loud failure.
     """
     before = planned.event
-    located = block.locate(answer.body)
-    expected = sent.after.join_url if sent.after else None
+    found = [each.join_url for each in block.locate(answer.body).blocks if each.kind is BlockKind.TEAMS]
+    expected = [sent.after.join_url] if sent.after else found[:1]
     checks: tuple[tuple[str, Any, Any], ...] = (
-        ("joinUrl", [each.join_url for each in located.blocks], [expected]),
-        ("textOutsideTheBlock", _outside(answer.body), _outside(sent.body)),
+        ("joinUrl", found, expected or ["one"]),
+        (
+            "textOutsideTheBlock",
+            _outside(answer.body, is_html=answer.content_type == "html"),
+            _outside(sent.body, is_html=before.content_type == "html"),
+        ),
         ("attendees", {each.address for each in answer.attendees}, {each.address for each in before.attendees}),
         ("times", (answer.start_at, answer.end_at), (before.start_at, before.end_at)),
         ("recurrence", answer.recurrence, before.recurrence),

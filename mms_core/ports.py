@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OnlineMeeting,
         Original,
         Run,
+        Series,
         State,
         UserFacts,
         UserKey,
@@ -191,6 +192,8 @@ class EventChange:
     content_type: str
     locations: tuple[dict[str, object], ...] | None = None
     properties: dict[str, str] = field(default_factory=dict)
+    makes_online: bool = False
+    """Ask Exchange to make the event a Teams meeting and to append its own block (route A)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,8 +215,12 @@ class Calendar(Protocol):
         """
         ...
 
-    async def exceptions(self, user_id: str, master_id: str) -> list[Event]:
-        """Return the modified occurrences of a series, cancelled ones excluded."""
+    async def series(self, user_id: str, master_id: str) -> Series:
+        """Read a series' exceptions and cancelled dates, by one request."""
+        ...
+
+    async def may_create_teams(self, user_id: str) -> bool:
+        """Say whether the default calendar of the mailbox can make Teams meetings by itself."""
         ...
 
     async def has_instance(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:

@@ -18,12 +18,24 @@ from mms_core.errors import (
     TemporaryError,
 )
 from mms_core.model import LedgerEntry, Original, Verdict, body_hash, meeting_key
-from mms_core.planning import Planned, Rewrite, Step, coordinates, external_id, is_current, mismatch, plan, rewrite
+from mms_core.planning import (
+    Planned,
+    Rewrite,
+    Route,
+    Step,
+    can_use_flags,
+    coordinates,
+    external_id,
+    is_current,
+    mismatch,
+    plan,
+    rewrite,
+    rewrite_by_flags,
+)
 from mms_core.ports import EventChange, Written
 
 if TYPE_CHECKING:
-    from mms_core.block import Fragment
-    from mms_core.model import Event, OnlineMeeting
+    from mms_core.model import Coordinates, Event, OnlineMeeting
     from mms_core.planning import Wish
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
@@ -45,6 +57,16 @@ class Applied:
     """What stands in the calendar is not, letter for letter, what the intent said: undo has to know."""
 
 
+def _teams_coordinates(event: Event) -> Coordinates | None:
+    """Return how people join by the block that Exchange appended."""
+    teams = [each for each in block.locate(event.body).blocks if each.kind is block.BlockKind.TEAMS]
+    return coordinates(teams[0] if teams else None)
+
+
+def _is_teams(planned: Planned) -> bool:
+    return planned.own_block is not None and planned.own_block.kind is block.BlockKind.TEAMS
+
+
 class Applier:
     """Applies plans for one user."""
 
@@ -52,6 +74,8 @@ class Applier:
         self._parts = parts
         self._lease = lease
         self._wish = wish
+        self._has_policy = True
+        self._has_teams_calendar: bool | None = None
 
     async def apply(self, planned: Planned, earlier: LedgerEntry | None) -> Applied:
         """Bring one meeting to where the plan says.
@@ -68,10 +92,11 @@ class Applier:
             applied = await self._apply(planned, earlier)
         except TemporaryError as exc:
             applied = Applied(entry=self._failed(planned, earlier, exc, is_final=False), temporary=exc)
-        except (PermanentError, PreconditionLost, NotFound) as exc:
+        except PermanentError as exc:
             applied = Applied(entry=self._failed(planned, earlier, exc, is_final=True))
         took = self._parts.clock.now() - started_at
         entry = replace(applied.entry, duration_ms=took // timedelta(milliseconds=1))
+        await self._lease.hold()
         if applied.is_rehashed:
             await self._parts.ledger.settle(self._lease.key, entry)
         else:
@@ -99,11 +124,10 @@ class Applier:
 
     def _failed(self, planned: Planned, earlier: LedgerEntry | None, exc: MmsError, *, is_final: bool) -> LedgerEntry:
         entry = self._entry(planned, earlier, Verdict.FAILED)
-        code = "MeetingChanged" if isinstance(exc, PreconditionLost) else exc.code
         return replace(
             entry,
-            code=code,
-            rule=CATALOGUE[code].rule,
+            code=exc.code,
+            rule=CATALOGUE[exc.code].rule,
             detail=exc.detail,
             attempts=entry.attempts + 1,
             is_final=is_final,
@@ -136,18 +160,20 @@ class Applier:
         # A step without an end: a write was announced, and whether it was carried out was never learned.
         intent = earlier if earlier is not None and earlier.step and not earlier.is_final else None
         for attempt in range(1, ATTEMPTS + 1):
+            if intent is not None and intent.route == Route.FLAGS and _is_teams(planned):
+                return self._current(planned, earlier, intent)
             if planned.step in (Step.SKIP, Step.FAIL):
                 return self._skipped(planned, earlier, planned.code or "MeetingRejected", detail=planned.detail)
-            meeting = await self._meeting(planned)
-            fragment = block.decode_join_information(meeting.join_information)
-            if is_current(planned, fragment):
+            change = await self._change(planned)
+            if change is None:
                 return self._current(planned, earlier, intent)
-            change = rewrite(planned, meeting, fragment, run_id=self._lease.run.run_id)
             intent = await self._announce(planned, earlier, change)
             try:
                 written = await self._send(planned, change)
+            except NotFound:
+                return self._skipped(replace(planned, step=Step.SKIP), intent, "Deleted")
             except (TemporaryError, PreconditionLost) as exc:
-                await self._after_failure(exc, planned, fragment, is_last=attempt == ATTEMPTS)
+                await self._after_failure(exc, planned, change, is_last=attempt == ATTEMPTS)
             else:
                 return self._verified(planned, intent, change, written)
             earlier = intent
@@ -155,17 +181,53 @@ class Applier:
             if isinstance(looked_again, str):
                 return self._skipped(replace(planned, step=Step.SKIP), earlier, looked_again)
             planned = looked_again
-        raise PreconditionLost  # pragma: no cover - the last attempt returns or raises
+        raise TemporaryError(code="MeetingChanged")  # pragma: no cover - the last attempt returns or raises
+
+    async def _change(self, planned: Planned) -> Rewrite | None:
+        """Compute the write of a meeting; ``None`` if nothing has to change.
+
+        Raises:
+            PermanentError: ``AppAccessPolicyMissing`` where the way around it is closed as well.
+        """
+        run_id = self._lease.run.run_id
+        if planned.step is Step.MIGRATE and await self._must_use_flags(planned):
+            return rewrite_by_flags(planned, run_id=run_id)
+        try:
+            meeting = await self._meeting(planned)
+        except PermanentError as exc:
+            if exc.code != "AppAccessPolicyMissing" or planned.step is not Step.MIGRATE:
+                raise
+            self._has_policy = False
+            if not await self._must_use_flags(planned):
+                raise
+            return rewrite_by_flags(planned, run_id=run_id)
+        fragment = block.decode_join_information(meeting.join_information)
+        return None if is_current(planned, fragment) else rewrite(planned, meeting, fragment, run_id=run_id)
+
+    async def _must_use_flags(self, planned: Planned) -> bool:
+        """Say whether route A is the way; decided once for the user, then by what the event is.
+
+        Raises:
+            PermanentError: The policy is missing and flags would leave the invitation without a link.
+        """
+        if self._has_policy:
+            return False
+        if self._has_teams_calendar is None:
+            self._has_teams_calendar = await self._parts.graph().calendar.may_create_teams(self._wish.organizer_id)
+        if not self._has_teams_calendar or not can_use_flags(planned):
+            raise PermanentError(code="AppAccessPolicyMissing")
+        return True
 
     async def _after_failure(
-        self, exc: TemporaryError | PreconditionLost, planned: Planned, fragment: Fragment, *, is_last: bool
+        self, exc: TemporaryError | PreconditionLost, planned: Planned, change: Rewrite, *, is_last: bool
     ) -> None:
         """Return if another look at once makes sense, after waiting if need be; otherwise raise."""
         if is_last:
-            raise exc
+            # Somebody edits it at this very moment, again and again: later is better.
+            raise TemporaryError(code="MeetingChanged") if isinstance(exc, PreconditionLost) else exc
         if isinstance(exc, OutcomeUnknown):
             # Never repeated here unless it is known to be done: the request may still be on its way.
-            if not await self._happened(planned, fragment):
+            if not await self._happened(planned, change):
                 raise exc
         elif isinstance(exc, TemporaryError):
             wait = exc.retry_after if exc.retry_after is not None else timedelta(seconds=1)
@@ -221,19 +283,21 @@ class Applier:
             self._entry(planned, intent, verdict),
             after=after,
             attempts=intent.attempts,
+            route=intent.route,
             step=intent.step,
             written_hash=body_hash(planned.event.body),
         )
         return Applied(entry=entry, has_mailed=True, is_rehashed=entry.written_hash != intent.written_hash)
 
-    async def _happened(self, planned: Planned, fragment: Fragment) -> bool:
+    async def _happened(self, planned: Planned, change: Rewrite) -> bool:
         """After a lost answer: does the invitation lead to the new meeting now?"""
         event = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
         if event is None:
             return True  # gone: the next look says so
         found = block.locate(event.body).blocks
-        new = block.locate(fragment.html).blocks
-        return bool(found) and bool(new) and block.same_coordinates(found[0], new[0])
+        if change.after is None:
+            return bool(found) and found[0].kind is block.BlockKind.TEAMS
+        return bool(found) and coordinates(found[0]) == change.after
 
     async def _announce(self, planned: Planned, earlier: LedgerEntry | None, change: Rewrite) -> LedgerEntry:
         """Look whether the write is still wanted, and note it together with the original before it is sent."""
@@ -243,6 +307,7 @@ class Applier:
             attempts=(earlier.attempts if earlier else 0) + 1,
             is_final=False,
             step=str(planned.step),
+            route="" if change.route is Route.REPLACE else str(change.route),
             written_hash=body_hash(change.body),
         )
         await self._lease.check()
@@ -259,6 +324,7 @@ class Applier:
                 content_type=event.content_type,
                 locations=change.locations,
                 properties=change.properties,
+                makes_online=change.route is Route.FLAGS,
             ),
             etag=event.etag,
         )
@@ -270,6 +336,7 @@ class Applier:
             verdict=verdict,
             request_id=written.request_id,
             is_final=True,
+            after=intent.after or _teams_coordinates(written.event),
             updated_at=self._parts.clock.now(),
             written_hash=body_hash(written.event.body),
         )

@@ -103,6 +103,15 @@ class Lease:
                 self._published_at = now
             await self._write(changes, publish=publish)
 
+    async def hold(self) -> None:
+        """Look before a write to the ledger: is the user still ours?
+
+        Raises:
+            LeaseLost: Somebody else has the user.
+        """
+        async with self._lock:
+            await self._reread()
+
     async def check(self) -> None:
         """Look before a write to a calendar: is the user still ours, and is the run still wanted?
 

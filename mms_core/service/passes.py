@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, explain
 from mms_core.model import LedgerEntry, Verdict, meeting_key
-from mms_core.planning import Planned, Step, Wish, is_over, plan
+from mms_core.planning import Planned, Wish
 from mms_core.retrying import next_attempt_at
 from mms_core.service.applying import Applier
-from mms_core.service.lease import Lease, Stopped
+from mms_core.service.finding import CONCURRENCY, Finder
+from mms_core.service.lease import Lease, LeaseLost, Stopped
 from mms_core.service.restoring import Restorer
 from mms_core.states import Happening
 from mms_core.telemetry import log
 from mms_core.triggers import DIAL_IN_PLANS
 
 if TYPE_CHECKING:
-    from mms_core.model import Event, Run, UserFacts
+    from mms_core.model import Run, UserFacts
     from mms_core.service.parts import Parts
 
 _SUCCESSES: Final = (Verdict.MIGRATED, Verdict.REFRESHED, Verdict.CURRENT, Verdict.RESTORED)
 
 
-class _OutOfTime(Exception):
+class OutOfTime(Exception):
     """The function's time is nearly up: checkpoint and go on in a new message."""
 
 
@@ -53,6 +55,7 @@ class _Tally:
     def summary(self) -> str:
         """Say in one line what happened."""
         verdicts = Counter(entry.verdict for entry in self.entries.values())
+        by_flags = sum(entry.route != "" for entry in self.entries.values())
         rules = Counter(
             f"{entry.rule or entry.code}" for entry in self.entries.values() if entry.verdict is Verdict.SKIPPED
         )
@@ -60,6 +63,8 @@ class _Tally:
         if rules:
             skipped = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items()))
             parts.append(f"{verdicts[Verdict.SKIPPED]} skipped ({skipped})")
+        if by_flags:
+            parts.append(f"{by_flags} of them by flags, for want of an application access policy")
         return ", ".join(parts) + "." if parts else "No meetings to migrate."
 
 
@@ -88,7 +93,7 @@ class Pass:
         except Stopped as exc:
             happening = Happening.CANCELLED if exc.code == "Cancelled" else Happening.SKIPPED
             await self._end(happening, code=exc.code)
-        except _OutOfTime:
+        except OutOfTime:
             now = self._parts.clock.now()
             await self._lease.end(Happening.CHECKPOINTED, due_at=now, **self._tally.counts(self._total))
         except PermanentError as exc:
@@ -150,18 +155,45 @@ class Pass:
         facts = await graph.directory.user(user)
         await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
         wish = await self._wish(facts)
-        plans = await self._plans(facts.user_id, wish)
-        self._total = len(plans)
-        applier = Applier(self._parts, self._lease, wish)
-        for planned in plans:
-            key = meeting_key(planned.event.event_id)
-            earlier = self._tally.entries.get(key)
-            if earlier is not None and earlier.is_final:
-                continue
-            if self._parts.clock.now() - self._began_at > self._parts.options.function_budget:
-                raise _OutOfTime
-            applied = await applier.apply(planned, earlier)
-            await self._note(applied.entry, has_mailed=applied.has_mailed, temporary=applied.temporary)
+        groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()
+        self._total = sum(map(len, groups))
+        await self._work(groups, Applier(self._parts, self._lease, wish))
+
+    async def _work(self, groups: list[list[Planned]], applier: Applier) -> None:
+        """Work on several meetings at once, as many as Exchange allows for a mailbox.
+
+        When one finds that the run must stop, no further one is begun; those in hand are brought to their end, because
+        a write that is broken off is a write whose outcome nobody knows.
+        """
+        left = iter(groups)
+        reasons: list[Exception] = []
+
+        async def work() -> None:
+            for group in left:
+                for planned in group:
+                    if reasons:
+                        return
+                    try:
+                        await self._one(planned, applier)
+                    except (Stopped, LeaseLost, TemporaryError, OutOfTime) as exc:
+                        reasons.append(exc)
+
+        outcomes = await asyncio.gather(*(work() for _ in range(CONCURRENCY)), return_exceptions=True)
+        for crash in outcomes:
+            if isinstance(crash, BaseException):
+                raise crash
+        # Whoever lost the lease must not write how the run ended, whatever else was found.
+        for reason in sorted(reasons, key=lambda each: not isinstance(each, LeaseLost)):
+            raise reason
+
+    async def _one(self, planned: Planned, applier: Applier) -> None:
+        earlier = self._tally.entries.get(meeting_key(planned.event.event_id))
+        if earlier is not None and earlier.is_final:
+            return
+        if self._parts.clock.now() - self._began_at > self._parts.options.function_budget:
+            raise OutOfTime
+        applied = await applier.apply(planned, earlier)
+        await self._note(applied.entry, has_mailed=applied.has_mailed, temporary=applied.temporary)
 
     async def _note(
         self, entry: LedgerEntry, *, has_mailed: bool = False, temporary: TemporaryError | None = None
@@ -187,38 +219,3 @@ class Pass:
             replace_acp=settings.AutomaticallyReplaceAcpProvider,
             maximum_attendees=settings.MaximumAttendees,
         )
-
-    async def _plans(self, user_id: str, wish: Wish) -> list[Planned]:
-        """Find every meeting in question, the nearest first."""
-        now = self._parts.clock.now()
-        calendar = self._parts.graph().calendar
-        plans: list[Planned] = []
-        masters: list[Event] = []
-        async for event in calendar.candidates(user_id, now=now):
-            if event.kind == "seriesMaster" and event.is_organizer and not event.is_cancelled:
-                masters.append(event)
-            planned = plan(event, wish, now=now)
-            if planned is not None and await self._has_future(user_id, planned, now):
-                plans.append(planned)
-        for master in masters:
-            for exception in await calendar.exceptions(user_id, master.event_id):
-                planned = plan(exception, wish, now=now, inherited=master.properties)
-                if planned is not None:
-                    plans.append(planned)
-        return sorted(plans, key=lambda each: max(each.event.start_at or now, now))
-
-    async def _has_future(self, user_id: str, planned: Planned, now: datetime) -> bool:
-        event = planned.event
-        if event.recurrence is None or planned.step not in (Step.MIGRATE, Step.REFRESH):
-            return True
-        if event.recurrence.kind == "noEnd":
-            return True
-        # Only the calendar knows when a counted series ends, and whether its last occurrences are cancelled.
-        calendar, year = self._parts.graph().calendar, timedelta(days=365)
-        windows = 1 if event.recurrence.kind == "endDate" else 3
-        for number in range(windows):
-            start = now + number * year
-            end = now + (number + 1) * year
-            if await calendar.has_instance(user_id, event.event_id, start=start, end=end):
-                return True
-        return event.recurrence.kind == "endDate" and not is_over(event, now=now + year)

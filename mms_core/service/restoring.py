@@ -62,6 +62,7 @@ class Restorer:
         except (PermanentError, PreconditionLost, NotFound) as exc:
             code = {"PreconditionFailed": "MeetingChanged", "NotFound": "Deleted"}.get(exc.code, exc.code)
             entry = replace(entry, code=code, rule=CATALOGUE[code].rule, detail=exc.detail, is_final=True)
+        await self._lease.hold()
         await self._parts.ledger.put(self._lease.key, entry)
         if entry.verdict is Verdict.RESTORED:
             await self._parts.ledger.put_original(self._lease.key, replace(original, undone_at=self._parts.clock.now()))

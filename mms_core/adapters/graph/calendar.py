@@ -12,8 +12,17 @@ from msgraph.generated.users.item.events.events_request_builder import EventsReq
 from msgraph.generated.users.item.events.item.event_item_request_builder import EventItemRequestBuilder
 from msgraph.generated.users.item.events.item.instances.instances_request_builder import InstancesRequestBuilder
 
-from mms_core.adapters.graph.wire import EXPAND_PROPERTIES, SELECT, WireEvent, WireEvents, property_id
+from mms_core.adapters.graph.wire import (
+    EXPAND_PROPERTIES,
+    SELECT,
+    WireCalendar,
+    WireEvent,
+    WireEvents,
+    cancelled_dates,
+    property_id,
+)
 from mms_core.errors import NotFound
+from mms_core.model import Series
 from mms_core.ports import Calendar, EventChange, Written
 
 if TYPE_CHECKING:
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     from mms_core.model import Event
 
 PAGE_SIZE: Final = 100
+TEAMS_PROVIDER: Final = "teamsForBusiness"
 # UTC, so that instants need no zone table; unsafe HTML, because what is stripped on reading would be deleted by
 # writing it back.
 _PREFER: Final = 'outlook.timezone="UTC", outlook.allow-unsafe-html'
@@ -86,16 +96,30 @@ class GraphCalendar(Calendar):
         info = self._item(user_id, event_id).to_get_request_information(configuration)
         return (await self._transport.read(info)).decoded(WireEvent)
 
-    async def exceptions(self, user_id: str, master_id: str) -> list[Event]:
+    async def series(self, user_id: str, master_id: str) -> Series:
         """See :class:`~mms_core.ports.Calendar`."""
         try:
-            master = await self._get(user_id, master_id, select=["id", "iCalUId"], expand=["exceptionOccurrences"])
+            master = await self._get(
+                user_id,
+                master_id,
+                select=["id", "iCalUId", "cancelledOccurrences"],
+                expand=["exceptionOccurrences"],
+            )
         except NotFound:
-            return []
-        return [
-            replace(each.facts(), series_uid=master.i_cal_u_id, series_master_id=master_id)
-            for each in master.exception_occurrences or ()
-        ]
+            return Series()
+        return Series(
+            exceptions=tuple(
+                replace(each.facts(), series_uid=master.i_cal_u_id, series_master_id=master_id)
+                for each in master.exception_occurrences or ()
+            ),
+            cancelled=cancelled_dates(master),
+        )
+
+    async def may_create_teams(self, user_id: str) -> bool:
+        """See :class:`~mms_core.ports.Calendar`."""
+        info = self._transport.client.users.by_user_id(user_id).calendar.to_get_request_information()
+        calendar = (await self._transport.read(info)).decoded(WireCalendar)
+        return TEAMS_PROVIDER in (calendar.allowed_online_meeting_providers or ())
 
     async def has_instance(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:
         """See :class:`~mms_core.ports.Calendar`."""
@@ -131,6 +155,8 @@ class GraphCalendar(Calendar):
         if change.locations is not None:
             # Always the whole array: Graph replaces all locations when the single one is written.
             body["locations"] = list(change.locations)
+        if change.makes_online:
+            body |= {"isOnlineMeeting": True, "onlineMeetingProvider": TEAMS_PROVIDER}
         if change.properties:
             body["singleValueExtendedProperties"] = [
                 {"id": property_id(name), "value": value} for name, value in change.properties.items()

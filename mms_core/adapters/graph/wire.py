@@ -14,7 +14,7 @@ import msgspec
 
 from mms_core.errors import TemporaryError
 from mms_core.jsontext import without_surrogates
-from mms_core.model import Attendee, Event, RecurrenceEnd
+from mms_core.model import Attendee, Event, Recurrence
 
 PUBLIC_STRINGS: Final = "00020329-0000-0000-c000-000000000046"
 """MAPI property set PS_PUBLIC_STRINGS, which holds the online-meeting names."""
@@ -67,6 +67,7 @@ SELECT: Final = (
     "locations",
     "isOnlineMeeting",
     "onlineMeeting",
+    "onlineMeetingProvider",
     "recurrence",
     "seriesMasterId",
 )
@@ -135,13 +136,24 @@ class WireRange(_Struct):
     """recurrenceRange."""
 
     type: str = "noEnd"
+    start_date: str | None = None
     end_date: str | None = None
+    number_of_occurrences: int | None = None
     recurrence_time_zone: str | None = None
+
+
+class WirePattern(_Struct):
+    """recurrencePattern."""
+
+    type: str = "daily"
+    interval: int = 1
+    days_of_week: list[str] | None = None
 
 
 class WireRecurrence(_Struct):
     """patternedRecurrence."""
 
+    pattern: WirePattern = msgspec.field(default_factory=WirePattern)
     range: WireRange = msgspec.field(default_factory=WireRange)
 
 
@@ -176,10 +188,12 @@ class WireEvent(_Struct):
     locations: list[dict[str, object]] | None = None
     is_online_meeting: bool | None = None
     online_meeting: WireOnline | None = None
+    online_meeting_provider: str | None = None
     recurrence: WireRecurrence | None = None
     series_master_id: str | None = None
     single_value_extended_properties: list[WireProperty] | None = None
     exception_occurrences: list[WireEvent] | None = None
+    cancelled_occurrences: list[str] | None = None
 
     def facts(self) -> Event:
         """Return the domain's value."""
@@ -204,7 +218,8 @@ class WireEvent(_Struct):
             properties={each.name: each.value for each in self.single_value_extended_properties or () if each.value},
             is_online=bool(self.is_online_meeting),
             join_url=self.online_meeting.join_url if self.online_meeting else None,
-            recurrence=_recurrence_end(self.recurrence),
+            provider=self.online_meeting_provider,
+            recurrence=_recurrence(self.recurrence),
             series_master_id=self.series_master_id,
         )
 
@@ -218,15 +233,35 @@ def _attendee(wire: WireAttendee) -> Attendee:
     )
 
 
-def _recurrence_end(wire: WireRecurrence | None) -> RecurrenceEnd | None:
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _recurrence(wire: WireRecurrence | None) -> Recurrence | None:
     if wire is None:
         return None
-    end = wire.range.end_date
-    return RecurrenceEnd(
+    return Recurrence(
         kind=wire.range.type,
-        end_date=date.fromisoformat(end) if end and wire.range.type == "endDate" else None,
+        start_date=_date(wire.range.start_date),
+        # Graph fills in 0001-01-01 where there is no end.
+        end_date=_date(wire.range.end_date) if wire.range.type == "endDate" else None,
+        count=wire.range.number_of_occurrences or 0,
         zone=wire.range.recurrence_time_zone,
+        pattern=wire.pattern.type,
+        interval=max(1, wire.pattern.interval),
+        days_a_week=max(1, len(wire.pattern.days_of_week or ())),
     )
+
+
+def cancelled_dates(master: WireEvent) -> tuple[date, ...]:
+    """Return the dates of a master's cancelled occurrences: their ids end in it (``OID.<master>.<date>``)."""
+    dates = []
+    for each in master.cancelled_occurrences or ():
+        try:
+            dates.append(date.fromisoformat(each.rpartition(".")[2]))
+        except ValueError:
+            dates.append(date.max)  # a form we do not know: let the calendar itself be asked
+    return tuple(dates)
 
 
 class WireEvents(_Struct):
@@ -234,6 +269,12 @@ class WireEvents(_Struct):
 
     value: list[WireEvent]
     next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+
+
+class WireCalendar(_Struct):
+    """The part of a calendar that we read."""
+
+    allowed_online_meeting_providers: list[str] | None = None
 
 
 class WirePlan(_Struct):

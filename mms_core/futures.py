@@ -1,0 +1,93 @@
+"""Whether a meeting still has a future (W7), by arithmetic that is sure of its answer or says that it is not.
+
+Expanding recurrences is the calendar's own business: where the bounds here do not settle it, the calendar is asked.
+Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+if TYPE_CHECKING:
+    from mms_core.model import Event, Recurrence
+
+_LONGEST: Final = {"daily": 1, "weekly": 7, "absoluteMonthly": 31, "relativeMonthly": 35}
+_SHORTEST: Final = {"daily": 1, "weekly": 7, "absoluteMonthly": 28, "relativeMonthly": 28}
+_LONGEST_YEAR: Final = 373
+"""Days between two yearly occurrences at most: a leap year, and a week for "the last Friday of"."""
+_SHORTEST_YEAR: Final = 358
+_ZONES_APART: Final = timedelta(days=1)
+"""A zone that Python does not know is less than a day off UTC."""
+
+
+def _today(recurrence: Recurrence, now: datetime) -> tuple[date, date]:
+    """Return the earliest and the latest date that it can be where the series lives."""
+    try:
+        today = now.astimezone(ZoneInfo(recurrence.zone or "UTC")).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return now.date() - _ZONES_APART, now.date() + _ZONES_APART
+    return today, today
+
+
+def is_over(event: Event, *, now: datetime) -> bool:
+    """Say whether an event has certainly no future, as far as its own facts tell.
+
+    Args:
+        event: Single meeting, exception or series master.
+        now: Aware UTC.
+    """
+    series = event.recurrence
+    if series is None:
+        return event.end_at is not None and event.end_at < now
+    earliest, _ = _today(series, now)
+    # An occurrence that began yesterday may run past midnight.
+    return series.kind == "endDate" and series.end_date is not None and series.end_date < earliest - _length(event)
+
+
+def _length(event: Event) -> timedelta:
+    if event.start_at is None or event.end_at is None:
+        return timedelta(0)
+    return timedelta(days=(event.end_at - event.start_at).days)
+
+
+def has_future(event: Event, cancelled: tuple[date, ...], *, now: datetime) -> bool | None:
+    """Say whether a series that is not over has occurrences left.
+
+    Args:
+        event: The master.
+        cancelled: Dates of its cancelled occurrences.
+        now: Aware UTC.
+
+    Returns:
+        ``None`` where only the calendar knows: near the end, or where future occurrences have been cancelled.
+    """
+    series = event.recurrence
+    if series is None:
+        return not is_over(event, now=now)
+    _, latest = _today(series, now)
+    if series.kind == "noEnd":
+        return True  # only so many can be cancelled
+    if any(each >= latest - _ZONES_APART for each in cancelled):
+        return None
+    if series.kind == "endDate" and series.end_date is not None:
+        # A whole period fits between tomorrow and the end: there is an occurrence in it.
+        return True if (series.end_date - latest).days > _longest_gap(series) else None
+    if series.kind == "numbered" and series.start_date is not None and series.count > 0:
+        return True if series.start_date + _shortest_span(series) > latest else None
+    return None
+
+
+def _longest_gap(series: Recurrence) -> int:
+    return _LONGEST.get(series.pattern, _LONGEST_YEAR) * series.interval
+
+
+def _shortest_span(series: Recurrence) -> timedelta:
+    """Days from the first to the last occurrence, at least."""
+    if series.pattern == "weekly":
+        weeks = -(-series.count // series.days_a_week) - 1
+        days = max(0, weeks * 7 * series.interval - 6)
+    else:
+        days = _SHORTEST.get(series.pattern, _SHORTEST_YEAR) * series.interval * (series.count - 1)
+    return timedelta(days=min(days, 366 * 100))

@@ -1,0 +1,83 @@
+"""Finds every meeting in question of one user, with as few requests as it takes: one listing, one read a series."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from mms_core.futures import has_future
+from mms_core.planning import Planned, Step, Wish, plan
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from mms_core.model import Event
+    from mms_core.ports import Calendar
+
+CONCURRENCY: Final = 4
+"""Requests at once for one mailbox: Exchange's own limit for an app (throttling guidance)."""
+_WINDOW: Final = timedelta(days=365)
+_WINDOWS: Final = 3
+"""Exchange refuses windows of more than two years; a counted series that has nothing in three is over."""
+
+
+class Finder:
+    """Finds and plans for one user."""
+
+    def __init__(self, calendar: Calendar, wish: Wish, *, now: datetime) -> None:
+        self._calendar = calendar
+        self._wish = wish
+        self._now = now
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+
+    async def find(self) -> list[list[Planned]]:
+        """Return what is in question, the nearest start first.
+
+        Each item is one meeting, or a series with its exceptions: those are worked on one after the other, because
+        writing a master moves its exceptions' ETags.
+        """
+        groups: list[list[Planned]] = []
+        masters: list[Event] = []
+        async for event in self._calendar.candidates(self._wish.organizer_id, now=self._now):
+            if event.kind != "seriesMaster":
+                planned = plan(event, self._wish, now=self._now)
+                groups += [[planned]] if planned is not None else []
+            elif event.is_organizer and not event.is_cancelled and not event.is_draft:
+                masters.append(event)
+        for found in await asyncio.gather(*(self._series(master) for master in masters), return_exceptions=True):
+            if isinstance(found, BaseException):
+                raise found
+            groups.append(found)
+        return sorted((group for group in groups if group), key=self._next_start)
+
+    def _next_start(self, group: list[Planned]) -> datetime:
+        return min(max(each.event.start_at or self._now, self._now) for each in group)
+
+    async def _series(self, master: Event) -> list[Planned]:
+        async with self._slots:
+            series = await self._calendar.series(self._wish.organizer_id, master.event_id)
+            found = []
+            planned = plan(master, self._wish, now=self._now)
+            if planned is not None and await self._goes_on(planned, series.cancelled):
+                found.append(planned)
+        # An exception may lie in the future though the regular range is over, and has a body of its own.
+        for exception in series.exceptions:
+            planned = plan(exception, self._wish, now=self._now, inherited=master.properties)
+            if planned is not None:
+                found.append(planned)
+        return found
+
+    async def _goes_on(self, planned: Planned, cancelled: tuple[date, ...]) -> bool:
+        if planned.step is Step.FAIL:
+            return True
+        known = has_future(planned.event, cancelled, now=self._now)
+        if known is not None:
+            return known
+        for number in range(_WINDOWS):
+            start = self._now + number * _WINDOW
+            if await self._calendar.has_instance(
+                self._wish.organizer_id, planned.event.event_id, start=start, end=start + _WINDOW
+            ):
+                return True
+        return False
