@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-worker check lock bench format clean
+.PHONY: help setup demo run test test-worker check lock bench fuzz browser format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,19 @@ check: setup ## lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: setup ## measure what is fast, next to what others do
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra bench
+	PYTHONPATH=. $(BIN)/python bench/block.py
+
+FUZZ_SECONDS ?= 3600
+fuzz: setup ## fuzz the block package for an hour (FUZZ_SECONDS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra fuzz
+	@mkdir -p .mms/fuzz
+	$(BIN)/python fuzz/block.py -max_len=20000 -timeout=10 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.mms/fuzz/ .mms/fuzz fuzz/corpus/block
+
+browser: setup ## what people see before and after, in Debian's chromium
+	MMS_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
 format: setup ## let ruff put the code into shape
 	$(BIN)/ruff format .

@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 KIB = 1024
 SIZES = (10, 68, 533)
 GROWTH = (8, 64, 512, 4096)
-TEMPLATES = {"Teams 4": "teams-4.html", "Teams 3b": "teams-3b.html", "Teams 2": "teams-2.html", "Skype": "skype-server.html"}
+TEMPLATES = {
+    "Teams 4": "teams-4.html",
+    "Teams 3b": "teams-3b.html",
+    "Teams 2": "teams-2.html",
+    "Skype": "skype-server.html",
+}
 PARAGRAPH = (
-    '<p class="MsoNormal" style="margin:0cm"><span lang="EN-US" style="font-size:11.0pt; color:#1F497D">Point {} of the '
-    "agenda&nbsp;&amp; what was said about it last time<o:p></o:p></span></p>\r\n"
+    '<p class="MsoNormal" style="margin:0cm"><span lang="EN-US" style="font-size:11.0pt; color:#1F497D">Point {} of '
+    "the agenda&nbsp;&amp; what was said about it last time<o:p></o:p></span></p>\r\n"
 )
 
 
@@ -88,30 +93,42 @@ def comparison() -> None:
     for name, template in TEMPLATES.items():
         for size in SIZES:
             body = body_of(template, size * KIB)
-            bodies = [body.replace("TW9kZWxsYmF1ZXI1", f"TW9kZWxs{turn:08}") for turn in range(400 if size < KIB / 2 else 40)]
+            bodies = [
+                body.replace("TW9kZWxsYmF1ZXI1", f"TW9kZWxs{turn:08}") for turn in range(400 if size < KIB / 2 else 40)
+            ]
             mine = best(ours(bodies))
             soup = best(lambda body=body: by_beautifulsoup(body))
             parser = best(lambda body=body: lxml.html.tostring(lxml.html.document_fromstring(body)))
-            print(f"{name:<10}{size:>5}{mine:>9.3f}{soup:>10.2f}{parser:>9.3f}{soup / mine:>11.0f}{parser / mine:>11.2f}")
+            print(
+                f"{name:<10}{size:>5}{mine:>9.3f}{soup:>10.2f}{parser:>9.3f}{soup / mine:>11.0f}{parser / mine:>11.2f}"
+            )
 
 
 def hostile() -> None:
     """Print bodies of 512 KiB that are made to be slow, next to an ordinary one of that size."""
     size = 512 * KIB
     block = english("teams-3b.html")
-    ordinary = best(lambda: replace(body_of_512, NEW)) if (body_of_512 := body_of("teams-3b.html", size)) else 0
-    print(f"\n{'512 KiB of':<34}{'ms':>9}{'times an ordinary body':>26}\n{'an ordinary body':<34}{ordinary:>9.2f}{1:>26.2f}")
+    usual = body_of("teams-3b.html", size)
+    ordinary = best(lambda: replace(usual, NEW))
+    print(f"\n{'512 KiB of':<34}{'ms':>9}{'times an ordinary body':>26}")
+    print(f"{'an ordinary body':<34}{ordinary:>9.2f}{1:>26.2f}")
     bodies = {
         "nested <div>": "<div>" * (size // 11) + "</div>" * (size // 11),
         "nested <div> around a block": "<div>" * (size // 11) + block + "</div>" * (size // 11),
         "underscores": "_" * size,
         "dots": "." * size,
         "lines of 80 underscores, a block": ("_" * 80 + "<br>\r\n") * (size // 86) + block,
-        "lines of 137 dots, a block": "<html>" + ("." * 137 + "<br>\r\n") * (size // 143) + english("skype-server.html"),
+        "lines of 137 dots, a block": "<html>"
+        + ("." * 137 + "<br>\r\n") * (size // 143)
+        + english("skype-server.html"),
     }
     for name, body in bodies.items():
         located = locate(body)
-        taken = best(lambda body=body: replace(body, NEW)) if located.ambiguous is None else best(lambda body=body: locate(body))
+        taken = (
+            best(lambda body=body: replace(body, NEW))
+            if located.ambiguous is None
+            else best(lambda body=body: locate(body))
+        )
         print(f"{name:<34}{taken:>9.2f}{taken / ordinary:>26.2f}")
 
 

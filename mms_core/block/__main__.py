@@ -127,9 +127,8 @@ def _as_text(located: Located, body: str) -> str:
     for number, block in enumerate(located.blocks, 1):
         lines.append(f"block {number}: {block.kind.value}, generation {block.generation}")
         rows = _block(block)
-        for name in ("language", "joinUrl", "conferenceId", "vtcKey", "organizerId", "tenantId", "userText"):
-            if rows[name] is not None:
-                lines.append(f"  {name:<14}{rows[name]}")
+        shown = ("language", "joinUrl", "conferenceId", "vtcKey", "organizerId", "tenantId", "userText")
+        lines += [f"  {name:<14}{rows[name]}" for name in shown if rows[name] is not None]
         if block.numbers:
             lines.append(f"  {'numbers':<14}{', '.join(block.numbers)}")
         lines.append(f"  {'anchors':<14}{', '.join(block.anchors)}")

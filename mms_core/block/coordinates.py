@@ -1,6 +1,7 @@
 """How people reach the meeting by other means: dial-in numbers, conference id, room-system key.
 
-All of it is found by shape: ``tel:`` links, ``,,digits#``, ``digits#``, an address followed by digits. No label is read.
+All of it is found by shape: ``tel:`` links, ``,,digits#``, ``digits#``, an address followed by digits. No label is
+read.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -167,7 +166,10 @@ def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region
     regions = teams_html.find(window, teams_links)
     if own:
         skype = skype_html.find(window, own, list(joins.values()))
-        regions += [region for region in skype if not any(region.lo < o.hi and o.lo < region.hi for o in regions)]
+        for region in skype:
+            if any(region.lo < other.hi and other.lo < region.hi for other in regions):
+                region.doubt = "overlap: a Skype block and a Teams block claim the same text"
+        regions += skype
     return sorted(regions, key=lambda region: region.lo)
 
 
@@ -205,9 +207,6 @@ def _several(blocks: list[MeetingBlock]) -> str | None:
             return f"several-meetings: the body holds {kind} blocks of {len(urls - {''})} meetings"
     if len({block.quoted for block in blocks}) > 1 and len(by_kind) > 1:
         return "quoted-meeting: one of the blocks belongs to a quoted or forwarded invitation"
-    for first, second in pairwise(blocks):
-        if first.spans[-1][1] > second.spans[0][0]:
-            return "overlap: two blocks claim the same text"
     return None
 
 

@@ -41,7 +41,7 @@ class MeetingBlock:
     spans: tuple[tuple[int, int], ...]
     """Half-open ranges of characters in the original string, ascending; several where a user's tag lies between."""
     join_url: str | None
-    """Canonical (see :func:`mms_core.block.canonical_join_url`); the classic form where the block has a short one too."""
+    """Canonical (:func:`mms_core.block.canonical_join_url`); the classic form where the block has a short one too."""
     conference_id: str | None
     """Digits only."""
     numbers: tuple[str, ...]

@@ -49,10 +49,14 @@ def find(window: Window, marks: list[Mark], links: list[Link]) -> list[Region]:
         links: Its Skype join links, in order.
     """
     regions: list[Region] = []
-    for cluster in _clusters(window, marks, links):
-        region = _region(window, cluster)
-        if region is not None and not any(region.lo < other.hi and other.lo < region.hi for other in regions):
+    clusters = _clusters(window, marks, links)
+    ceilings = [cluster.lo for cluster in clusters[1:]]
+    floor = window.start
+    for cluster, ceiling in zip(clusters, [*ceilings, window.end], strict=True):
+        region = _region(window, cluster, floor, ceiling)
+        if region is not None:
             regions.append(region)
+        floor = region.hi if region is not None else cluster.hi
     return regions
 
 
@@ -108,15 +112,15 @@ def _divides(window: Window, current: _Cluster, last: int, position: int, event:
     return rule is not None and bool(current.links)
 
 
-def _region(window: Window, cluster: _Cluster) -> Region | None:
+def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Region | None:
     """The extent of one block, or ``None`` where the anchors are too few for one."""
     shadow = window.shadow
     lo, hi = cluster.lo, cluster.hi
     names = {mark.name for mark in cluster.marks} - {"lync-online-host"}
-    before = rule_before(shadow, lo, max(window.start, lo - NEAR), dots=True)
+    before = rule_before(shadow, lo, max(floor, lo - NEAR), dots=True)
     if before is not None and (not window.in_text(before.lo) or len(window.text(before.hi, lo)) > HEAD_TEXT):
         before = None
-    after = rule_after(shadow, hi, min(window.end, hi + FAR), dots=True)
+    after = rule_after(shadow, hi, min(ceiling, hi + FAR), dots=True)
     if after is not None and not window.in_text(after.lo):
         after = None
 
@@ -126,7 +130,7 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
     if len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1) < 2 and not big:  # noqa: PLR2004
         return None
-    if not cluster.links and not names & OUTLOOK_MARKS:
+    if not cluster.links and not (before and after) and "OutJoinLink" not in names:
         return None
     region = Region(kind=BlockKind.SKYPE, lo=lo, hi=hi, anchors=names)
     region.urls = [link.url for link in cluster.links]
@@ -140,12 +144,12 @@ def _region(window: Window, cluster: _Cluster) -> Region | None:
         region.lo = window.wrap(before.lo, before.hi)[0]
         region.anchors.add("separator-before")
     else:
-        region.lo = window.line(lo)[0]
+        region.lo = max(floor, window.line(lo)[0])
     if after is not None:
         region.hi = window.wrap(after.lo, after.hi)[1]
         region.anchors.add("separator-after")
     else:
-        region.hi = _tail(window, hi)
+        region.hi = _tail(window, hi, ceiling)
     return region
 
 
@@ -184,14 +188,14 @@ def _is_big(window: Window, link: Link) -> bool:
     return False
 
 
-def _tail(window: Window, hi: int) -> int:
+def _tail(window: Window, hi: int, ceiling: int) -> int:
     """End of a block without a closing line of dots: the last line with something of Skype's in it."""
     end = last = window.line(hi - 1)[1]
     for _ in range(MAX_TAIL_LINES):
-        if end >= window.end:
+        if end >= ceiling:
             break
         following = max(window.line(end + 1)[1], end + 1)
         if _TAIL.search(window.shadow, end, following):
             last = following
         end = following
-    return last
+    return max(hi, min(last, ceiling))

@@ -27,6 +27,9 @@ CHAIN: Final = 8_000
 FOOTER_TEXT: Final = 1_500
 """Visible characters of an organisation's footer between a block's last link and its closing separator."""
 
+MAX_FOOTER_TOKENS: Final = 4
+"""Tokens of an empty footer element."""
+
 HEADLINE_TEXT: Final = 200
 """Visible characters from the product's name to the line of the join link."""
 
@@ -210,7 +213,7 @@ def _over_empty_footers(window: Window, hi: int) -> int:
     index = window.next_token(hi)
     while index < len(window.names):
         mate = window.mates[index]
-        if mate <= index or mate - index > 4 or not is_blank(window.body[hi : window.starts[index]]):
+        if mate <= index or mate - index > MAX_FOOTER_TOKENS or not is_blank(window.body[hi : window.starts[index]]):
             return hi
         style = window.attributes(index).get("style", "").replace(" ", "").lower()
         if "font-size:12px" not in style and "font-size:14px" not in style:

@@ -2,7 +2,8 @@ r"""Offsets of tags in the original string, for a window of it.
 
 Nothing here builds a tree of the document or a new text. A *shadow* of the body has one lower-case byte for each
 character of it, so that searching is as quick as bytes are and every offset is an offset of the original. Only the
-neighbourhood of something interesting is cut into tokens, and only there do we say which end tag closes which start tag.
+neighbourhood of something interesting is cut into tokens, and only there do we say which end tag closes
+which start tag.
 
 Source: the tokenizer's states in https://html.spec.whatwg.org/multipage/parsing.html, sections 13.2.5.1 to 13.2.5.51;
 which start tags close an open ``<p>``: 13.2.6.4.7.

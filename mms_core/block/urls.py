@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html import unescape
 from typing import Final
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 MAX_WRAPPERS: Final = 5
 """Gateways wrapped inside gateways that we take off; real mail has one or two."""
 
 MAX_URL: Final = 8_192
 """Characters of a URL that we look at: longer ones are no join URLs, and unwrapping stays cheap."""
+
+MAX_PARAMETERS: Final = 50
+"""Parameters of a wrapper's query; real ones have five."""
 
 _TEAMS_HOST = re.compile(r"(?:(?:gov|dod)\.)?teams\.(?:microsoft\.(?:com|us)|cloud\.microsoft|microsoftonline\.cn)\Z")
 _THREAD_PATH = re.compile(r"/l/meetup-join/([^/]+)/([^/]+)\Z")
@@ -88,33 +91,31 @@ def parse_join_url(url: str) -> JoinUrl | None:
         )
     if len(url) > MAX_URL or ("//" not in url and "%2" not in url):
         return None
-    bare = unwrap(url)
-    try:
-        parts = urlsplit(bare)
-        host = (parts.hostname or "").lower()
-    except ValueError:
+    parts = _split(unwrap(url))
+    if parts is None or parts.scheme.lower() not in {"http", "https", "msteams"}:
         return None
-    if parts.scheme.lower() not in {"http", "https", "msteams"}:
-        return None
+    host = (parts.hostname or "").lower()
     if _TEAMS_HOST.match(host):
         return _teams(host, parts.path, parts.query)
     if host == "teams.live.com":
-        short = _SHORT_PATH.match(parts.path)
-        if short is None:
-            return None
-        query = _passcode(parts.query)
-        return JoinUrl(
-            canonical=f"https://{host}/meet/{short[1]}{query}", product="consumer", short=True, meeting_id=short[1]
-        )
+        return _short(host, parts.path, parts.query, "consumer")
     return _skype(host, parts.path)
+
+
+def _split(url: str) -> SplitResult | None:
+    """Take a URL apart; ``None`` where its host is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname
+    except ValueError:
+        return None
+    return parts
 
 
 def is_microsoft_host(url: str) -> bool:
     """Say whether a URL leads to Microsoft: its own dial-in pages are not another provider's."""
-    try:
-        host = (urlsplit(unwrap(url)).hostname or "").lower()
-    except ValueError:
-        return False
+    parts = _split(unwrap(url))
+    host = (parts.hostname or "").lower() if parts is not None else ""
     return host.endswith(
         (".microsoft.com", ".lync.com", ".microsoft.us", ".cloud.microsoft", ".live.com", "aka.ms", ".office.com")
     )
@@ -140,20 +141,24 @@ def _inside(url: str) -> str | None:
     defended = _URLDEFENSE_3.match(url)
     if defended is not None:
         return defended[1]
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-    except ValueError:
+    parts = _split(url)
+    host = (parts.hostname or "").lower() if parts is not None else ""
+    parameter = next((name for pattern, name in _WRAPPERS if pattern.match(host)), None)
+    if parts is None or parameter is None or parts.query.count("&") >= MAX_PARAMETERS:
         return None
-    for pattern, parameter in _WRAPPERS:
-        if pattern.match(host):
-            values = parse_qs(parts.query, max_num_fields=50).get(parameter) if parts.query.count("&") < 50 else None
-            if not values:
-                return None
-            if host == "urldefense.proofpoint.com":
-                return unquote(values[0].replace("-", "%").replace("_", "/"))
-            return values[0]
-    return None
+    inner = parse_qs(parts.query).get(parameter, [""])[0]
+    if host == "urldefense.proofpoint.com":
+        inner = unquote(inner.replace("-", "%").replace("_", "/"))
+    return inner or None
+
+
+def _short(host: str, path: str, query: str, product: str) -> JoinUrl | None:
+    """A URL of the short form: digits and a passcode."""
+    short = _SHORT_PATH.match(path)
+    if short is None:
+        return None
+    canonical = f"https://{host}/meet/{short[1]}{_passcode(query)}"
+    return JoinUrl(canonical=canonical, product=product, short=True, meeting_id=short[1])
 
 
 def _teams(host: str, path: str, query: str) -> JoinUrl | None:
@@ -162,14 +167,9 @@ def _teams(host: str, path: str, query: str) -> JoinUrl | None:
         # The page that asks "app or browser?" carries the join URL's path in its query.
         inner = parse_qs(query).get("url", [""])[0].removeprefix("/_#")
         return parse_join_url(f"https://{host}{inner}") if inner.startswith("/l/") else None
-    short = _SHORT_PATH.match(path)
+    short = _short(host, path, query, "teams")
     if short is not None:
-        return JoinUrl(
-            canonical=f"https://{host}/meet/{short[1]}{_passcode(query)}",
-            product="teams",
-            short=True,
-            meeting_id=short[1],
-        )
+        return short
     # Some gateways leave the whole path escaped, or escape it twice: unquoting what is left of it is harmless.
     if "/l/meetup-join/" not in path:
         path = unquote(path)

@@ -20,11 +20,7 @@ MARKUP = (
 
 def lower(text: str) -> str:
     """Escapes in lower case, as .NET writes them."""
-    return (
-        "".join(part if index % 2 == 0 else part for index, part in enumerate([text]))
-        .replace("%3C", "%3c")
-        .replace("%3E", "%3e")
-    )
+    return text.replace("%3C", "%3c").replace("%3E", "%3e").replace("%3A", "%3a")
 
 
 FORMS = {

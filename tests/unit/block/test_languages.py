@@ -36,6 +36,8 @@ def test_what_is_outside_the_block_stays(template):
     case = invitation(template, LANGUAGES[0])
     outside = "".join(
         case.body[end:start]
-        for end, start in zip([0, *(hi for _, hi in case.spans)], [*(lo for lo, _ in case.spans), len(case.body)])
+        for end, start in zip(
+            [0, *(hi for _, hi in case.spans)], [*(lo for lo, _ in case.spans), len(case.body)], strict=True
+        )
     )
     assert remove(case.body) == outside

@@ -9,9 +9,9 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from invitations import LANGUAGES, TEMPLATES, english, invitation, language_of
+from invitations import LANGUAGES, TEMPLATES, invitation, language_of
 
-from mms_core.block import AmbiguousBlock, Fragment, append, decode_join_information, locate, remove, replace
+from mms_core.block import Fragment, decode_join_information, locate, remove, replace
 
 HTML = [name for name in TEMPLATES if name.endswith(".html")]
 TEXT = [name for name in TEMPLATES if name.endswith(".txt")]

@@ -214,6 +214,7 @@ AMBIGUOUS = {
         "quoted-meeting",
     ),
     "two Skype meetings": (skype("R1") + skype("R2"), "several-meetings"),
+    "Teams inside Skype": (skype(inside=element()), "overlap"),
     "an element never closed": ('<div class="me-email-text">' + f'<a href="{join()}">x</a>{RULE}', "unclear-extent"),
 }
 
