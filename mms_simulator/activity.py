@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from mms_simulator import notify
+from mms_simulator import notify, payloads
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.courier import Courier
 from mms_simulator.errors import GraphError, bad_request
@@ -26,7 +26,7 @@ def register(routes: Routes, courier: Courier) -> None:
 
     async def start(call: Call) -> Reply:
         content_type = _content_type(call)
-        webhook = call.json().get("webhook")
+        webhook = call.read(payloads.Feed).get("webhook")
         made = FeedSubscription(contentType=content_type)
         if webhook:
             made.address = webhook.get("address")

@@ -5,7 +5,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mms_simulator import jsontext
+from mms_simulator import jsontext, payloads
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 
@@ -34,7 +34,7 @@ def register(routes: Routes, answer: Answer) -> None:
     """Add the route of batches; *answer* runs one part through the same pipeline as any request."""
 
     async def post(call: Call) -> Reply:
-        parts = _checked(call.json().get("requests"))
+        parts = _checked(call.read(payloads.Batch)["requests"])
         done: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
         async def run(part: dict[str, Any]) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def register(routes: Routes, answer: Answer) -> None:
     routes.add("POST", "$batch", post)
 
 
-def _checked(parts: Any) -> list[dict[str, Any]]:
-    if not isinstance(parts, list) or not parts:
+def _checked(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not parts:
         raise bad_request("Invalid batch payload format.", "BadRequest")
     if len(parts) > MOST:
         raise bad_request(f"Number of batch request steps exceeds the maximum value of {MOST}.", "BadRequest")

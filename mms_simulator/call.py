@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from mms_simulator import ids, jsontext
+import msgspec
+
+from mms_simulator import ids, jsontext, payloads
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
 from mms_simulator.odata.query import Options, options, parse_query
 from mms_simulator.store import Store
@@ -52,6 +54,10 @@ class Call:
     def url(self) -> str:
         """This request's address without its query, for nextLinks."""
         return self.store.base + self.path
+
+    def read(self, shape: type[msgspec.Struct]) -> dict[str, Any]:
+        """Read the body as a JSON object of a shape; 400 for anything else."""
+        return payloads.checked(self.json(), shape)
 
     def json(self) -> dict[str, Any]:
         """Read the body as a JSON object; an empty body is an empty object. 400 for anything else."""

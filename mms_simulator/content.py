@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from mms_simulator import recurrence
 from mms_simulator.errors import bad_request
 from mms_simulator.model import Item, plain_text
@@ -253,9 +251,8 @@ _RANK = _Rank((name, rank) for rank, name in enumerate(_WRITERS))
 
 def changed_fields(old: Item, new: Item) -> set[str]:
     """Name the fields whose values differ, bookkeeping left out."""
-    skip = {"version", "modified", "own_body", "was_online", "online_since"}
-    return {
-        field.name
-        for field in msgspec.structs.fields(Item)
-        if field.name not in skip and getattr(old, field.name) != getattr(new, field.name)
-    }
+    return {name for name in _COMPARED if getattr(old, name) != getattr(new, name)}
+
+
+_BOOKKEEPING = {"version", "modified", "own_body", "was_online", "online_since"}
+_COMPARED = tuple(name for name in Item.__struct_fields__ if name not in _BOOKKEEPING)

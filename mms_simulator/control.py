@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import calendar, directory, jsontext, notify
+from mms_simulator import calendar, directory, jsontext, notify, payloads
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.faults import Faults
@@ -102,6 +102,8 @@ def _post_users(call: Call) -> Reply:
     if isinstance(given, dict) and "value" not in given:
         return _ok(directory.graph_user(directory.create(store, given)), 201)
     rows = given["value"] if isinstance(given, dict) else given
+    if not isinstance(rows, list):
+        raise bad_request("A user, an array of users, or value is expected.", "BadRequest")
     return _ok({"value": [directory.graph_user(directory.create(store, row)) for row in rows]}, 201)
 
 
@@ -160,16 +162,21 @@ def _clock(call: Call) -> Reply:
 
 
 def _move_clock(call: Call) -> Reply:
-    """Move the tenant's clock: ``advanceSeconds``, ``offsetSeconds`` or ``now``."""
-    store, given = call.store, call.json()
-    if "now" in given:
+    """Move the tenant's clock: ``advanceSeconds`` (or seconds, minutes, hours, days), ``offsetSeconds``, or ``now``."""
+    store, given = call.store, call.read(payloads.Clock)
+    if given.get("now"):
         store.clock.offset += parse_instant(str(given["now"])) - store.clock.now()
-    elif "offsetSeconds" in given:
+    elif given.get("offsetSeconds") is not None:
         store.clock.offset = float(given["offsetSeconds"])
     else:
-        store.clock.offset += float(given.get("advanceSeconds") or 0)
+        store.clock.offset += sum(float(given.get(unit) or 0) * seconds for unit, seconds in _UNITS.items())
+    store.clock.offset = max(-_CENTURY, min(_CENTURY, store.clock.offset))
     store.setting("clock", store.clock.offset)
     return _clock(call)
+
+
+_CENTURY = 36_525 * 86_400
+_UNITS = {"advanceSeconds": 1, "seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 
 
 def _act(call: Call) -> Reply:
@@ -177,7 +184,7 @@ def _act(call: Call) -> Reply:
     action = ACTIONS.get(call.arguments["action"].lower())
     if action is None:
         raise GraphError(404, "NotFound", f"There is no action '{call.arguments['action']}'.")
-    return _ok(action(call.store, call.json()))
+    return _ok(action(call.store, payloads.plain(call.read(payloads.Action))))
 
 
 def _user(store: Store, given: dict[str, Any]) -> User:

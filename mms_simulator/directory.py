@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import meetings, notify, plans
+from mms_simulator import meetings, notify, payloads, plans
 from mms_simulator.errors import bad_request, resource_not_found
 from mms_simulator.ids import new_item_id
 from mms_simulator.model import AudioConferencing, Calendar, User
@@ -24,8 +24,8 @@ _MODES = {"Islands", "SfBOnly", "SfBWithTeamsCollab", "SfBWithTeamsCollabAndMeet
 
 def create(store: Store, given: dict[str, Any]) -> User:
     """Make a user from the control surface's description; 400 when there is no userPrincipalName, or it is taken."""
-    upn = given.get("userPrincipalName")
-    if not upn or not isinstance(upn, str):
+    upn = payloads.checked(payloads.plain(given), payloads.User)["userPrincipalName"]
+    if not upn:
         raise bad_request("userPrincipalName is required.", "Request_BadRequest")
     user_id = str(given.get("id") or uuid.uuid4()).lower()
     if store.find_user(upn) or user_id in store.users:

@@ -14,7 +14,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     method: str = ".*"
     """Regular expression for the whole method."""
     path: str = ".*"
-    """Regular expression found anywhere in path and query, as sent or decoded."""
+    """Regular expression found anywhere in path and query, as sent or decoded, with or without ``/v1.0``."""
     times: int = 1
     """How often; 0 means until deleted."""
     status: int | None = None
@@ -41,7 +41,7 @@ class Faults:
             fault = msgspec.convert({name: value for name, value in given.items() if value is not None}, Fault)
             re.compile(fault.path)
             re.compile(fault.method)
-        except (msgspec.ValidationError, re.error) as exc:
+        except (msgspec.ValidationError, re.error, UnicodeError) as exc:
             raise bad_request(f"The fault is not valid: {exc}") from exc
         self.active.append(fault)
         return fault
@@ -49,9 +49,8 @@ class Faults:
     def match(self, method: str, raw: str, decoded: str) -> Fault | None:
         """Give the first fault that matches, and count it."""
         for fault in self.active:
-            if re.fullmatch(fault.method, method, re.IGNORECASE) and (
-                re.search(fault.path, raw) or re.search(fault.path, decoded)
-            ):
+            texts = (raw, decoded, decoded.removeprefix("/v1.0"))
+            if re.fullmatch(fault.method, method, re.IGNORECASE) and any(re.search(fault.path, each) for each in texts):
                 fault.hits += 1
                 if fault.times and fault.hits >= fault.times:
                     self.active.remove(fault)

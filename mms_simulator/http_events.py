@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import calendar, listing, outbox, views
+from mms_simulator import calendar, listing, outbox, payloads, views
 from mms_simulator.calendar import Target
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, access_denied, bad_request
@@ -104,12 +104,12 @@ def get_event(call: Call) -> Reply:
 def post_event(call: Call) -> Reply:
     """``POST …/events``."""
     user = owner(call)
-    return one(call, calendar.create(call.store, user, home(call, user), call.json()), 201)
+    return one(call, calendar.create(call.store, user, home(call, user), call.read(payloads.Event)), 201)
 
 
 def patch_event(call: Call) -> Reply:
     """``PATCH …/events/{id}``; an occurrence's id makes an exception."""
-    return one(call, calendar.change(call.store, target(call), call.json(), call.headers.get("If-Match")))
+    return one(call, calendar.change(call.store, target(call), call.read(payloads.Event), call.headers.get("If-Match")))
 
 
 def delete_event(call: Call) -> Reply:
@@ -143,7 +143,7 @@ def list_attachments(call: Call) -> Reply:
 
 def post_attachment(call: Call) -> Reply:
     """``POST …/events/{id}/attachments``."""
-    found, given = target(call), call.json()
+    found, given = target(call), call.read(payloads.Attachment)
     if not given.get("name"):
         raise bad_request("The name of the attachment is required.", "ErrorPropertyValidationFailure")
     return Reply(201, calendar.attach(call.store, found, given))
@@ -172,7 +172,7 @@ def list_calendars(call: Call) -> Reply:
 def post_calendar(call: Call) -> Reply:
     """``POST …/calendars``."""
     user = owner(call)
-    name = call.json().get("name")
+    name = call.read(payloads.CalendarGiven).get("name")
     if not name:
         raise bad_request("The name of the calendar is required.", "ErrorPropertyValidationFailure")
     made = Calendar(id=new_item_id(user.id), name=name, owner_name=user.name, owner_address=user.mail)
@@ -183,7 +183,8 @@ def post_calendar(call: Call) -> Reply:
 def send_mail(call: Call) -> Reply:
     """``POST …/sendMail``: a row of the outbox with reason message."""
     user = owner(call)
-    message = call.json().get("message") or call.json().get("Message") or {}
+    given = call.read(payloads.Mail)
+    message = given.get("message") or given.get("Message") or {}
     rows = [
         *(message.get("toRecipients") or []),
         *(message.get("ccRecipients") or []),

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from mms_simulator import meetings
+from mms_simulator import meetings, payloads
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.model import OnlineMeeting, User
 from mms_simulator.notify import APPLICATION
 from mms_simulator.odata import filters
-from mms_simulator.zones import parse_instant
+from mms_simulator.zones import exchange_instant
 
 _HOUR = 3600
 
@@ -54,13 +54,13 @@ def show(call: Call, meeting: OnlineMeeting, status: int = 200) -> Reply:
 
 def post_meeting(call: Call) -> Reply:
     """``POST …/onlineMeetings``."""
-    user, payload = organizer(call), call.json()
+    user, payload = organizer(call), call.read(payloads.Meeting)
     return show(call, _create(call, user, payload, None), 201)
 
 
 def create_or_get(call: Call) -> Reply:
     """``POST …/onlineMeetings/createOrGet``: 201 the first time, then 200 with the same meeting (5.1)."""
-    user, payload = organizer(call), call.json()
+    user, payload = organizer(call), call.read(payloads.Meeting)
     external = payload.get("externalId")
     if not external:
         raise bad_request("externalId is required.", "BadRequest")
@@ -96,7 +96,7 @@ def get_meeting(call: Call) -> Reply:
 
 def patch_meeting(call: Call) -> Reply:
     """``PATCH …/onlineMeetings/{id}``: both times or neither; organizer and joinMeetingIdSettings are fixed (5.1)."""
-    meeting, payload = find(call), call.json()
+    meeting, payload = find(call), call.read(payloads.Meeting)
     if ("startDateTime" in payload) != ("endDateTime" in payload):
         raise bad_request("startDateTime and endDateTime must be given together.", "BadRequest")
     if "joinMeetingIdSettings" in payload:
@@ -104,9 +104,9 @@ def patch_meeting(call: Call) -> Reply:
     changes: dict[str, Any] = {"settings": {**meeting.settings, **_settings(payload)}}
     if "subject" in payload:
         changes["subject"] = payload["subject"]
-    if "startDateTime" in payload:
-        changes |= {"start": float(parse_instant(payload["startDateTime"])),
-                    "end": float(parse_instant(payload["endDateTime"]))}  # fmt: skip
+    if payload.get("startDateTime") and payload.get("endDateTime"):
+        changes |= {"start": float(exchange_instant(payload["startDateTime"])),
+                    "end": float(exchange_instant(payload["endDateTime"]))}  # fmt: skip
     return show(call, meetings.update(call.store, meeting, **changes))
 
 
@@ -129,8 +129,8 @@ def register(routes: Routes) -> None:
 
 
 def _create(call: Call, user: User, payload: dict[str, Any], external: str | None) -> OnlineMeeting:
-    start = parse_instant(payload["startDateTime"]) if payload.get("startDateTime") else call.store.clock.now()
-    end = parse_instant(payload["endDateTime"]) if payload.get("endDateTime") else start + _HOUR
+    start = exchange_instant(payload["startDateTime"]) if payload.get("startDateTime") else call.store.clock.now()
+    end = exchange_instant(payload["endDateTime"]) if payload.get("endDateTime") else start + _HOUR
     if end < start:
         raise bad_request("The end time is before the start time.", "BadRequest")
     made = meetings.create(

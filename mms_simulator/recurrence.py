@@ -17,6 +17,8 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 _INDEX = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
 _LAST_YEAR = 2200
 _MONTHS = 12
+_LONGEST_MONTH = 31
+_LONGEST = 999
 _WEEK = 7
 
 
@@ -36,6 +38,12 @@ def validated(recurrence: Any) -> dict[str, Any]:
         or not span.get("startDate")
         or (range_type == "endDate" and not span.get("endDate"))
         or (range_type == "numbered" and not span.get("numberOfOccurrences"))
+        or pattern.get("index") not in {None, *_INDEX}
+        or pattern.get("firstDayOfWeek") not in {None, *_DAYS}
+        or not 0 <= (pattern.get("interval") or 1) <= _LONGEST
+        or not 0 <= (pattern.get("month") or 0) <= _MONTHS
+        or not 0 <= (pattern.get("dayOfMonth") or 0) <= _LONGEST_MONTH
+        or not 0 <= (span.get("numberOfOccurrences") or 0) <= _LONGEST
     )
     if wrong:
         raise bad_request("The recurrence pattern or range is not valid.", "ErrorInvalidRecurrence")

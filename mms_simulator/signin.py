@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from mms_simulator import payloads
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request, unauthorized
 from mms_simulator.notify import APPLICATION
@@ -29,6 +30,7 @@ GRAPH = "https://graph.microsoft.com"
 ACTIVITY = "https://manage.office.com"
 READ, OPERATE = "Mms.Read", "Mms.Operate"
 DAY = 86_400
+_CENTURY = 36_525 * DAY
 _GRAPH_NAMES = frozenset({GRAPH, f"{GRAPH}/", "00000003-0000-0000-c000-000000000000"})
 _GRAPH_ROLES = ["Calendars.ReadWrite", "User.Read.All", "OnlineMeetings.ReadWrite.All", "AuditLog.Read.All",
                 "TeamsUserConfiguration.Read.All", "MailboxSettings.Read"]  # fmt: skip
@@ -209,7 +211,7 @@ def register(routes: Routes, sign_in: SignIn) -> None:
         return Reply(200, answer, content_type="application/json")
 
     def wanted_token(call: Call) -> Reply:
-        return Reply(200, issue(sign_in, call.json()), content_type="application/json")
+        return Reply(200, issue(sign_in, call.read(payloads.Token)), content_type="application/json")
 
     routes.add("GET", "{tenant}/v2.0/.well-known/openid-configuration", configuration)
     routes.add("GET", "{tenant}/discovery/v2.0/keys", keys)
@@ -220,9 +222,10 @@ def register(routes: Routes, sign_in: SignIn) -> None:
 
 def issue(sign_in: SignIn, wanted: dict[str, Any]) -> dict[str, Any]:
     """Issue the token that a control call describes."""
-    expires_in = float(wanted.get("expiresIn", DAY * 2))
+    given = wanted.get("expiresIn")
+    expires_in = DAY * 2 if given is None else max(-_CENTURY, min(_CENTURY, float(given)))
     text = sign_in.token(
-        wanted.get("aud", API),
+        wanted.get("aud") or API,
         list(wanted.get("roles") or []),
         expires_in=expires_in,
         issuer=wanted.get("iss"),

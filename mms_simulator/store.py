@@ -1,5 +1,6 @@
 """The tenant's tables in memory with their indexes, kept in step with the journal."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ _KINDS: dict[str, type[msgspec.Struct]] = {
     "delivery": model.Delivery,
     "setting": model.Setting,
 }
+_log = logging.getLogger(__name__)
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _LOG_LENGTH = 100_000
 DEFAULT_TENANT = "5f1b9a2c-70d4-4c8e-9b36-2e8d1a4f6c07"
@@ -72,8 +74,11 @@ class Store:
         self.settings: dict[str, Any] = {}
         for name, rows in self.journal.load().items():
             kind = _KINDS[name]
-            for row in rows.values():
-                self._index(jsontext.decode_as(row, kind))
+            for key, row in rows.items():
+                try:
+                    self._index(jsontext.decode_as(row, kind))
+                except ValueError:
+                    _log.exception("a record cannot be read and is left out", extra={"kind": name, "key": key})
         if "switches" in self.settings:
             self.switches = msgspec.convert(self.settings["switches"], Switches)
         self.clock.offset = float(self.settings.get("clock", 0))

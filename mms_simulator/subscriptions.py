@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 
+from mms_simulator import payloads
 from mms_simulator.call import Call, Handler, Reply, Routes
 from mms_simulator.courier import Courier
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
@@ -29,7 +30,7 @@ def register(routes: Routes, courier: Courier) -> None:
     """Add the routes of subscriptions."""
 
     async def post(call: Call) -> Reply:
-        payload = call.json()
+        payload = call.read(payloads.Subscription)
         made = _new(call, payload)
         for url in filter(None, (made.notificationUrl, made.lifecycleNotificationUrl)):
             if not url.startswith("EventGrid:"):
@@ -173,7 +174,7 @@ def _list(call: Call) -> Reply:
 
 
 def _renew(call: Call) -> Reply:
-    found, payload = _find(call), call.json()
+    found, payload = _find(call), call.read(payloads.Subscription)
     changes: dict[str, Any] = {"reauthorize_sent": False}
     if payload.get("lifecycleNotificationUrl") and not found.lifecycleNotificationUrl:
         raise bad_request("lifecycleNotificationUrl cannot be added later.", "InvalidRequest")

@@ -74,6 +74,7 @@ WINDOWS_TO_IANA: dict[str, str] = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d+)?(Z|[+-]\d\d:?\d\d)?$")
+_FIRST_YEAR, _LAST_YEAR = 1601, 4500
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 
 
@@ -104,10 +105,17 @@ def parse_local(text: object, zone_name: str) -> int:
     match = _DATE_TIME.match(text) if isinstance(text, str) else None
     if not match:
         raise bad_request(f"Cannot parse date-time {text!r}.", "ErrorInvalidPropertyValue")
-    moment = _naive(match[1])
     if match[3]:
-        return parse_instant(str(text))
+        return exchange_instant(str(text))
+    moment = _naive(match[1])
+    _check_year(moment.year)
     return to_epoch(moment.replace(tzinfo=zone(zone_name)))
+
+
+def exchange_instant(text: str) -> int:
+    """Read an instant that is stored; 400 outside the years that Exchange knows."""
+    _check_year(int(text[:4]) if text[:4].isdigit() else 0)
+    return parse_instant(text)
 
 
 @lru_cache(maxsize=4096)
@@ -119,12 +127,12 @@ def parse_instant(text: str) -> int:
     if not match:
         raise bad_request(f"Cannot parse date-time '{text}'.", "ErrorInvalidParameter")
     offset = match[3] or "Z"
-    moment = _naive(match[1]).replace(tzinfo=UTC)
+    seconds = to_epoch(_naive(match[1]).replace(tzinfo=UTC))
     if offset != "Z":
         digits = offset.replace(":", "")
-        delta = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
-        moment += delta if offset[0] == "-" else -delta
-    return to_epoch(moment)
+        shift = int(digits[1:3]) * 3600 + int(digits[3:5]) * 60
+        seconds += shift if offset[0] == "-" else -shift
+    return seconds
 
 
 def graph_local(seconds: int, zone_name: str) -> dict[str, str]:
@@ -137,6 +145,11 @@ def graph_instant(seconds: float) -> str:
     moment = from_epoch(seconds)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{moment.microsecond:06d}0Z" if moment.microsecond else f"{text}Z"
+
+
+def _check_year(year: int) -> None:
+    if not _FIRST_YEAR <= year < _LAST_YEAR:
+        raise bad_request("The date is out of range.", "ErrorInvalidPropertyValue")
 
 
 def _naive(text: str) -> datetime:

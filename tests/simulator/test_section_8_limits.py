@@ -8,7 +8,7 @@ import httpx
 import jwt
 import pytest
 from azure.identity.aio import ManagedIdentityCredential
-from simulator_support import enc
+from simulator_support import enc, meeting
 
 LIST = "users/ada@contoso.example/events"
 
@@ -266,6 +266,36 @@ class TestControl:
         for wrong in (rows[0], {}, {"userPrincipalName": "x@y.z", "audioConferencing": {"bridge": 1}}):
             answer = await tenant.client.post(f"{tenant.base}/_tenant/users", json=wrong)
             assert answer.status_code == 400
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("POST", "v1.0/users/ada@contoso.example/events", {"start": "now", "end": "then"}),
+            ("POST", "v1.0/users/ada@contoso.example/events", {"attendees": "everybody"}),
+            ("POST", "v1.0/users/ada@contoso.example/sendMail", {"message": {"toRecipients": ["me"]}}),
+            ("POST", "v1.0/subscriptions", {"changeType": 1}),
+            ("POST", "v1.0/$batch", {"requests": ["GET /users"]}),
+            ("POST", "_tenant/users", "ada"),
+            ("POST", "_tenant/users", {"userPrincipalName": "x@y.z", "plans": "all"}),
+            ("POST", "_tenant/users", {"userPrincipalName": "x@y.z", "displayName": "\ud800"}),
+            ("POST", "_tenant/actions/editProfile", {"user": 1}),
+            ("POST", "_tenant/tokens", {"roles": "Mms.Read"}),
+            ("POST", "_tenant/clock", {"advanceSeconds": "a while"}),
+            ("POST", "v1.0/users/ada@contoso.example/events", [1]),
+        ],
+    )
+    async def test_bodies_of_the_wrong_shape_are_refused(self, tenant, method, path, body):
+        """400, before anything is done with them."""
+        answer = await tenant.client.request(method, f"{tenant.base}/{path}", content=json.dumps(body))
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"]
+
+    async def test_a_failing_handler_answers_with_an_envelope(self, tenant, monkeypatch):
+        """500, and the tenant goes on."""
+        monkeypatch.setattr("mms_simulator.views.render", None)
+        assert (await tenant.raw("POST", LIST, meeting())).json()["error"]["code"] == "ErrorInternalServerError"
+        monkeypatch.undo()
+        assert (await tenant.raw("GET", LIST)).status_code == 200
 
     @pytest.mark.parametrize(
         ("action", "given"),
