@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from system_stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+QUICK_POLLING = "AzureFunctionsJobHost__extensions__queues__maxPollingInterval=00:00:00.200"
 ROOT = Path(__file__).parents[2]
 
 
@@ -51,7 +51,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def stack() -> Iterator[Stack]:
     """Run the whole stack, once for all tests: each test uses users of its own."""
     with tempfile.TemporaryDirectory() as directory:
-        process, ready = _start(Path(directory), "--set", "MMS_RUN_LEASE_SECONDS=6")
+        process, ready = _start(Path(directory), "--set", "MMS_RUN_LEASE_SECONDS=6", "--set", QUICK_POLLING)
         stack = Stack(json.loads(ready.read_text()), ready)
         try:
             yield stack

@@ -29,7 +29,7 @@ def skype_block(join_url: str) -> str:
     dots = f"<p class=MsoNormal><span style='font-size:8.0pt;color:#404040'>{DOTS}</span></p>"
     return (
         f"{dots}\r\n<p class=MsoNormal><a name=OutJoinLink><span style='font-family:Wingdings'>à</span></a>"
-        f'<a href="{join_url}"><span style=\'font-size:16.0pt;color:#0066CC\'>Join Skype Meeting</span></a>'
+        f"<a href=\"{join_url}\"><span style='font-size:16.0pt;color:#0066CC'>Join Skype Meeting</span></a>"
         "<a name=OutSharedNoteBorder>&nbsp;</a><a name=OutSharedNoteLink>&nbsp;</a></p>\r\n"
         f'<p class=MsoNormal>Trouble Joining? <a href="{join_url}?sl=1">Try Skype Web App</a></p>\r\n'
         '<p class=MsoNormal><a href="https://o15.officeredir.microsoft.com/r/rlidLync15?clid=1033&amp;p1=5&amp;p2=2009">'
@@ -41,7 +41,7 @@ def skype_block(join_url: str) -> str:
 def skype_body(join_url: str) -> str:
     """An invitation with text above and below the block."""
     return (
-        "<html>\r\n<head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">\r\n</head>\r\n"
+        '<html>\r\n<head>\r\n<meta http-equiv="Content-Type" content="text/html; charset=utf-8">\r\n</head>\r\n'
         f"<body lang=EN-US>\r\n<div class=WordSection1>\r\n{ABOVE}{skype_block(join_url)}{BELOW}\r\n</div>\r\n</body>\r\n</html>"
     )
 
@@ -70,11 +70,13 @@ class Stack:
     # -- the tenant ---------------------------------------------------------------------------------------------
 
     def tenant(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control surface of the simulated tenant."""
         answer = self.http.request(method, f"{self.ready['tenant']}/{path}", json=body)
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else None
 
     def graph(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Call Graph as an app that may do everything."""
         answer = self.http.request(
             method,
             f"{self.ready['graph']}/{path}",
@@ -83,6 +85,15 @@ class Stack:
         )
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else None
+
+    def all(self, method: str, path: str) -> list[dict[str, Any]]:
+        """Read a list of Graph to its last page."""
+        page = self.graph(method, path)
+        found = page["value"]
+        while "@odata.nextLink" in page:
+            page = self.graph(method, page["@odata.nextLink"].removeprefix(f"{self.ready['graph']}/"))
+            found += page["value"]
+        return found
 
     def user(self, **more: Any) -> User:
         """Make a user whom no other test knows."""
@@ -103,7 +114,9 @@ class Stack:
         )
         return User(made["id"], name)
 
-    def skype_meeting(self, user: User, *, attendees: tuple[str, ...] = (), days: float = 7, **more: Any) -> dict[str, Any]:
+    def skype_meeting(
+        self, user: User, *, attendees: tuple[str, ...] = (), days: float = 7, **more: Any
+    ) -> dict[str, Any]:
         """Seed a Skype meeting as the add-in makes it, extended properties included."""
         focus = uuid.uuid4().hex[:8].upper()
         join_url = f"https://meet.contoso.example/{user.name.partition('@')[0]}/{focus}"
@@ -114,9 +127,7 @@ class Stack:
             "end": {"dateTime": (start + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S"), "timeZone": "UTC"},
             "body": {"contentType": "html", "content": skype_body(join_url)},
             "location": {"displayName": "Skype Meeting"},
-            "attendees": [
-                {"type": "required", "emailAddress": {"address": each, "name": each}} for each in attendees
-            ],
+            "attendees": [{"type": "required", "emailAddress": {"address": each, "name": each}} for each in attendees],
             "singleValueExtendedProperties": [
                 {
                     "id": f"{PUBLIC_STRINGS}OnlineMeetingConfLink",
@@ -130,6 +141,7 @@ class Stack:
         return self.graph("POST", f"users/{user.id}/events", event)
 
     def event(self, user: User, event_id: str) -> dict[str, Any]:
+        """Read an event."""
         return self.graph("GET", f"users/{user.id}/events/{quote(event_id, safe='')}")
 
     def mails(self, user: User) -> list[dict[str, Any]]:
@@ -137,27 +149,34 @@ class Stack:
         return [each for each in self.tenant("GET", "outbox")["value"] if each["organizer"] == user.name]
 
     def forget_mails(self) -> None:
+        """Empty the outbox."""
         self.tenant("DELETE", "outbox")
 
     # -- the product ----------------------------------------------------------------------------------------------
 
-    def api(self, method: str, path: str, body: Any = None, *, token: str | None = "operator", **headers: str) -> httpx.Response:
+    def api(
+        self, method: str, path: str, body: Any = None, *, token: str | None = "operator", **headers: str
+    ) -> httpx.Response:
+        """Call the product; *token* is a role of the ready file, a token, or nothing."""
         bearer = self.ready["tokens"].get(token, token) if token else None
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
         return self.http.request(method, f"{self.ready['api']}/{path}", json=body, headers=headers)
 
     def start(self, user: User, target: str = "Teams", **more: Any) -> dict[str, Any]:
+        """Ask for a migration by name."""
         answer = self.api("POST", "migrations", {"identity": user.name, "targetMeetingType": target, **more})
         assert answer.status_code == 202, answer.text
         return answer.json()["value"][0]
 
     def status(self, user: User) -> list[dict[str, Any]]:
+        """Return the user's runs, newest first."""
         answer = self.api("GET", f"migrations?identity={quote(user.name)}", token="reader")
         assert answer.status_code == 200, answer.text
         return answer.json()["value"]
 
     def meetings(self, user: User) -> list[dict[str, Any]]:
+        """Return what became of the user's meetings."""
         answer = self.api("GET", f"migrations/{quote(user.name)}/meetings", token="reader")
         assert answer.status_code == 200, answer.text
         return answer.json()["value"]
