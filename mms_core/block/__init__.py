@@ -5,7 +5,7 @@ a body ambiguous: docs/blocks.md.
 """
 
 from mms_core.block.fragment import decode_join_information
-from mms_core.block.genuine import judge, same_coordinates
+from mms_core.block.genuine import choose, judge, same_coordinates
 from mms_core.block.locate import locate
 from mms_core.block.model import AmbiguousBlock, BlockKind, Fragment, Genuineness, Located, MeetingBlock
 from mms_core.block.rewrite import append, remove, replace
@@ -20,6 +20,7 @@ __all__ = [
     "MeetingBlock",
     "append",
     "canonical_join_url",
+    "choose",
     "decode_join_information",
     "judge",
     "locate",

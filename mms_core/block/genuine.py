@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mms_core.block.model import BlockKind, Genuineness
+from mms_core.block.model import BlockKind, Genuineness, Located
 from mms_core.block.urls import canonical_join_url, parse_join_url
 
 if TYPE_CHECKING:
@@ -36,6 +36,29 @@ def judge(
     if block.kind is BlockKind.TEAMS:
         return _judge_teams(block, properties, organizer_id=organizer_id, tenant_id=tenant_id)
     return _judge_skype(block, properties)
+
+
+def choose(located: Located, properties: Mapping[str, str], *, organizer_id: str, tenant_id: str | None) -> Located:
+    """Settle by the event's properties which of several meetings' blocks is its own.
+
+    Args:
+        located: As :func:`mms_core.block.locate` gave it.
+        properties: See :func:`judge`, also for the other arguments.
+        organizer_id: See :func:`judge`.
+        tenant_id: See :func:`judge`.
+
+    Returns:
+        Only the genuine blocks, no longer ambiguous, where that was the question and there is an answer; *located*
+        itself in every other case.
+    """
+    if located.ambiguous is None or located.ambiguous.split(":")[0] not in {"several-meetings", "quoted-meeting"}:
+        return located
+    own = tuple(
+        block
+        for block in located.blocks
+        if judge(block, properties, organizer_id=organizer_id, tenant_id=tenant_id).genuine
+    )
+    return Located(blocks=own) if own else located
 
 
 def same_coordinates(a: MeetingBlock, b: MeetingBlock) -> bool:

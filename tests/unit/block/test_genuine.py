@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from bodies import ORGANIZER, TENANT, element, join, safe, skype
+from bodies import ORGANIZER, TENANT, element, join, safe, skype, teams
 
-from mms_core.block import MeetingBlock, judge, locate, same_coordinates
+from mms_core.block import MeetingBlock, choose, judge, locate, remove, same_coordinates
 
 
 def block(body: str) -> MeetingBlock:
@@ -100,3 +100,17 @@ def test_every_coordinate_counts(change):
     """One that differs is a reason to refresh."""
     first = block(element(inside=DIALIN))
     assert not same_coordinates(first, dataclasses.replace(first, **change))
+
+
+def test_properties_settle_which_meeting_is_the_own_one():
+    """The forwarded invitation below stays, the meeting's own block goes."""
+    body = teams("QQ") + "<blockquote>" + teams("ZZ") + "</blockquote>"
+    located = locate(body)
+    who = {"organizer_id": ORGANIZER, "tenant_id": TENANT}
+    chosen = choose(located, {"SkypeTeamsMeetingUrl": join("QQ")}, **who)
+    assert chosen.ambiguous is None
+    assert remove(body, located=chosen) == "<blockquote>" + teams("ZZ") + "</blockquote>"
+    assert choose(located, {}, **who) is located
+    assert choose(chosen, {}, **who) is chosen
+    unclear = locate('<div class="me-email-text">' + f'<a href="{join()}">x</a>')
+    assert choose(unclear, {"SkypeTeamsMeetingUrl": join()}, **who) is unclear

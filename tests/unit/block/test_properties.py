@@ -159,3 +159,28 @@ def test_nesting_outside_stays_in_broken_html(template, prefix, suffix, new):
     assert replace(changed, fragment_of(new)) == changed
     assert len(locate(changed).blocks) == 1
     assert nesting(body) == nesting(changed)
+
+
+lines_of_text = st.lists(
+    st.one_of(
+        st.text(alphabet=st.characters(exclude_characters="<_.\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"), max_size=30),
+        st.sampled_from(["_" * 70, "." * 50, "https://example.com/?sl", "a < b", "me@example.com", "", "  ", "\ufeff"]),
+    ),
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("template", TEXT)
+@QUICK
+@given(prefix=lines_of_text, suffix=lines_of_text, newline=st.sampled_from(["\n", "\r\n"]), new=st.sampled_from(NEW))
+def test_everything_around_a_block_of_text_stays(template, prefix, suffix, newline, new):
+    """Plain text stays plain text, in its own newlines, and the lines around the block are identical."""
+    block = block_of(template).replace("\r\n", "\n").replace("\n", newline)
+    head = "".join(line + newline for line in prefix)
+    tail = "".join(newline + line for line in suffix)
+    body = head + block + tail
+    changed = replace(body, fragment_of(new))
+    own = newline if newline in head + block else "\n"
+    assert changed == head + fragment_of(new).text.replace("\n", own) + tail
+    assert replace(changed, fragment_of(new)) == changed
+    assert remove(body) == head + tail
