@@ -148,6 +148,8 @@ class UserRecord:
     wake_id: str = ""
     wake_at: datetime | None = None
     seen: tuple[str, ...] = ()
+    generation: int = 0
+    """Leases taken over all runs: what fences the ledger's rows, which outlive a run."""
 
     @property
     def newest(self) -> Run:
@@ -189,6 +191,8 @@ class LedgerEntry:
     attempts: int = 0
     is_final: bool = False
     """The run does not look at this meeting again."""
+    mails: int = 0
+    """Updates that the run has sent for this meeting."""
     route: str = ""
     """How it was migrated, where that was not the usual way: ``flags``."""
     step: str = ""
@@ -305,6 +309,8 @@ class UserFacts:
     user_principal_name: str
     plans: frozenset[str]
     plan_assigned_at: dict[str, datetime] = field(default_factory=dict)
+    plan_ended_at: dict[str, datetime] = field(default_factory=dict)
+    """When plans that are in force no more were last changed."""
     language: str | None = None
 
 

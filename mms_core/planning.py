@@ -105,9 +105,12 @@ def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] |
     if not event.is_organizer or event.is_cancelled or event.is_draft or is_over(event, now=now):
         return None
     located = block.locate(event.body)
-    if located.ambiguous:
-        return Planned(event=event, step=Step.FAIL, located=located, code="AmbiguousBlock", detail=located.ambiguous)
     properties = event.properties or inherited or {}
+    if located.ambiguous:
+        # Without the add-in's properties the event is no online meeting, whatever has been pasted into it.
+        is_online = any(properties.get(name) for name in ("OnlineMeetingConfLink", "SkypeTeamsMeetingUrl"))
+        step, code, rule = (Step.FAIL, "AmbiguousBlock", None) if is_online else (Step.SKIP, "PastedBlock", "W5")
+        return Planned(event=event, step=step, located=located, code=code, rule=rule, detail=located.ambiguous)
     event = replace(event, properties=properties)
     judged = [
         (each, block.judge(each, properties, organizer_id=wish.organizer_id, tenant_id=wish.tenant_id))

@@ -51,7 +51,6 @@ class Applied:
     """What became of a meeting; ``temporary`` is set where another try later is worth it."""
 
     entry: LedgerEntry
-    has_mailed: bool = False
     temporary: TemporaryError | None = None
     is_rehashed: bool = False
     """What stands in the calendar is not, letter for letter, what the intent said: undo has to know."""
@@ -118,6 +117,7 @@ class Applier:
             verdict=verdict,
             before=earlier.before if earlier and earlier.before else before,
             attempts=earlier.attempts if earlier else 0,
+            mails=earlier.mails if earlier else 0,
             is_final=True,
             updated_at=self._parts.clock.now(),
         )
@@ -283,11 +283,12 @@ class Applier:
             self._entry(planned, intent, verdict),
             after=after,
             attempts=intent.attempts,
+            mails=intent.mails + 1,
             route=intent.route,
             step=intent.step,
             written_hash=body_hash(planned.event.body),
         )
-        return Applied(entry=entry, has_mailed=True, is_rehashed=entry.written_hash != intent.written_hash)
+        return Applied(entry=entry, is_rehashed=entry.written_hash != intent.written_hash)
 
     async def _happened(self, planned: Planned, change: Rewrite) -> bool:
         """After a lost answer: does the invitation lead to the new meeting now?"""
@@ -336,6 +337,7 @@ class Applier:
             verdict=verdict,
             request_id=written.request_id,
             is_final=True,
+            mails=intent.mails + 1,
             after=intent.after or _teams_coordinates(written.event),
             updated_at=self._parts.clock.now(),
             written_hash=body_hash(written.event.body),
@@ -343,4 +345,4 @@ class Applier:
         wrong = mismatch(change, planned, written.event)
         if wrong is not None:
             entry = replace(entry, verdict=Verdict.FAILED, code="VerificationFailed", detail=wrong)
-        return Applied(entry=entry, has_mailed=True, is_rehashed=entry.written_hash != intent.written_hash)
+        return Applied(entry=entry, is_rehashed=entry.written_hash != intent.written_hash)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -34,11 +35,23 @@ class _Tally:
     """Counts what a run has done, over all its passes."""
 
     def __init__(self, entries: list[LedgerEntry], run: Run) -> None:
-        self.entries = {
-            entry.key: entry for entry in entries if entry.run_id == run.run_id and entry.updated_at >= run.fresh_at
-        }
-        self.invites = run.invites
+        own = [entry for entry in entries if entry.run_id == run.run_id]
+        self.entries = {entry.key: entry for entry in own if entry.updated_at >= run.fresh_at}
+        self._stale = {entry.key: entry for entry in own if entry.updated_at < run.fresh_at}
         self.temporary: list[TemporaryError] = []
+
+    def earlier(self, key: str) -> LedgerEntry | None:
+        """Return what the run has noted about a meeting; of a note from before the last trigger only its mails."""
+        stale = self._stale.get(key)
+        if key in self.entries or stale is None:
+            return self.entries.get(key)
+        return replace(stale, is_final=False, step="", before=None, attempts=0)
+
+    @property
+    def invites(self) -> int:
+        """Updates sent; the ledger knows, so no crash loses one."""
+        stale = sum(entry.mails for key, entry in self._stale.items() if key not in self.entries)
+        return stale + sum(entry.mails for entry in self.entries.values())
 
     def counts(self, total: int) -> dict[str, int]:
         """Return the run's numbers; *total* meetings are known to be in question."""
@@ -91,8 +104,7 @@ class Pass:
             else:
                 await self._migrate()
         except Stopped as exc:
-            happening = Happening.CANCELLED if exc.code == "Cancelled" else Happening.SKIPPED
-            await self._end(happening, code=exc.code)
+            await self._end(exc.happening, code=exc.code)
         except OutOfTime:
             now = self._parts.clock.now()
             await self._lease.end(Happening.CHECKPOINTED, due_at=now, **self._tally.counts(self._total))
@@ -187,20 +199,17 @@ class Pass:
             raise reason
 
     async def _one(self, planned: Planned, applier: Applier) -> None:
-        earlier = self._tally.entries.get(meeting_key(planned.event.event_id))
+        earlier = self._tally.earlier(meeting_key(planned.event.event_id))
         if earlier is not None and earlier.is_final:
             return
         if self._parts.clock.now() - self._began_at > self._parts.options.function_budget:
             raise OutOfTime
         applied = await applier.apply(planned, earlier)
-        await self._note(applied.entry, has_mailed=applied.has_mailed, temporary=applied.temporary)
+        await self._note(applied.entry, temporary=applied.temporary)
 
-    async def _note(
-        self, entry: LedgerEntry, *, has_mailed: bool = False, temporary: TemporaryError | None = None
-    ) -> None:
+    async def _note(self, entry: LedgerEntry, *, temporary: TemporaryError | None = None) -> None:
         """Count one meeting. A wish to wait that is long ends the pass: the others would only hear the same."""
         self._tally.entries[entry.key] = entry
-        self._tally.invites += has_mailed
         await self._lease.note(**self._tally.counts(max(self._total, len(self._tally.entries))))
         if temporary is not None:
             self._tally.temporary.append(temporary)

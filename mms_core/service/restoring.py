@@ -43,19 +43,18 @@ class Restorer:
         ]
         entries = {entry.key: entry for entry in await self._parts.ledger.entries(self._lease.key)}
         for original in originals:
-            entry, has_mailed, temporary = await self._one(original, entries.get(original.key))
-            await note(entry, has_mailed=has_mailed, temporary=temporary)
+            entry, temporary = await self._one(original, entries.get(original.key))
+            await note(entry, temporary=temporary)
         return len(originals)
 
-    async def _one(
-        self, original: Original, known: LedgerEntry | None
-    ) -> tuple[LedgerEntry, bool, TemporaryError | None]:
+    async def _one(self, original: Original, known: LedgerEntry | None) -> tuple[LedgerEntry, TemporaryError | None]:
         entry = self._entry(original, known)
         temporary = None
-        has_mailed = False
         try:
             has_mailed, request_id = await self._write(original)
-            entry = replace(entry, verdict=Verdict.RESTORED, request_id=request_id, is_final=True)
+            entry = replace(
+                entry, verdict=Verdict.RESTORED, request_id=request_id, is_final=True, mails=entry.mails + has_mailed
+            )
         except TemporaryError as exc:
             temporary = exc
             entry = replace(entry, code=exc.code, detail=exc.detail)
@@ -66,7 +65,7 @@ class Restorer:
         await self._parts.ledger.put(self._lease.key, entry)
         if entry.verdict is Verdict.RESTORED:
             await self._parts.ledger.put_original(self._lease.key, replace(original, undone_at=self._parts.clock.now()))
-        return entry, has_mailed, temporary
+        return entry, temporary
 
     def _entry(self, original: Original, known: LedgerEntry | None) -> LedgerEntry:
         found = block.locate(original.body).blocks
@@ -81,6 +80,7 @@ class Restorer:
             before=known.after if known else None,
             after=coordinates(found[0] if found else None),
             attempts=1,
+            mails=known.mails if known and known.run_id == self._lease.run.run_id else 0,
             updated_at=self._parts.clock.now(),
         )
 

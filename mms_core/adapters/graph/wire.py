@@ -38,6 +38,7 @@ PROPERTY_NAMES: Final = (
     "SkypeTeamsProperties",
     "SchedulingServiceUpdateUrl",
     "SchedulingServiceMeetingOptionsUrl",
+    "MmsRun",
 )
 
 
