@@ -149,8 +149,11 @@ def body_of(row: Shown, manner: Manner) -> dict[str, str]:
 def safe(body: str, store: Store) -> str:
     """Take out what Graph does not return without being asked (1.7)."""
     mode = store.switches.unsafeHtml
-    if mode == "keep":
-        return body
+    return body if mode == "keep" else _stripped(body, mode)
+
+
+@lru_cache(maxsize=1024)
+def _stripped(body: str, mode: str) -> str:
     body = _UNSAFE.sub("", body)
     return _STYLES.sub("", body) if mode == "stripStyles" else body
 
