@@ -24,6 +24,9 @@ HEAD: Final = 500
 HEADLINE: Final = 300
 """Characters between the line with the product's name and the line of the join link."""
 
+REFERENCE: Final = 600
+"""Characters between the short link of generation 4 and the classic one below it."""
+
 FAR: Final = 12_000
 """Characters between the join link and the separator that closes the block."""
 
@@ -33,6 +36,8 @@ GAP: Final = 1_200
 _TAIL = re.compile(
     rb"tel:[0-9+]|dialin|\[!oc\(\[|officeredir|linkid=389737|[0-9][0-9 ]{4,14}#|://aka\.ms/|meetingoptions"
 )
+_SHORT_RULE = re.compile(rb"[ \t]*(?:\r\n|\r|\n)[ \t\r\n]{0,4}_{32}(?=[ \t]*(?:[\r\n]|\Z))")
+"""Generation 4 in text has a rule of 32 underscores inside, which stands last where the rest was cut off."""
 _HASHED_ID = re.compile(rb":[ \t]*[0-9][0-9 \xa0]{5,16}#")
 _LINKS_ROW = re.compile(rb"[^\r\n|]{2,80}\|[^\r\n|]{2,80}\|[^\r\n]{2,200}")
 _PHONE_LINE = re.compile(rb"^[ \t]*\+[0-9][0-9 ()-]{6,20}", re.MULTILINE)
@@ -53,7 +58,7 @@ def find_teams(body: str, shadow: bytes, positions: list[int]) -> list[Region]:
             continue
         floor = max(0, lo - NEAR, found[index - 1][1] if index else 0, regions[-1].hi if regions else 0)
         ceiling = min([len(body), hi + FAR] + [other[0] for other in found[index + 1 :][:1] if _other(url, other[2])])
-        region = _teams_region(shadow, (lo, hi), floor, ceiling)
+        region = _teams_region(shadow, (lo, _end_of_reference(found, index)), floor, ceiling)
         if region is not None:
             region.urls = [url]
             regions.append(region)
@@ -132,6 +137,9 @@ def _teams_region(shadow: bytes, link: tuple[int, int], floor: int, ceiling: int
         region.anchors.add("separator-after")
     else:
         region.hi = _line_end(shadow, max(tail, hi))
+        short_rule = _SHORT_RULE.match(shadow, region.hi)
+        if short_rule is not None:
+            region.hi = short_rule.end()
     return region if is_enough(region.anchors) else None
 
 
@@ -181,6 +189,16 @@ def _first_join_link(body: str, shadow: bytes, lo: int, hi: int) -> tuple[int, i
             return link
         position = shadow.find(b"://", position + 3, hi)
     return None
+
+
+def _end_of_reference(found: list[tuple[int, int, JoinUrl]], index: int) -> int:
+    """End of a link, or of the classic link that generation 4 gives as a reference below its short one."""
+    _, hi, url = found[index]
+    if url.short and index + 1 < len(found):
+        lo, end, reference = found[index + 1]
+        if not reference.short and lo - hi <= REFERENCE:
+            return end
+    return hi
 
 
 def _other(url: JoinUrl, other: JoinUrl) -> bool:

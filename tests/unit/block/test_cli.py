@@ -144,5 +144,5 @@ def test_missing_file_is_said(run, tmp_path):
 def test_command_runs_as_a_module(tmp_path):
     """As the documentation says."""
     path = file(tmp_path / "a.html", teams())
-    done = subprocess.run([sys.executable, "-m", "mms_core.block", "inspect", path], capture_output=True, check=True)  # noqa: S603 - our own module
+    done = subprocess.run([sys.executable, "-m", "mms_core.block", "inspect", path], capture_output=True, check=True)
     assert done.stdout.startswith(b"block 1: teams, generation 3")

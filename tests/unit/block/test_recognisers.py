@@ -136,6 +136,14 @@ REWRITE_HTML = {
         f"<p>{'_' * 75}</p><p>a</p>§<p>b</p><p>{'_' * 75}</p>",
     ),
     "Word's styles, a plain link": (restyled(link=join()), "§"),
+    "a copy in another mail program": (
+        (
+            f'<p>a</p><p><b>Microsoft Teams</b> <a href="https://aka.ms/JoinTeamsMeeting?omkt=en-US">Help</a></p><p><a href="{join()}">'
+            "Join</a></p><p>ID: 276 040 326 896</p><br><hr /><p>Key: <a href='mailto:key@m.example.com'>key@m.example.com</a></p>"
+            f'<p>Video: 117 833 133 5</p><p>Hosts: <a href="{options()}">Options</a></p><p>b</p>'
+        ),
+        "<p>a</p>§<p>b</p>",
+    ),
     "lines with br": (
         f'a<br>{RULE}<br>Microsoft Teams<br><a href="{join()}">Join</a><br><a href="{options()}">o</a><br>{RULE}<br>b',
         "a<br>§<br>b",
@@ -186,6 +194,20 @@ REWRITE_TEXT = {
     "lines of the user's": (f"{'_' * 70}\n{teams_text()}\n{'_' * 70}\n", f"{'_' * 70}\n§\n{'_' * 70}\n"),
     "copies of the separator": (f"{RULE}\na\n{teams_text()}\nb\n{RULE}\n", f"{RULE}\na\n§\nb\n{RULE}\n"),
     "separators missing": (f"a\n\n{teams_text(before='', after='')}\n\nb\n", "a\n\n§\n\nb\n"),
+    "generation 4 without separators": (
+        (
+            "a\nMicrosoft Teams\nJoin: https://teams.microsoft.com/meet/312345678901?p=X\nID: 312 345 678 901\n"
+            f"Help: https://aka.ms/JoinTeamsMeeting?omkt=en-US\nReference: {join()}\n{'_' * 32}\nb\n"
+        ),
+        "a\n§\nb\n",
+    ),
+    "generation 4 with a rule inside": (
+        (
+            f"a\n{'_' * 82}\nMicrosoft Teams\nJoin: https://teams.microsoft.com/meet/312345678901?p=X\n{'_' * 32}\n"
+            f"Reference<{join()}>\n+1 555 0100,,766918553#<tel:+15550100,,766918553#>\n{'_' * 82}\nb\n"
+        ),
+        "a\n§\nb\n",
+    ),
     "Skype": (f"a\n{skype_text()}\nb\n", "a\n§\nb\n"),
     "Skype, dots of the user's": (f"{'.' * 70}\n{skype_text()}\nb {'.' * 70}", f"{'.' * 70}\n§\nb {'.' * 70}"),
     "Skype without separators": (f"a\n{skype_text(dots='')}\n\nb\n", "a\n§\n\nb\n"),
