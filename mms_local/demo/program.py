@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,16 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--stack", type=Path, metavar="FILE", help="ready file of a stack that runs already, and is empty"
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.stack is not None and not options.stack.is_file():
+        parser.error(f"there is no {options.stack}; `python -m mms_local up --ready-file FILE` writes one")
+    return options
 
 
 def _run(options: argparse.Namespace, output: Output) -> int:
     stopwatch = Stopwatch()
     output.title("Meeting Migration Service: the demo")
-    output.line("A simulated Microsoft 365 tenant, storage queues and tables, and the service, on this machine.")
+    output.line("A simulated Microsoft 365 tenant, storage, and the service, on this machine.")
     output.section("Starting")
     with ExitStack() as exits:
         if options.stack:
@@ -91,9 +94,10 @@ def _run(options: argparse.Namespace, output: Output) -> int:
         output.line(f"storage, tenant and service answer after {stopwatch.lap('start'):.1f} s")
         verdict = asyncio.run(_play(options, output, Endpoints.of(ready), stopwatch))
         output.section("Where to look next")
-        _print_next(output, ready, stays=options.stay)
+        _print_next(output, ready, ready_file=(options.stack or _DIRECTORY / "ready.json") if options.stay else None)
         if options.stay:
-            signal.pause()
+            with suppress(KeyboardInterrupt):
+                signal.pause()
     return 0 if verdict.is_clean else 1
 
 
@@ -118,11 +122,11 @@ async def _play(options: argparse.Namespace, output: Output, endpoints: Endpoint
         return await performance.play(datetime.now(UTC).date())
 
 
-def _print_next(output: Output, ready: Mapping[str, Any], *, stays: bool) -> None:
-    if stays:
-        output.line(f"status page         {ready['api']}/dashboard")
-        output.line(f"API description     {ready['api']}/openapi.json")
-        output.line(f"the tenant's mail   {ready['tenant']}/outbox")
+def _print_next(output: Output, ready: Mapping[str, Any], *, ready_file: Path | None) -> None:
+    if ready_file is not None:
+        output.line(f"status, user by user   {ready['api']}/migrations")
+        output.line(f"mail the tenant sent   {ready['tenant']}/outbox")
+        output.line(f"tokens for the first   {ready_file}")
         output.line("ctrl-c stops everything")
         return
     output.line("make run                           the same stack, left running")

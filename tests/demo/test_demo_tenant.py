@@ -73,7 +73,7 @@ def simulator(directory):
     """A tenant on a free port, in a process of its own."""
     ready = directory / "ready.json"
     command = [sys.executable, "-m", "mms_simulator", "--port", "0", "--in-memory", "--ready-file", str(ready)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:  # noqa: S603 -- our own module
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             while not ready.exists():
                 assert process.poll() is None
