@@ -62,6 +62,16 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Set MeetingMigrationEnabled to true, then start again.",
         "N7",
     ),
+    "TriggerSwitchedOff": Explanation(
+        "This kind of trigger is switched off in the settings.",
+        "Set its switch (TriggerT1 to TriggerT11) to true, then start again.",
+        "X1",
+    ),
+    "UserExcluded": Explanation(
+        "The lists of users and groups in the settings leave this user out.",
+        "Change AllowedUsers, AllowedGroups, DeniedUsers or DeniedGroups, then start again.",
+        "X2",
+    ),
     "PoisonedMessage": Explanation(
         "The run failed five times in a way that the service did not expect.",
         "Search the log for the correlation id, report the bug, then retry the migration.",

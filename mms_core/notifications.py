@@ -123,6 +123,8 @@ class AudioConferencingChanged(msgspec.Struct, kw_only=True, rename="camel"):
     change: Literal["enabled", "disabled", "conferenceId", "bridge", "provider"]
     from_: str | None = msgspec.field(default=None, name="from")
     to: str | None = None
+    public_meetings: bool | None = None
+    """T6's condition, where the sender knows it: Graph does not tell."""
 
 
 class NumberUnassigned(msgspec.Struct, kw_only=True, rename="camel"):
@@ -146,6 +148,13 @@ class PolicyGranted(msgspec.Struct, kw_only=True, rename="camel"):
             raise ValueError("either user or tenant")
 
 
+class VideoInteropChanged(msgspec.Struct, kw_only=True, rename="camel"):
+    """The Cloud Video Interop policy of a user: seen by audit or comparison, there is no event of ours for it."""
+
+    user: Identity
+    policy: str | None = None
+
+
 class Anything(msgspec.Struct, kw_only=True):
     """Events that are recorded as ignored: whatever they carry."""
 
@@ -163,7 +172,15 @@ EVENT_TYPES: Final[dict[str, Any]] = {
 
 GRAPH_USER_TYPES: Final = ("Microsoft.Graph.UserUpdated", "Microsoft.Graph.UserDeleted", "Microsoft.Graph.UserCreated")
 
-AnyData = UserMoved | LicenseChanged | AudioConferencingChanged | NumberUnassigned | PolicyGranted | Anything
+AnyData = (
+    UserMoved
+    | LicenseChanged
+    | AudioConferencingChanged
+    | NumberUnassigned
+    | PolicyGranted
+    | VideoInteropChanged
+    | Anything
+)
 
 
 class CloudEvent(msgspec.Struct, kw_only=True):

@@ -121,6 +121,27 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
     )
 
 
+LONGEST_LIST: Final = 1000
+"""Entries of a list of users or groups: settings are one row of 64 KiB a property."""
+
+
+def _of_type(name: str, value: Any, default: Any) -> Any:
+    """Return a setting's value as it is kept. Raises ``BadInput`` for a wrong type."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise BadInput(f"{name} must be a list of strings", field=name)
+        if len(value) > LONGEST_LIST:
+            raise BadInput(f"{name} takes {LONGEST_LIST} entries at most", field=name)
+        return tuple(each.strip().lower() for each in value if each.strip())
+    if default is None:
+        if value is not None and type(value) is not int:
+            raise BadInput(f"{name} must be of type int, or null", field=name)
+        return value
+    if type(value) is not type(default):
+        raise BadInput(f"{name} must be of type {type(default).__name__}", field=name)
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     """What the tenant wants. Field names are the names on the wire (mms-rules section 5, and ours)."""
@@ -132,7 +153,7 @@ class TenantSettings:
     AutomaticallyReplaceAcpProvider: bool = False
     """True lets meetings with a third-party provider's dial-in be migrated (W4)."""
     AutomaticallySendEmailsToUsers: bool = True
-    """Mail to users about dial-in changes. Kept for scripts that set it; notices come later."""
+    """Notices to organizers before and after a run. Sent only where the deployment names a sender."""
     SettleMinutes: int = 90
     """Wait after the first trigger, in minutes (Q1). 0 to 10,080."""
     MaximumWaitMinutes: int = 360
@@ -142,19 +163,64 @@ class TenantSettings:
     MoveWithoutMoveToTeams: str = "Teams"
     """Target of a move without ``-MoveToTeams`` (T2): ``Teams`` as today, or ``Current`` as until 2019."""
 
+    TriggerT1: bool = True
+    """Switch of one kind of trigger: a move with ``-MoveToTeams``. Rule X1 where it is false."""
+    TriggerT2: bool = True
+    TriggerT3: bool = True
+    TriggerT4: bool = True
+    TriggerT5: bool = True
+    TriggerT6: bool = True
+    TriggerT7: bool = True
+    TriggerT8: bool = True
+    TriggerT9: bool = True
+    TriggerT10: bool = True
+    TriggerT11: bool = False
+    """Cloud Video Interop partners are refreshed by hand only, as Microsoft's service does; true does it by itself."""
+    TriggerT1DelayMinutes: int | None = None
+    """Wait of one kind of trigger, in minutes, 0 to 10,080; ``None`` is ``SettleMinutes``."""
+    TriggerT2DelayMinutes: int | None = None
+    TriggerT3DelayMinutes: int | None = None
+    TriggerT4DelayMinutes: int | None = None
+    TriggerT5DelayMinutes: int | None = None
+    TriggerT6DelayMinutes: int | None = None
+    TriggerT7DelayMinutes: int | None = None
+    TriggerT8DelayMinutes: int | None = None
+    TriggerT9DelayMinutes: int | None = None
+    TriggerT10DelayMinutes: int | None = None
+    TriggerT11DelayMinutes: int | None = None
+    """``None`` here waits for the policy cache of Teams, 6 hours."""
+    AllowedUsers: tuple[str, ...] = ()
+    """User principal names or object ids. Empty allows all; with this or ``AllowedGroups``, only those (X2)."""
+    AllowedGroups: tuple[str, ...] = ()
+    """Object ids of groups, nested members included."""
+    DeniedUsers: tuple[str, ...] = ()
+    """Never touched, whatever else holds (X2)."""
+    DeniedGroups: tuple[str, ...] = ()
+    PilotPercentage: int = 100
+    """Share of users, 0 to 100, for whom triggers act by themselves (X3); always the same users. Not for T10."""
+
+    def is_trigger_on(self, rule: str) -> bool:
+        """Say whether the switch of a trigger (``T1`` to ``T11``) is on."""
+        return bool(getattr(self, f"Trigger{rule}"))
+
+    def trigger_delay_minutes(self, rule: str) -> int | None:
+        """Return the wait of a trigger (``T1`` to ``T11``) in minutes, ``None`` for the settling time."""
+        minutes: int | None = getattr(self, f"Trigger{rule}DelayMinutes")
+        return minutes
+
     def changed(self, changes: Mapping[str, Any]) -> TenantSettings:
         """Return a copy with *changes* applied.
 
         Raises:
             BadInput: A name is unknown, or a value has the wrong type or is out of range.
         """
-        kinds = {each.name: type(each.default) for each in fields(self)}
+        defaults = {each.name: each.default for each in fields(self)}
+        given: dict[str, Any] = {}
         for name, value in changes.items():
-            if name not in kinds:
+            if name not in defaults:
                 raise BadInput(name, code="UnknownSetting", field=name)
-            if type(value) is not kinds[name]:
-                raise BadInput(f"{name} must be of type {kinds[name].__name__}", field=name)
-        settings = replace(self, **changes)
+            given[name] = _of_type(name, value, defaults[name])
+        settings = replace(self, **given)
         settings.check()
         return settings
 
@@ -164,8 +230,11 @@ class TenantSettings:
             ("SettleMinutes", 0, 7 * 24 * 60),
             ("MaximumWaitMinutes", 0, 7 * 24 * 60),
             ("MaximumAttendees", 1, 500),
+            ("PilotPercentage", 0, 100),
+            *((f"TriggerT{number}DelayMinutes", 0, 7 * 24 * 60) for number in range(1, 12)),
         ):
-            if not low <= getattr(self, name) <= high:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
                 raise BadInput(f"{name} must be between {low} and {high}", field=name)
         if self.MoveWithoutMoveToTeams not in ("Teams", "Current"):
             raise BadInput("MoveWithoutMoveToTeams must be Teams or Current", field="MoveWithoutMoveToTeams")

@@ -23,12 +23,19 @@ from mms_core.messages import (
     decode,
 )
 from mms_core.model import Request, UserKey, name_key
-from mms_core.notifications import Anything, NumberUnassigned, PolicyGranted, audited, event_data
+from mms_core.notifications import (
+    Anything,
+    NumberUnassigned,
+    PolicyGranted,
+    VideoInteropChanged,
+    audited,
+    event_data,
+)
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.states import Happening, advance, can
 from mms_core.telemetry import log
-from mms_core.triggers import DIAL_IN_PLANS, Answer, decide, license_change
+from mms_core.triggers import DIAL_IN_PLANS, ON_PREMISES_ACCOUNT, Answer, Facts, decide, license_change
 
 if TYPE_CHECKING:
     from mms_core.model import UserFacts, UserRecord
@@ -202,11 +209,12 @@ class Triage:
     async def _event(
         self, data: AnyData, *, kind: str, request_id: str, actor: str | None, facts: UserFacts | None = None
     ) -> None:
-        user = None if isinstance(data, Anything | NumberUnassigned) else data.user
+        user = None if isinstance(data, Anything | NumberUnassigned | VideoInteropChanged) else data.user
         account_type = None
         if isinstance(data, PolicyGranted) and user is not None:
             account_type, facts = await self._account(user)
-        decision = decide(data, await self._parts.settings(), kind=kind, account_type=account_type)
+        known = Facts(homed="onPremises") if account_type == ON_PREMISES_ACCOUNT else Facts()
+        decision = decide(data, await self._parts.settings(), facts=known, kind=kind)
         outcome = str(decision.answer)
         if decision.answer is Answer.REQUEST and user is not None:
             outcome = await self._file(user, decision, request_id=request_id, actor=actor, facts=facts)

@@ -1,0 +1,85 @@
+# ruff: noqa: INP001 - a script beside the document it makes
+"""Writes docs/triggers.md from the table in mms_core/triggers.py: ``python docs/make_triggers.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from mms_core.errors import CATALOGUE
+from mms_core.triggers import TABLE, TRIGGER_OF, Answer, Row, What
+
+TARGET: Final = Path(__file__).with_name("triggers.md")
+
+CONDITIONS: Final = {
+    ("scope", "tenant"): "granted tenant-wide",
+    ("mode", "other"): "another mode than TeamsOnly or SfBWithTeamsCollabAndMeetings",
+    ("migrate", "no"): "`-MigrateMeetingsToTeams $false`",
+    ("homed", "onPremises"): "the user is homed on-premises",
+    ("licensed", "no"): "no Audio Conferencing licence",
+    ("licensed", "unknown"): "licence not known",
+    ("public_meetings", "no"): "not set up for public meetings",
+    ("enabled", "no"): "`MeetingMigrationEnabled` is false",
+    ("automatic", "no"): "`AutomaticallyMigrateUserMeetings` is false",
+    ("replace_acp", "no"): "`AutomaticallyReplaceAcpProvider` is false",
+    ("switched_on", "no"): "its switch `TriggerT…` is false",
+    ("provider", "thirdParty"): "a third-party audio conferencing provider",
+    ("audience", "excluded"): "left out by `AllowedUsers`, `AllowedGroups`, `DeniedUsers` or `DeniedGroups`",
+    ("audience", "notInPilot"): "outside `PilotPercentage`",
+    ("mailbox", "onPremises"): "the mailbox is on-premises",
+}
+
+INTRODUCTION: Final = """\
+# What starts a migration, and what does not
+
+This page is made from the table in `mms_core/triggers.py` by `python docs/make_triggers.py`; a test compares them.
+
+The rows are tried from above; **the first whose events and conditions fit decides**. What is not known about a user
+never stands in the way: the run finds out. Rules T, N and W are those of Microsoft's Meeting Migration Service; X are
+ours. Every decision is recorded, the ignored ones too: `GET /api/decisions`.
+
+A request waits for `SettleMinutes`, or for the delay of its kind, `TriggerT…DelayMinutes`. T11 waits for the
+policy cache of Teams, 6 hours, unless it has a delay of its own. The target of T2 is the setting
+`MoveWithoutMoveToTeams`; that of T10 is what the request says.
+
+| | rule | what happened | and | then |
+|---|---|---|---|---|
+"""
+
+
+def _events(row: Row) -> str:
+    covered = set(row.whats)
+    if covered == set(TRIGGER_OF):
+        return "any trigger"
+    if covered == set(TRIGGER_OF) - {What.MANUAL}:
+        return "any trigger but T10"
+    if len(covered) > 1:
+        rules = [rule for what, rule in TRIGGER_OF.items() if what in covered]
+        return f"{rules[0]} to {rules[-1]}"
+    return str(row.whats[0])
+
+
+def _conditions(row: Row) -> str:
+    return " and ".join(" or ".join(CONDITIONS[name, each] for each in values) for name, values in row.given.items())
+
+
+def _then(row: Row) -> str:
+    if row.answer is Answer.REQUEST:
+        target = row.target or ("as asked" if row.rule == "T10" else "as the setting says")
+        return f"**request** {row.reason}, target {target}"
+    if row.code is not None:
+        return f"**refused** `{row.code}`: {CATALOGUE[row.code].remedy}"
+    return f"ignored: {row.reason}"
+
+
+def render() -> str:
+    """Return the whole page."""
+    rows = (
+        f"| {number} | {row.rule} | {_events(row)} | {_conditions(row)} | {_then(row)} |\n"
+        for number, row in enumerate(TABLE, 1)
+    )
+    return INTRODUCTION + "".join(rows)
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
