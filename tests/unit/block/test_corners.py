@@ -1,0 +1,187 @@
+"""What the tables do not reach: blocks far apart, surplus tags deep inside, coordinates without their usual links."""
+
+from __future__ import annotations
+
+import pytest
+from bodies import DOTS, NEW, RULE, element, join, options, restyled, skype, skype_text, teams, teams_text
+
+from mms_core.block import locate, remove, replace
+
+FILLER = "<p class=MsoNormal>Some words&nbsp;</p>\r\n" * 2_500
+
+
+def test_blocks_far_apart_are_all_found():
+    """Each neighbourhood of anchors is looked at by itself; what a comment hides in between is not there."""
+    body = f"<html><body>{teams()}{FILLER}<!-- {teams()} -->{FILLER}{skype()}{FILLER}{restyled()}<p>z</p></body></html>"
+    located = locate(body)
+    assert [(block.kind.value, block.generation) for block in located.blocks] == [
+        ("teams", "3"),
+        ("skype", "server"),
+        ("teams", "3b"),
+    ]
+    assert located.ambiguous is None
+    assert (
+        replace(body, NEW) == f"<html><body>{NEW.html}{FILLER}<!-- {teams()} -->{FILLER}{FILLER}<p>z</p></body></html>"
+    )
+
+
+def test_element_that_reaches_far_is_read_to_its_end():
+    """A dial-in list of a whole world makes a block longer than what is looked at first."""
+    inside = "".join(f'<div style="font-size:14px">{number} Country</div>\n' for number in range(3_000))
+    block = element(inside=inside) + '<div style="font-size:12px"></div>'
+    assert remove(f"<p>a</p>{block}<p>b</p>") == "<p>a</p><p>b</p>"
+
+
+def test_anchors_inside_a_token_that_a_window_ends_with_are_not_looked_at_twice():
+    """A comment that begins near one block and ends behind the next hides that one."""
+    body = f"{teams()}<!-- {FILLER}{FILLER}{teams('ZZ')} --><p>b</p>"
+    assert len(locate(body).blocks) == 1
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_surplus_end_tags_close_what_is_open_before_and_no_more(depth):
+    """Of three surplus end tags, as many stay as elements are open, however far before."""
+    block = teams().replace(
+        '<div style="font-size:12px"></div>', '<div style="font-size:12px"></div></div></div></div>'
+    )
+    lead = "<divider></divider>" + "<div>" * depth + "<div>x</div>" * 200 + FILLER
+    assert remove(f"{lead}{block}<p>b</p>") == f"{lead}{'</div>' * depth}<p>b</p>"
+
+
+COORDINATES = {
+    "a dial-in page": (
+        f'<a href="{join()}">Join</a><a href="https://dialin.teams.microsoft.com/0?id=51525" style="font-size:1px">x</a>',
+        ("51525", (), None, None),
+    ),
+    "digits and a hash": (
+        '<span style="font-size:1px">Call +49 30 12 34 56 then 515 253 545#</span>',
+        ("515253545", ("+4930123456",), None, None),
+    ),
+    "an escaped plus": (
+        '<span style="font-size:1px">&#43;49 30 123456, 515 253 545 #</span>',
+        ("515253545", ("+4930123456",), None, None),
+    ),
+    "an address without digits": ('<span style="font-size:1px">anna@contoso.com</span>', (None, (), None, None)),
+    "an address and digits": (
+        '<span style="font-size:1px">key@rooms.example</span><div style="font-size:1px">Video: 125 977 202 6</div>',
+        (None, (), "key@rooms.example", "1259772026"),
+    ),
+    "an internal extension": ('<a href="tel:12" style="font-size:1px">x</a>', (None, (), None, None)),
+    "many numbers": (
+        "".join(f'<a href="tel:+1555{number:04},,77#" style="font-size:1px">x</a>' for number in range(150)),
+        ("77", tuple(f"+1555{number:04}" for number in range(100)), None, None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("inside", "expected"), COORDINATES.values(), ids=COORDINATES)
+def test_coordinates_of_a_teams_block(inside, expected):
+    """By shape, whichever of them there is."""
+    block = locate(element(inside=f"<div>{inside}</div>").replace("111 222 333 444", "n")).blocks[0]
+    assert (block.conference_id, block.numbers, block.vtc_key, block.vtc_conference_id) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "third_party"),
+    [
+        ("https://dialin.contoso.com", False),
+        ("https://voice.contoso.com/dialin", False),
+        ("https://dialin.lync.com/numbers", False),
+        ("https://www.phones.example/dial-in", True),
+        ("https://www.phones.example/local-numbers", True),
+        ("https://[broken/dialin", False),
+    ],
+)
+def test_dial_in_by_another_provider(page, third_party):
+    """Neither Microsoft's page nor the organisation's own."""
+    inside = f'<p style="text-autospace:none"><a href="{page}">x</a> <a href="tel:+15550100,,77#">y</a></p>'
+    assert locate(skype(inside=inside)).blocks[0].third_party_acp is third_party
+
+
+NOTHING_HTML = {
+    "the class on a cell that is empty": '<table><tr><td class="me-email-text"></td></tr></table>',
+    "the class behind another's name": f'<div class="not-me-email-text">x</div><a href="{join()}">x</a>',
+    "a URL in a style": f'<div style="background:url({join()})">x</div>',
+    "a URL too long ago": "https://" + "a" * 5_000 + "teams.microsoft.com/meet/123456789",
+    "a host without a URL": "<p>go to teams.microsoft.com/meet/123456789</p>",
+    "a small Lync link": '<p><font size="2"><a href="https://meet.lync.com/c/anna/R1">Join</a></font></p>',
+    "a big Lync URL": '<font size="5"><a href="https://meet.lync.com/c/anna/R1">https://meet.lync.com/c/anna/R1</a></font>',
+    "a Lync URL in text": '<font size="5">https://meet.lync.com/c/anna/R1</font>',
+    "Skype's marks without a link": "<p>[!OC([1033])!]</p><p>rlidLync15</p>",
+    "dots in an attribute": f"<p title='{DOTS}'>?sl=1</p><p title='{DOTS}'>lync</p>",
+}
+
+
+@pytest.mark.parametrize("body", NOTHING_HTML.values(), ids=NOTHING_HTML)
+def test_what_only_looks_like_a_block(body):
+    """Is left alone."""
+    assert locate(body).blocks == ()
+
+
+def test_separators_in_attributes_are_none():
+    """Neither before nor behind a block."""
+    body = f'<p title="{RULE}">a</p>{restyled(before="", after="")}<p title="{RULE}">b</p>'
+    assert remove(body) == f'<p title="{RULE}">a</p><p title="{RULE}">b</p>'
+    body = f'<p title="{DOTS}">a</p>{skype(dots="")}<p title="{DOTS}">b</p>'
+    assert remove(body) == f'<p title="{DOTS}">a</p><p title="{DOTS}">b</p>'
+    body = f'<p title="{RULE}">a</p>{element()}<p title="{RULE}">b</p>'
+    assert remove(body) == f'<p title="{RULE}">a</p><p title="{RULE}">b</p>'
+
+
+def test_users_separators_far_from_a_block_are_not_taken():
+    """Too much is written in between for them to be the block's."""
+    words = "<p>" + "words " * 400 + "</p>"
+    body = f"<p>{RULE}</p>{words}{restyled(before='', after='')}{words}<p>{RULE}</p>"
+    assert remove(body) == f"<p>{RULE}</p>{words}{words}<p>{RULE}</p>"
+    body = f"<p>{DOTS}</p>{words}{skype(dots='')}{words}<p>{DOTS}</p>"
+    assert remove(body) == f"<p>{DOTS}</p>{words}{words}<p>{DOTS}</p>"
+    words = "words " * 400
+    body = f"{RULE}\n{words}\n\n{teams_text(before='', after='')}\n\n{words}\n{RULE}"
+    assert remove(body) == f"{RULE}\n{words}\n\n\n\n{words}\n{RULE}"
+    body = f"{DOTS}\n{words}\n\n{skype_text(dots='')}\n\n{words}\n{DOTS}"
+    assert remove(body) == f"{DOTS}\n{words}\n\n\n\n{words}\n{DOTS}"
+
+
+def test_two_blocks_in_text_are_two():
+    """Each ends before the next begins; of two meetings it is ambiguous which is the own one."""
+    body = f"{teams_text('AA')}\nb\n{teams_text('BB')}"
+    assert [block.join_url for block in locate(body).blocks] == [join("AA"), join("BB")]
+    assert locate(body).ambiguous.startswith("several-meetings:")
+    body = f"{skype_text('R1')}\nb\n{skype_text('R2')}"
+    assert locate(body).ambiguous.startswith("several-meetings:")
+    assert remove(f"{teams_text()}\nb\n{teams_text()}") == "\nb\n"
+
+
+LINKLESS = {
+    "headline, conference id, links": (
+        (
+            "a\n\nJoin Microsoft Teams Meeting\n+46 8 505 0100   Sweden\nNumber: 269 926 001#\nNear | PIN | More | Options\n"
+            "With a device\n818283@rooms.example Video: 1291418361\nOther ways\n\nbye"
+        ),
+        ("1", "269926001", "818283@rooms.example"),
+    ),
+    "a preview": (f"{RULE}\r\nMicrosoft Teams\r\nDevice\r\nNumber of", ("2", None, None)),
+    "both separators": (f"{RULE}\nMicrosoft Teams\nNumber: 269 926 001#\n{RULE}\nbye", ("2", "269926001", None)),
+    "no room system": ("Microsoft Teams\nNumber: 269 926 001#\nNear | PIN | More\nbye", ("1", "269926001", None)),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), LINKLESS.values(), ids=LINKLESS)
+def test_block_that_lost_its_links_is_reported_and_left(body, expected):
+    """Which meeting it joins, nobody can tell."""
+    located = locate(body)
+    assert located.ambiguous.startswith("no-join-link:")
+    (block,) = located.blocks
+    assert (block.generation, block.conference_id, block.vtc_key) == expected
+    assert block.join_url is None
+
+
+def test_text_between_headline_and_separator_is_no_linkless_block():
+    """A separator that somebody wrote above other words."""
+    assert locate(f"{RULE}\nwords\nMicrosoft Teams\nwords").blocks == ()
+
+
+def test_options_link_of_one_language_in_another_form():
+    """Its language counts wherever it stands."""
+    assert locate(restyled()).blocks[0].language == "de-DE"
+    assert "language=de-DE" in options()
