@@ -157,6 +157,7 @@ class Front:
             self.limits.enter(mailbox)
         try:
             self.limits.check(mailbox, call.route)
+            charged = self.limits.charge(call.route, call.query)
             fault = self._fault(call)
             await self._wait(fault)
             if fault and fault.when == "before" and fault.status:
@@ -170,6 +171,7 @@ class Front:
             if mailbox:
                 self.limits.leave(mailbox)
         self._after(fault)
+        reply.headers |= charged
         return reply
 
     async def _plain(self, routes: Routes, call: Call) -> Reply:

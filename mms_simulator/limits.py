@@ -10,6 +10,8 @@ from mms_simulator.store import Store
 
 _TEN_MINUTES = 600.0
 _TEN_SECONDS = 10.0
+_SMALL_PAGE = 20
+_TELL_FROM = 0.8
 
 
 class Limits:
@@ -59,6 +61,25 @@ class Limits:
             raise self._refusal("AuditRequests")
         if _over(self._windows["tenant"], limits.tenantRequests, _TEN_SECONDS):
             raise self._refusal("TenantRequests")
+
+    def charge(self, route: str, query: dict[str, str]) -> dict[str, str]:
+        """Charge a request to the directory in resource units; gives the headers that tell of it (8.1)."""
+        if not route.startswith("users") or (route.startswith("users/{user}/") and "licenseDetails" not in route):
+            return {}
+        units = 1 if route.startswith("users/{user}") else 2
+        top = query.get("$top", "")
+        units += ("$expand" in query) - ("$select" in query) - (top.isdigit() and int(top) < _SMALL_PAGE)
+        units = max(1, units)
+        limits = self._store.switches
+        window = self._windows["identity"]
+        headers = {"x-ms-resource-unit": str(units)}
+        if limits.throttle:
+            if any(_over(window, limits.identityUnits, _TEN_SECONDS) for _ in range(units)):
+                raise self._refusal("IdentityUnits")
+            share = len(window) / max(limits.identityUnits, 1)
+            if share > _TELL_FROM:
+                headers["x-ms-throttle-limit-percentage"] = f"{share:.2f}"
+        return headers
 
     def stats(self) -> dict[str, Any]:
         """Write what was counted."""

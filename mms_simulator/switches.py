@@ -115,6 +115,8 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """8.1: requests of the application in ten seconds."""
     teamsRequests: int = 30
     """8.1: requests to Teams resources in a second."""
+    identityUnits: int = 5_000
+    """8.1: resource units of the directory in ten seconds."""
     auditRequests: int = 5
     """8.1: requests to audit logs in ten seconds."""
     messagesPerMinute: int = 30

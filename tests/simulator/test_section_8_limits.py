@@ -77,6 +77,18 @@ class TestThrottling:
         statuses = [(await tenant.raw("GET", path)).status_code for _ in range(3)]
         assert statuses == [200, 200, 429]
 
+    async def test_switch_identity_units(self, tenant):
+        """The directory counts units: lists 2, one user 1, less with $select, more with $expand."""
+        for path, units in (("users", "2"), ("users?$select=id", "1"), ("users/ada@contoso.example", "1")):
+            assert (await tenant.raw("GET", path)).headers["x-ms-resource-unit"] == units
+        assert "x-ms-resource-unit" not in (await tenant.raw("GET", LIST)).headers
+        await tenant.switch(throttle=True, identityUnits=5)
+        answers = [await tenant.raw("GET", "users") for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        await tenant.switch(identityUnits=6)
+        answer = await tenant.raw("GET", "users/ada@contoso.example")
+        assert answer.headers["x-ms-throttle-limit-percentage"] == "1.00"
+
     async def test_switches_of_sending_limits(self, tenant):
         """1.5: messages a minute and recipients a day; nothing is written over them."""
         await tenant.switch(throttle=True, messagesPerMinute=1)
