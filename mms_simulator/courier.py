@@ -41,7 +41,7 @@ class Receiver:
     def state(self, now: float) -> str:
         """Give ``normal``, ``delayed`` or ``dropped`` by the share of slow answers within ten minutes."""
         recent = [slow for at, slow in self.answers if at > now - WINDOW_SECONDS]
-        share = sum(recent) / max(len(recent), 10)
+        share = sum(recent) / WINDOW_CALLS
         return "dropped" if share >= _DROPPED else "delayed" if share >= _DELAYED else "normal"
 
 
@@ -116,26 +116,24 @@ class Courier:
         batch = [each for each in due if each.kind == kind][: 1 if kind == "event" else _BATCH]
         if self._store.switches.reorderNotifications and kind != "event":
             batch.reverse()
-        delivered = await self._post(url, kind, batch)
+        state = "normal"
+        if kind == "graph" and self._store.switches.slowReceiver:
+            state = self.receivers.setdefault(url, Receiver()).state(now)
+        late = state == "delayed" and not any(each.attempts for each in batch)
+        done = state == "dropped" or (not late and await self._post(url, kind, batch))
         now = self._store.clock.now()
         for each in batch:
-            if delivered or now - each.first > GIVE_UP_SECONDS:
+            if done or now - each.first > GIVE_UP_SECONDS:
                 self._store.drop(each)
             else:
                 wait = min(_LONGEST_WAIT, self._store.switches.notificationRetrySeconds * 2.0**each.attempts)
+                wait = WINDOW_SECONDS if late else wait
                 self._store.save(msgspec.structs.replace(each, attempts=each.attempts + 1, due=now + wait))
         self._store.commit()
 
     async def _post(self, url: str, kind: str, batch: list[Delivery]) -> bool:
         if url.startswith("EventGrid:"):
             return True
-        receiver = self.receivers.setdefault(url, Receiver())
-        if kind == "graph" and self._store.switches.slowReceiver:
-            state = receiver.state(self._store.clock.now())
-            if state == "dropped":
-                return True
-            if state == "delayed" and batch[0].attempts == 0:
-                return False
         headers, body = self._message(kind, batch)
         started = asyncio.get_running_loop().time()
         try:
@@ -148,6 +146,7 @@ class Courier:
             ok = False
         elapsed = asyncio.get_running_loop().time() - started
         if kind == "graph":
+            receiver = self.receivers.setdefault(url, Receiver())
             receiver.note(self._store.clock.now(), slow=elapsed > SLOW_SECONDS)
         return ok
 

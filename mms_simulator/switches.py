@@ -99,8 +99,8 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """7: the notifications of a batch come in reverse order."""
     batchMilliseconds: float = 20
     """7: notifications for one address within this time travel together."""
-    slowReceiver: bool = True
-    """7: receivers slower than 2.9 s are delayed (10 %) and then dropped (15 %)."""
+    slowReceiver: bool = False
+    """7: receivers slower than 2.9 s are delayed by ten minutes (10 of 100 answers) and then dropped (15)."""
     notificationRetrySeconds: float = 1
     """7: first delay before a failed delivery is repeated; it doubles up to a minute."""
     reauthorizeSeconds: float = 0

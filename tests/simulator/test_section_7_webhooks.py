@@ -205,19 +205,33 @@ class TestSlowReceivers:
         assert remembered.state(1001.0) == expected
         assert remembered.state(1601.0) == "normal"
 
-    async def test_switch_slow_receiver(self, tenant, ada, receiver):
-        """Dropped for good while it lasts; delivered all the same with the switch off."""
+    async def remember(self, tenant, receiver, slow):
+        """Let the last answers of a receiver have been slow."""
         await subscribe(tenant, receiver)
         remembered = Remembered()
-        for _ in range(10):
+        for _ in range(slow):
             remembered.note(tenant.front.store.clock.now(), slow=True)
         tenant.front.courier.receivers[receiver.url] = remembered
+
+    async def test_switch_slow_receiver(self, tenant, ada, receiver):
+        """Dropped for good while it lasts; delivered all the same with the switch off."""
+        await self.remember(tenant, receiver, 15)
+        await edit(tenant, ada)
+        assert len(await receiver.wait(1)) == 1
+        await tenant.switch(slowReceiver=True)
+        await edit(tenant, ada)
+        await asyncio.sleep(0.3)
+        assert len(receiver.calls) == 1
+        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
+
+    async def test_delayed_ones_come_ten_minutes_later(self, tenant, ada, receiver):
+        """10 of 100."""
+        await tenant.switch(slowReceiver=True)
+        await self.remember(tenant, receiver, 10)
         await edit(tenant, ada)
         await asyncio.sleep(0.3)
         assert receiver.calls == []
-        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
-        await tenant.switch(slowReceiver=False)
-        await edit(tenant, ada)
+        await tenant.control("POST", "clock", {"minutes": 10.1})
         assert len(await receiver.wait(1)) == 1
 
 
