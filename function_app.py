@@ -117,6 +117,27 @@ async def undo(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(wiring.app().admin.undo, req)
 
 
+@app.function_name("previews")
+@app.route(route="previews", methods=["POST"])
+async def previews(req: func.HttpRequest) -> func.HttpResponse:
+    """Ask for a dry run."""
+    return await _answer(wiring.app().admin.previews, req)
+
+
+@app.function_name("preview")
+@app.route(route="previews/{id}", methods=["GET"])
+async def preview(req: func.HttpRequest) -> func.HttpResponse:
+    """A dry run: the plan of each meeting."""
+    return await _answer(wiring.app().admin.preview, req)
+
+
+@app.function_name("apply")
+@app.route(route="previews/{id}/apply", methods=["POST"])
+async def apply(req: func.HttpRequest) -> func.HttpResponse:
+    """Carry a dry run out as it stands."""
+    return await _answer(wiring.app().admin.apply, req)
+
+
 @app.function_name("config")
 @app.route(route="config", methods=["GET", "PATCH"])
 async def config(req: func.HttpRequest) -> func.HttpResponse:

@@ -62,6 +62,8 @@ def _joined(run: Run, other: Run, *, not_before_at: datetime | None, maximum_wai
         target=stronger_target(run.target, other.target),
         reasons=_union(run.reasons, other.reasons),
         actors=_union(run.actors, other.actors),
+        # Together they mean all, as soon as one of them does.
+        selections=(*run.selections, *other.selections) if run.selections and other.selections else (),
         due_at=due,
         # What a run under retry has already settled may look different after this trigger: look again.
         fresh_at=now,
@@ -78,6 +80,7 @@ def _new_run(request: Request, *, run_id: RunId, identity: str, due_at: datetime
         target=request.target,
         reasons=(request.reason,),
         actors=(request.actor,) if request.actor else (),
+        selections=(request.selection,) if request.selection else (),
         created_at=now,
         modified_at=now,
         fresh_at=now,

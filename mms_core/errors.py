@@ -131,6 +131,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The invitation is too large to be kept for undo, so it was not changed.",
         "Ask the organizer to shorten it (pictures belong into attachments), then retry.",
     ),
+    "ChangedSincePreview": Explanation(
+        "Somebody changed the meeting after the preview was made.",
+        "Nothing was changed. Make a new preview and look at it again.",
+    ),
     "Restored": Explanation("An administrator restored the original invitation.", "Migrate again when it is wanted."),
     "EditedSince": Explanation(
         "Somebody edited the meeting after the migration.",

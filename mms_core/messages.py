@@ -61,7 +61,13 @@ class LookAfterSubscriptions(Message, frozen=True, kw_only=True, tag="subscripti
     """Graph sent a lifecycle notification: do not wait for the timer."""
 
 
-AnyMessage = Wake | Resolve | UsersChanged | TenantEvent | ActivityContent | LookAfterSubscriptions
+class Preview(Message, frozen=True, kw_only=True, tag="preview"):
+    """A preview was asked for; its document says what."""
+
+    preview_id: str
+
+
+AnyMessage = Wake | Resolve | UsersChanged | TenantEvent | ActivityContent | LookAfterSubscriptions | Preview
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)

@@ -72,6 +72,26 @@ def migration_type(source: Source, target: Target) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which meetings a request is narrowed to; every part that is set has to hold."""
+
+    event_ids: tuple[str, ...] = ()
+    """Ids of meetings or series masters."""
+    start_at: datetime | None = None
+    """Single meetings that start at or after this instant."""
+    end_at: datetime | None = None
+    """Single meetings that start before this instant."""
+    subject: str | None = None
+    """Part of the subject, in any case."""
+    url_host: str | None = None
+    """Host of the old join URL, or the domain it is in."""
+    attendee_domain: str | None = None
+    """Domain of somebody invited."""
+    externals: str = "include"
+    """Meetings with people of other domains: ``include``, ``exclude`` or ``only``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One wish that a user's meetings be migrated, whoever uttered it.
 
@@ -86,6 +106,7 @@ class Request:
     settle: timedelta | None = None
     not_before_at: datetime | None = None
     actor: str | None = None
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +144,10 @@ class Run:
     lease_owner: str | None = None
     lease_until_at: datetime | None = None
     cancel_requested: bool = False
+    selections: tuple[Selection, ...] = ()
+    """What the run is narrowed to: meetings that any of them selects; empty means all."""
+    preview_id: str = ""
+    """The run carries out this preview, and refuses what has changed since."""
     undo: bool = False
     """The run restores originals instead of migrating."""
     undo_events: tuple[str, ...] = ()

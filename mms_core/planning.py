@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mms_core.block import Fragment, Located, MeetingBlock
-    from mms_core.model import OnlineMeeting
+    from mms_core.model import OnlineMeeting, Selection
 
 SKYPE_PROPERTIES: Final = (
     "OnlineMeetingConfLink",
@@ -63,6 +63,7 @@ class Wish:
     is_licensed: bool
     replace_acp: bool
     maximum_attendees: int
+    selections: tuple[Selection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

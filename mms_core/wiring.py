@@ -128,10 +128,13 @@ def _queue(settings: Deployment, name: str) -> Any:
 @functools.cache
 def _parts() -> Parts:
     from mms_core.adapters.tables import TableDocuments, TableLedger, TableUserStore  # noqa: PLC0415
+    from mms_core.adapters.termination import Termination  # noqa: PLC0415
     from mms_core.adapters.work_queue import StorageWorkQueue  # noqa: PLC0415
     from mms_core.service import Options, Parts  # noqa: PLC0415
 
     settings = deployment()
+    termination = Termination()
+    termination.listen()
     tables = _tables(settings)
     return Parts(
         users=TableUserStore(tables),
@@ -146,9 +149,11 @@ def _parts() -> Parts:
             tenant_id=settings.tenant_id,
             settle=settings.settle,
             run_lease=settings.run_lease,
+            sending_limits=settings.sending_limits,
             function_budget=settings.function_budget,
             first_retry=settings.first_retry,
         ),
+        stopping=termination,
     )
 
 
@@ -161,13 +166,13 @@ def app() -> App:
     """
     from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
     from mms_core.api import AdminApi, WebhookApi  # noqa: PLC0415
-    from mms_core.service import Intake, Queries, Recovery, Runs, Triage  # noqa: PLC0415
+    from mms_core.service import Intake, Previews, Queries, Recovery, Runs, Triage  # noqa: PLC0415
 
     settings, parts = deployment(), _parts()
     intake, recovery = Intake(parts), Recovery(parts)
     keys = HttpKeys(settings.token_keys_url, parts.clock)
     return App(
-        admin=AdminApi(intake, Queries(parts), keys=keys, deployment=settings),
+        admin=AdminApi(intake, Queries(parts), Previews(parts), keys=keys, deployment=settings),
         webhooks=WebhookApi(intake, recovery, keys=keys, deployment=settings),
         triage=Triage(parts, recovery),
         runs=Runs(parts),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -13,20 +13,24 @@ from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response,
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Principal, Role
 from mms_core.errors import BadInput, PreconditionLost
-from mms_core.model import Source, State, Target, migration_type
+from mms_core.model import Selection, Source, State, Target, migration_type
 from mms_core.notifications import decode
 from mms_core.ports import RunQuery
-from mms_core.service.intake import LONGEST_SETTLE, MOST_IDENTITIES, Wanted
+from mms_core.service.intake import LONGEST_SETTLE, MOST_IDENTITIES, Wanted, user_key
+from mms_core.service.previews import Asked
 from mms_core.status import FIELDS, OWN_FIELDS, as_csv, meeting_row, run_row, summary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mms_core.model import Run
-    from mms_core.service import Intake, Queries
+    from mms_core.service import Intake, Previews, Queries
     from mms_core.settings import Deployment
 
 MOST_ROWS: Final = 1000
+MOST_SELECTED: Final = 100
+"""Meetings that a request may name: they have to fit into the user's row, whatever merges into it."""
+_SKYPE_TARGETS: Final = ("sfb", "skypeforbusiness")
 MOST_UNDONE: Final = 500
 """Meetings that an undo may name; they have to fit into the user's row. Without names it restores all."""
 _PARAMETERS: Final = frozenset(
@@ -53,6 +57,40 @@ class _Start(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only
     target_meeting_type: str = "Current"
     settle_minutes: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_SETTLE.total_seconds() / 60)] | None = None
     not_before: datetime | None = None
+    meetings: _Meetings | None = None
+
+
+class _Meetings(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """``meetings`` of a body: which ones a request is narrowed to."""
+
+    event_ids: Annotated[list[str], msgspec.Meta(max_length=MOST_SELECTED)] = []
+    start: datetime | None = None
+    end: datetime | None = None
+    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    url_host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    attendee_domain: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    externals: Literal["include", "exclude", "only"] = "include"
+
+    def selection(self) -> Selection:
+        """Return the domain's value."""
+        return Selection(
+            event_ids=tuple(self.event_ids),
+            start_at=_aware(self.start),
+            end_at=_aware(self.end),
+            subject=self.subject,
+            url_host=self.url_host,
+            attendee_domain=self.attendee_domain,
+            externals=self.externals,
+        )
+
+
+class _Preview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Body of ``POST previews``."""
+
+    identity: Annotated[str, msgspec.Meta(max_length=400)]
+    source_meeting_type: str = "All"
+    target_meeting_type: str = "Current"
+    meetings: _Meetings | None = None
 
 
 class _Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -129,9 +167,12 @@ def _wants_csv(request: ApiRequest) -> bool:
 class AdminApi:
     """Handlers of the admin routes."""
 
-    def __init__(self, intake: Intake, queries: Queries, *, keys: Keys, deployment: Deployment) -> None:
+    def __init__(
+        self, intake: Intake, queries: Queries, previews: Previews, *, keys: Keys, deployment: Deployment
+    ) -> None:
         self._intake = intake
         self._queries = queries
+        self._previews = previews
         self._keys = keys
         self._deployment = deployment
 
@@ -186,7 +227,7 @@ class AdminApi:
         identities = body.identities if body.identities is not None else [body.identity or ""]
         if len(identities) > MOST_IDENTITIES:
             raise BadInput(f"{MOST_IDENTITIES} at most", code="TooManyIdentities", field="identities")
-        if body.target_meeting_type.lower() in ("sfb", "skypeforbusiness"):
+        if body.target_meeting_type.lower() in _SKYPE_TARGETS:
             raise BadInput(code="UnsupportedTarget", field="targetMeetingType")
         results = await self._intake.start(
             Wanted(
@@ -194,8 +235,9 @@ class AdminApi:
                 source=_member(Source, body.source_meeting_type, name="sourceMeetingType"),
                 target=_member(Target, body.target_meeting_type, name="targetMeetingType"),
                 settle=None if body.settle_minutes is None else timedelta(minutes=body.settle_minutes),
-                not_before_at=_not_before(body.not_before),
+                not_before_at=_aware(body.not_before),
                 actor=principal.name,
+                selection=body.meetings.selection() if body.meetings else None,
             )
         )
         rows = [
@@ -251,6 +293,42 @@ class AdminApi:
         return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
 
     @answering
+    async def previews(self, request: ApiRequest) -> ApiResponse:
+        """``POST previews``: ask for a dry run; it reads the tenant and writes nothing."""
+        principal = await self._caller(request, Role.OPERATE)
+        body: _Preview = decode(request.body, _Preview)
+        if body.target_meeting_type.lower() in _SKYPE_TARGETS:
+            raise BadInput(code="UnsupportedTarget", field="targetMeetingType")
+        preview_id = await self._previews.ask(
+            Asked(
+                key=user_key(body.identity),
+                identity=body.identity.strip(),
+                source=_member(Source, body.source_meeting_type, name="sourceMeetingType"),
+                target=_member(Target, body.target_meeting_type, name="targetMeetingType"),
+                selections=(body.meetings.selection(),) if body.meetings else (),
+                actor=principal.name,
+            )
+        )
+        return json_response(
+            {"id": preview_id, "state": "pending"},
+            status=HTTPStatus.ACCEPTED,
+            headers={"Location": f"/api/previews/{preview_id}"},
+        )
+
+    @answering
+    async def preview(self, request: ApiRequest) -> ApiResponse:
+        """``GET previews/{id}``."""
+        await self._caller(request, Role.READ)
+        return json_response(await self._previews.read(request.route["id"]))
+
+    @answering
+    async def apply(self, request: ApiRequest) -> ApiResponse:
+        """``POST previews/{id}/apply``: exactly that plan; refuses what has changed since."""
+        principal = await self._caller(request, Role.OPERATE)
+        run = await self._previews.apply(request.route["id"], actor=principal.name)
+        return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
+
+    @answering
     async def config(self, request: ApiRequest) -> ApiResponse:
         """``GET, PATCH config``."""
         if request.method == "PATCH":
@@ -265,7 +343,7 @@ class AdminApi:
         return json_response(asdict(configuration.settings), headers={"ETag": _quoted(configuration.etag)})
 
 
-def _not_before(at: datetime | None) -> datetime | None:
+def _aware(at: datetime | None) -> datetime | None:
     return None if at is None else (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
 
 

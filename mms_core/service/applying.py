@@ -33,6 +33,7 @@ from mms_core.planning import (
     rewrite_by_flags,
 )
 from mms_core.ports import EventChange, Written
+from mms_core.service.wishes import find_meeting
 
 if TYPE_CHECKING:
     from mms_core.model import Coordinates, Event, OnlineMeeting
@@ -261,17 +262,7 @@ class Applier:
                 end=event.end_at,
                 language=language,
             )
-        # Teams compares join URLs as it wrote them, so every form that the event has is asked for.
-        candidates = (
-            event.join_url,
-            event.properties.get("SkypeTeamsMeetingUrl"),
-            own.join_url if own else None,
-        )
-        for url in dict.fromkeys(each for each in candidates if each):
-            found = await meetings.find(self._wish.organizer_id, url, language=language)
-            if found is not None:
-                return found
-        raise PermanentError(code="TeamsMeetingNotFound")
+        return await find_meeting(meetings, self._wish.organizer_id, planned)
 
     def _current(self, planned: Planned, earlier: LedgerEntry | None, intent: LedgerEntry | None) -> Applied:
         after = coordinates(planned.own_block)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mms_core.futures import has_future
 from mms_core.planning import Planned, Step, Wish, plan
+from mms_core.selecting import selects
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -49,7 +50,12 @@ class Finder:
             if isinstance(found, BaseException):
                 raise found
             groups.append(found)
-        return sorted((group for group in groups if group), key=self._next_start)
+        chosen = [[each for each in group if self._is_selected(each)] for group in groups]
+        return sorted((group for group in chosen if group), key=self._next_start)
+
+    def _is_selected(self, planned: Planned) -> bool:
+        own = planned.own_block
+        return selects(self._wish.selections, planned.event, join_url=own.join_url if own else None)
 
     def _next_start(self, group: list[Planned]) -> datetime:
         return min(max(each.event.start_at or self._now, self._now) for each in group)

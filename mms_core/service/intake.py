@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mms_core.debounce import Outcome
 from mms_core.errors import BadInput
 from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, TenantEvent, users_changed
-from mms_core.model import NAME_PREFIX, Request, Source, Target, UserKey, name_key
+from mms_core.model import NAME_PREFIX, Request, Selection, Source, Target, UserKey, name_key
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Wanted:
     settle: timedelta | None = None
     not_before_at: datetime | None = None
     actor: str | None = None
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,7 @@ class Intake:
             settle=wanted.settle,
             not_before_at=wanted.not_before_at,
             actor=wanted.actor,
+            selection=wanted.selection,
         )
         accepted = await self._parts.accept(key, identity, request)
         is_name = key.startswith(NAME_PREFIX)

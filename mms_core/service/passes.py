@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, explain
 from mms_core.model import LedgerEntry, Verdict, meeting_key
-from mms_core.planning import Planned, Wish
+from mms_core.planning import Planned, Step
 from mms_core.retrying import next_attempt_at
 from mms_core.service.applying import Applier
 from mms_core.service.finding import CONCURRENCY, Finder
 from mms_core.service.lease import Lease, LeaseLost, Stopped
+from mms_core.service.previews import Previews, fingerprint
 from mms_core.service.restoring import Restorer
+from mms_core.service.wishes import wish_of
 from mms_core.states import Happening
 from mms_core.telemetry import log
-from mms_core.triggers import DIAL_IN_PLANS
 
 if TYPE_CHECKING:
-    from mms_core.model import Run, UserFacts
+    from mms_core.model import Run
     from mms_core.service.parts import Parts
 
 _SUCCESSES: Final = (Verdict.MIGRATED, Verdict.REFRESHED, Verdict.CURRENT, Verdict.RESTORED)
@@ -166,10 +167,41 @@ class Pass:
         graph, user = self._parts.graph(), self._lease.key
         facts = await graph.directory.user(user)
         await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
-        wish = await self._wish(facts)
+        run = self._lease.run
+        wish = wish_of(
+            facts,
+            await self._parts.settings(),
+            source=run.source,
+            target=run.target,
+            tenant_id=self._parts.options.tenant_id,
+            selections=run.selections,
+        )
         groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()
+        if run.preview_id:
+            groups = await self._as_previewed(groups, run.preview_id)
         self._total = sum(map(len, groups))
         await self._work(groups, Applier(self._parts, self._lease, wish))
+
+    async def _as_previewed(self, groups: list[list[Planned]], preview_id: str) -> list[list[Planned]]:
+        """Keep exactly the writes that the preview showed; what has changed since is refused, each by name."""
+        shown = await Previews(self._parts).fingerprints(preview_id)
+
+        def checked(planned: Planned) -> Planned:
+            if shown[meeting_key(planned.event.event_id)] == fingerprint(planned.event):
+                return planned
+            return replace(planned, step=Step.SKIP, code="ChangedSincePreview", rule=None)
+
+        # What this run has written already is not as it was shown, because of that.
+        done = {key for key, entry in self._tally.entries.items() if entry.step}
+        kept = [
+            [
+                planned if meeting_key(planned.event.event_id) in done else checked(planned)
+                for planned in group
+                if meeting_key(planned.event.event_id) in shown
+            ]
+            for group in groups
+        ]
+        return [group for group in kept if group]
 
     async def _work(self, groups: list[list[Planned]], applier: Applier) -> None:
         """Work on several meetings at once, as many as Exchange allows for a mailbox.
@@ -215,16 +247,3 @@ class Pass:
             self._tally.temporary.append(temporary)
             if temporary.code == "Throttled" and not isinstance(temporary, OutcomeUnknown):
                 raise temporary
-
-    async def _wish(self, facts: UserFacts) -> Wish:
-        settings = await self._parts.settings()
-        run = self._lease.run
-        return Wish(
-            source=run.source,
-            target=run.target,
-            organizer_id=facts.user_id,
-            tenant_id=self._parts.options.tenant_id,
-            is_licensed=bool(facts.plans & DIAL_IN_PLANS),
-            replace_acp=settings.AutomaticallyReplaceAcpProvider,
-            maximum_attendees=settings.MaximumAttendees,
-        )

@@ -15,6 +15,7 @@ from mms_core.messages import (
     ActivityContent,
     AnyMessage,
     LookAfterSubscriptions,
+    Preview,
     Resolve,
     TenantEvent,
     UnknownMessage,
@@ -33,6 +34,7 @@ from mms_core.notifications import (
 )
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.previews import Previews
 from mms_core.states import Happening, advance, can
 from mms_core.telemetry import log
 from mms_core.triggers import DIAL_IN_PLANS, ON_PREMISES_ACCOUNT, Answer, Facts, decide, license_change
@@ -84,6 +86,8 @@ class Triage:
                 raise UnknownMessage("a wake-up in the trigger queue")
             case LookAfterSubscriptions():
                 await self._recovery.subscriptions()
+            case Preview():
+                await Previews(self._parts).make(message.preview_id)
             case Resolve():
                 await self._resolve(UserKey(message.user))
             case UsersChanged():

@@ -16,6 +16,9 @@ ADMIN_ROUTES = [
     ("POST", f"migrations/{SOMEBODY}/retry", "operator"),
     ("POST", f"migrations/{SOMEBODY}/undo", "operator"),
     ("POST", "events", "operator"),
+    ("POST", "previews", "operator"),
+    ("GET", f"previews/{SOMEBODY}", "reader"),
+    ("POST", f"previews/{SOMEBODY}/apply", "operator"),
     ("GET", "config", "reader"),
     ("PATCH", "config", "operator"),
 ]
