@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from mms_simulator import directory, signin
+from mms_simulator import calendar, directory, payloads, signin
 from mms_simulator.front import Front
 from mms_simulator.store import DEFAULT_TENANT, Store
 
@@ -94,8 +94,13 @@ def _prepare(store: Store, options: argparse.Namespace) -> None:
         merged = {**msgspec.to_builtins(store.switches), **moved}
         store.switches = msgspec.convert(merged, type(store.switches))
         store.setting("switches", msgspec.to_builtins(store.switches))
-    for user in given.get("users") or ():
-        directory.create(store, user)
+    seeds = [(user.pop("events", []), directory.create(store, user)) for user in given.get("users") or ()]
+    for events, owner in seeds:
+        for event in events:
+            calendar.create(store, owner, calendar.default_calendar(owner), payloads.checked(event, payloads.Event))
+    if seeds:  # what was seeded was sent long ago
+        for mail in list(store.outbox.values()):
+            store.drop(mail)
     store.commit()
 
 

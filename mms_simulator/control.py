@@ -108,13 +108,8 @@ def _post_users(call: Call) -> Reply:
 
 
 def _delete_user(call: Call) -> Reply:
-    """Soft-delete a user: Graph no longer finds it, subscriptions hear of a change (6.3)."""
-    user = call.store.user(call.arguments["user"])
-    notify.user_changed(call.store, user)
-    notify.user_changed(call.store, user, "deleted")
-    call.store.drop(user)
-    deleted = list(call.store.settings.get("deletedUsers") or [])
-    call.store.setting("deletedUsers", [*deleted, [user.id, call.store.next_number("userSequence")]])
+    """Delete a user softly, as Graph's own DELETE does."""
+    directory.delete(call.store, call.store.user(call.arguments["user"]))
     return Reply(204)
 
 

@@ -163,6 +163,15 @@ def touch(store: Store, user: User, *, tracked: bool = False, **changes: Any) ->
     return changed
 
 
+def delete(store: Store, user: User) -> None:
+    """Delete a user softly: Graph no longer finds it, delta and subscriptions tell (6.3)."""
+    notify.user_changed(store, user)
+    notify.user_changed(store, user, "deleted")
+    store.drop(user)
+    deleted = list(store.settings.get("deletedUsers") or [])
+    store.setting("deletedUsers", [*deleted, [user.id, store.next_number("userSequence")]])
+
+
 def mode_of(user: User) -> str:
     """Give the coexistence mode in effect."""
     return user.direct_mode or user.mode

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from mms_simulator import directory
+from mms_simulator import directory, notify, payloads, plans
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
 from mms_simulator.odata import filters
@@ -12,6 +12,10 @@ from mms_simulator.zones import parse_instant
 
 DEFAULT = ("businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
             "preferredLanguage", "surname", "userPrincipalName", "id")  # fmt: skip
+_PROFILE = frozenset({
+    "displayName", "givenName", "surname", "jobTitle", "department", "officeLocation", "mobilePhone", "usageLocation",
+    "preferredLanguage", "accountEnabled", "city", "country", "companyName", "businessPhones", "employeeId",
+})  # fmt: skip
 _PAGE = 100
 _MAX_PAGE = 999
 
@@ -136,11 +140,42 @@ def get_audit(call: Call) -> Reply:
     raise GraphError(404, "ResourceNotFound", "The audit record does not exist.")
 
 
+def assign_license(call: Call) -> Reply:
+    """``POST /users/{id}/assignLicense``: by SKU; those we know bring their plan, others stand for themselves."""
+    user, given = call.store.user(call.arguments["user"]), call.read(payloads.AssignLicense)
+    added = [plans.plan_of(row["skuId"]) for row in given.get("addLicenses") or ()]
+    removed = [plans.plan_of(sku) for sku in given.get("removeLicenses") or ()]
+    changed = directory.assign_license(call.store, user, added, removed)
+    return Reply(200, project(directory.graph_user(changed), DEFAULT))
+
+
+def patch_user(call: Call) -> Reply:
+    """``PATCH /users/{id}``: profile properties are kept as they come; names and licences are not changed here."""
+    user, given = call.store.user(call.arguments["user"]), payloads.plain(call.json())
+    kept = {name: value for name, value in given.items() if name in _PROFILE}
+    name = kept.pop("displayName", None) or user.name
+    rows = [{"Name": key, "OldValue": "", "NewValue": str(value)} for key, value in kept.items()]
+    extra = {**user.extra, **kept}
+    changed = directory.touch(call.store, user, tracked=True, name=str(name), extra=extra)
+    notify.user_changed(call.store, changed)
+    notify.audit_user(call.store, changed, "Update user.", rows)
+    return Reply(204)
+
+
+def delete_user(call: Call) -> Reply:
+    """``DELETE /users/{id}``: softly; subscriptions hear of a change, too (6.3)."""
+    directory.delete(call.store, call.store.user(call.arguments["user"]))
+    return Reply(204)
+
+
 def register(routes: Routes) -> None:
     """Add the routes of users and of what hangs on them."""
     routes.add("GET", "users", list_users)
     routes.add("GET", "users/$count", count_users)
     routes.add("GET", "users/{user}", get_user)
+    routes.add("PATCH", "users/{user}", patch_user)
+    routes.add("DELETE", "users/{user}", delete_user)
+    routes.add("POST", "users/{user}/assignLicense", assign_license)
     routes.add("GET", "users/{user}/mailboxSettings", get_mailbox_settings)
     routes.add("GET", "users/{user}/licenseDetails", list_license_details)
     routes.add("GET", "admin/teams/userConfigurations", list_configurations)

@@ -133,6 +133,20 @@ class Event(_Part):
     multiValueExtendedProperties: list[MultiProperty] | None = None
 
 
+class LicenseGiven(_Part):
+    """assignedLicense."""
+
+    skuId: str
+    disabledPlans: list[str] | None = None
+
+
+class AssignLicense(_Part):
+    """The body of assignLicense."""
+
+    addLicenses: list[LicenseGiven] | None = None
+    removeLicenses: list[str] | None = None
+
+
 class Attachment(_Part):
     """An attachment."""
 

@@ -45,6 +45,11 @@ def sku_of(plan_id: str) -> str:
     return SKU_OF_PLAN.get(plan_id.lower(), (plan_id.lower(), ""))[0]
 
 
+def plan_of(sku: str) -> str:
+    """Give the plan that a SKU brings; SKUs we do not know stand for themselves."""
+    return next((plan for plan, (known, _) in SKU_OF_PLAN.items() if known == sku.lower()), sku.lower())
+
+
 def has_dial_in(plans: list[dict[str, Any]]) -> bool:
     """Tell whether assignedPlans license audio conferencing."""
     return any(plan["servicePlanId"] in DIAL_IN_PLANS and plan["capabilityStatus"] in LICENSED for plan in plans)

@@ -105,13 +105,16 @@ def test_a_transaction_that_was_cut_short_is_forgotten(tmp_path):
 
 
 async def test_tenant_file_seeds_an_empty_tenant(tmp_path):
-    """``--tenant`` brings users and switches; the ready file says where everything is."""
+    """``--tenant`` brings users, their events and switches; the ready file says where everything is."""
     seed = tmp_path / "tenant.json"
-    seed.write_text(json.dumps({"users": [{"userPrincipalName": "ada@contoso.example"}], "switches": {"maxTop": 5}}))
+    ada = {"userPrincipalName": "ada@contoso.example", "events": [meeting(), meeting()]}
+    seed.write_text(json.dumps({"users": [ada], "switches": {"maxTop": 5}}))
     process, ready = await start(tmp_path / "ready.json", "--in-memory", "--tenant", str(seed))
     async with httpx.AsyncClient() as client:
         assert len((await client.get(f"{ready['tenant']}/users")).json()["value"]) == 1
         assert (await client.get(f"{ready['tenant']}/switches")).json()["maxTop"] == 5
+        overview = (await client.get(ready["tenant"])).json()
+        assert (overview["events"], overview["outbox"]) == (2, 0)
     assert ready.keys() == {"base", "graph", "tenant", "tenantId", "pid", "tokens"}
     assert ready["tokens"].keys() == {"operator", "reader", "graph"}
     process.send_signal(signal.SIGTERM)

@@ -73,6 +73,22 @@ async def test_users_are_listed_in_pages_and_filtered(tenant, ada):
     assert rows[0]["displayName"] == "u118"
 
 
+async def test_users_change_through_graph_as_well(tenant, ada):
+    """AssignLicense by SKU, PATCH of the profile, DELETE."""
+    path = f"users/{ada['id']}"
+    sku = "0c266dff-15dd-4b49-8397-2bb16070ed52"
+    await tenant.graph("POST", f"{path}/assignLicense", {"addLicenses": [{"skuId": sku}], "removeLicenses": []})
+    assert state(await tenant.graph("GET", f"{path}?$select=assignedPlans")) == ["Enabled"]
+    await tenant.graph("POST", f"{path}/assignLicense", {"addLicenses": [], "removeLicenses": [sku]})
+    assert state(await tenant.graph("GET", f"{path}?$select=assignedPlans")) == ["Deleted"]
+    await tenant.graph("PATCH", path, {"jobTitle": "Countess", "displayName": "Ada L"}, expect=204)
+    shown = await tenant.graph("GET", path)
+    assert (shown["jobTitle"], shown["displayName"]) == ("Countess", "Ada L")
+    await tenant.graph("DELETE", path, expect=204)
+    assert (await tenant.raw("GET", path)).status_code == 404
+    assert (await tenant.raw("POST", f"{path}/assignLicense", {"addLicenses": [1]})).status_code in {400, 404}
+
+
 async def test_kinds_of_mailboxes(tenant):
     """Guests, rooms, shared mailboxes, people still on-premises."""
     await tenant.user("room", mailboxKind="room")
