@@ -35,9 +35,11 @@ TEMPLATES = {
     "Skype": "skype-server.html",
 }
 PARAGRAPH = (
-    '<p class="MsoNormal" style="margin:0cm"><span lang="EN-US" style="font-size:11.0pt; color:#1F497D">Point {} of '
-    "the agenda&nbsp;&amp; what was said about it last time<o:p></o:p></span></p>\r\n"
+    '<p class="MsoNormal"><b><span lang="EN-US" style="font-size:11.0pt;font-family:&quot;Calibri&quot;,sans-serif;'
+    'color:#1F497D">Point {}</span></b><span lang="EN-US" style="color:#1F497D"> of the agenda&nbsp;<o:p></o:p></span>'
+    "</p>\r\n"
 )
+"""A paragraph as Word writes one with a bold word in it."""
 
 
 def best(function: Callable[[], object], budget: float = 0.6) -> float:

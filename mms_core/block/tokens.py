@@ -358,7 +358,7 @@ class _Pairing:
     def run(self) -> None:
         """Go through the tokens once: what is common is written out here, the rest is below."""
         mates, parents, stack, opened, names = self.mates, self.parents, self.stack, self.opened, self.names
-        special_names = _SPECIAL
+        special_names, void, ends_its_like = _SPECIAL, _Special.VOID, _Special.ENDS_ITS_LIKE
         top = -1
         for index, name in enumerate(names):
             if name[0] == SLASH:
@@ -374,14 +374,14 @@ class _Pairing:
                     top = stack[-1] if stack else -1
             else:
                 special = special_names.get(name)
-                if special is _Special.VOID:
+                if special is void:
                     mates[index] = VOID_MATE
                     if name == b"hr":
                         self.close_paragraph()
                         top = stack[-1] if stack else -1
                     parents[index] = top
                     continue
-                if special is not None and (opened[b"p"] or special is _Special.ENDS_ITS_LIKE):
+                if special is not None and (opened[b"p"] or special is ends_its_like):
                     self.close_implied(name)
                     top = stack[-1] if stack else -1
                 parents[index] = top

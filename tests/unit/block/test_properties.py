@@ -15,7 +15,7 @@ from mms_core.block import Fragment, decode_join_information, locate, remove, re
 
 HTML = [name for name in TEMPLATES if name.endswith(".html")]
 TEXT = [name for name in TEMPLATES if name.endswith(".txt")]
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 _WORD = re.compile(r"w\d{1,9}q")
 
