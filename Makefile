@@ -69,5 +69,8 @@ lock: setup ## compile requirements.txt and requirements-dev.txt from pyproject.
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.txt --no-emit-package meeting-migration-service pyproject.toml -o requirements-dev.txt
 
+states: setup ## write docs/states.md from the tables of transitions
+	PYTHONPATH=. $(BIN)/python docs/generate_states.py
+
 clean: ## remove what setup and runs have made
 	rm -rf $(VENV) .mms mms_local/azurite/node_modules

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from mms_core.model import NAME_PREFIX, Request, Run, RunId, Source, State, Target, UserKey, UserRecord
 from mms_core.states import Happening, advance
+from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from mms_core.model import UserFacts
+    from mms_core.windows import Window
 
 
 class Outcome(StrEnum):
@@ -99,6 +101,7 @@ def accept(
     maximum_wait: timedelta,
     now: datetime,
     facts: UserFacts | None = None,
+    window: Window | None = None,
 ) -> Accepted:
     """Put a request into a user's record.
 
@@ -112,12 +115,13 @@ def accept(
         maximum_wait: Later triggers push the due time at most this long after the run's creation.
         now: Aware UTC.
         facts: Who the user is, where that is known already.
+        window: When calendars may be written; ``None`` is always. The due time moves to its next opening.
 
     Returns:
         The new record. Work that is under way is never touched: the request then waits in ``following``.
     """
     wait = settle if request.settle is None else request.settle
-    due_at = max(now + wait, request.not_before_at or now)
+    due_at = next_open_at(window, max(now + wait, request.not_before_at or now))
     fresh = _new_run(request, run_id=run_id, identity=identity, due_at=due_at, now=now)
     if not key.startswith(NAME_PREFIX):
         fresh = replace(fresh, user_id=key)

@@ -72,6 +72,15 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Change AllowedUsers, AllowedGroups, DeniedUsers or DeniedGroups, then start again.",
         "X2",
     ),
+    "OutsideWindow": Explanation(
+        "The maintenance window has closed (MaintenanceDays, MaintenanceHours, MaintenanceTimeZone).",
+        "Nothing to do: the run goes on when the window opens.",
+    ),
+    "SendingLimit": Explanation(
+        "As many recipients as RecipientsPerDay allows have got an update in the last 24 hours.",
+        "Nothing to do: the run goes on by itself. Raise RecipientsPerDay if the tenant's limit is higher.",
+    ),
+    "Stopping": Explanation("The machine that worked on it stops.", "Nothing to do: another one goes on."),
     "PoisonedMessage": Explanation(
         "The run failed five times in a way that the service did not expect.",
         "Search the log for the correlation id, report the bug, then retry the migration.",

@@ -6,6 +6,7 @@ queue, where it is kept and shown.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,8 @@ class Wake(Message, frozen=True, kw_only=True, tag="wake"):
 
     user: str
     wake_id: str
+    due: str = ""
+    """When it is due, ISO 8601: tells the sweep how far the queue has come. Empty in older messages."""
 
 
 class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
@@ -102,6 +105,16 @@ def decode(text: str | bytes) -> AnyMessage:
     if message.v > VERSION:
         raise UnknownMessage(f"version {message.v} is newer than {VERSION}")
     return message
+
+
+def due_of(message: AnyMessage) -> datetime | None:
+    """Return when a wake-up is due, ``None`` if it does not say or is no wake-up."""
+    if not isinstance(message, Wake) or not message.due:
+        return None
+    try:
+        return datetime.fromisoformat(message.due).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def users_changed(users: list[str], *, received: str) -> list[UsersChanged]:

@@ -52,8 +52,19 @@ class RunQuery:
     start_at: datetime | None = None
     end_at: datetime | None = None
     migration_type: str | None = None
+    reason: str | None = None
+    """Rule of a trigger that belongs to the run: ``T1`` to ``T11``, or ``Undo``."""
     top: int = 100
     continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recount:
+    """One counter that was wrong: what it said and what the rows say."""
+
+    shard: str
+    said: dict[State, int]
+    found: dict[State, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +122,38 @@ class UserStore(Protocol):
         """Yield the runs that are Pending or InProgress as lists show them; read the record before acting."""
         ...
 
+    def overdue(self, before: datetime) -> AsyncIterator[Run]:
+        """Yield the runs that are InProgress, and those that are Pending and due at an instant or before.
+
+        It reads no row of a run that is not due yet, however many there are.
+        """
+        ...
+
+    def ended_before(self, before: datetime) -> AsyncIterator[tuple[UserKey, Run]]:
+        """Yield the runs that are over and were created before an instant."""
+        ...
+
+    async def forget(self, key: UserKey, run: Run) -> None:
+        """Remove the rows of a run that is not in its user's record any more. Gone already is no error."""
+        ...
+
+    async def recount(self) -> list[Recount]:
+        """Count again what the counters say; repair and return those that were wrong."""
+        ...
+
 
 class Ledger(Protocol):
     """A row for each meeting, and the originals."""
+
+    async def claim(self, key: UserKey, generation: int) -> Ledger:
+        """Take a user's rows: from now on only the returned ledger writes them, until a higher generation claims.
+
+        Its writes raise ``PreconditionLost`` once somebody else has claimed, and then write nothing.
+
+        Raises:
+            PreconditionLost: A higher generation has claimed already.
+        """
+        ...
 
     async def entries(self, key: UserKey) -> list[LedgerEntry]:
         """Return the newest entry of every meeting of the user."""
@@ -139,6 +179,10 @@ class Ledger(Protocol):
         """Overwrite an original: its written hash, or that it has been undone."""
         ...
 
+    async def forget(self, key: UserKey) -> None:
+        """Remove all rows of a user."""
+        ...
+
 
 class Documents(Protocol):
     """Small JSON documents by kind and key: settings, snapshots, names, decisions."""
@@ -160,11 +204,30 @@ class Documents(Protocol):
         ...
 
 
+class Archive(Protocol):
+    """Where purged rows go: lines of JSON, kept until an administrator removes them."""
+
+    async def append(self, day: str, name: str, lines: Sequence[str]) -> None:
+        """Keep lines under a day (``20260131``) and a name; the same name again overwrites."""
+        ...
+
+    def lines(self, day: str) -> AsyncIterator[str]:
+        """Yield the lines of a day."""
+        ...
+
+
 class WorkQueue(Protocol):
     """The two queues; which one a message belongs to, the adapter knows."""
 
     async def send(self, message: AnyMessage, *, delay: timedelta | None = None) -> None:
         """Put the message, visible after *delay* (at most 7 days)."""
+        ...
+
+    async def front(self) -> datetime | None:
+        """Return the earliest due time of the wake-ups at the front of the run queue, ``None`` if none is visible.
+
+        While it is earlier than a row's own, the row's message is likely to be in the queue still, further back.
+        """
         ...
 
 

@@ -11,9 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import BadInput
+from mms_core.windows import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mms_core.windows import Window
 
 AUDIO_CONFERENCING_PLAN: Final = "3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40"
 """Service plan MCOMEETADV, also inside E5 (Microsoft's licensing reference)."""
@@ -51,7 +54,9 @@ class Deployment:
     settle: timedelta | None
     """Overrides the tenant's settling time; for one machine only. ``None``: the tenant's setting."""
     run_lease: timedelta
-    """How long a silent worker keeps a user; a dead one is noticed after this."""
+    """How long a silent worker keeps a user. With the pause between two sweeps: how soon a dead one is noticed."""
+    sending_limits: bool
+    """Keep to Exchange's sending limits: pace a mailbox, count recipients, admit large lists slowly."""
     function_budget: timedelta
     """A run that has worked this long checkpoints and goes on in a new message."""
     first_retry: timedelta
@@ -86,7 +91,7 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
     tenant_id = required("MMS_TENANT_ID")
     storage = values.get("AzureWebJobsStorage") or None
     login = values.get("MMS_LOGIN_URL", "https://login.microsoftonline.com").rstrip("/")
-    lease = _seconds(values, "MMS_RUN_LEASE_SECONDS", 60)
+    lease = _seconds(values, "MMS_RUN_LEASE_SECONDS", 30)
     budget = _seconds(values, "MMS_FUNCTION_BUDGET_SECONDS", 1500)
     first_retry = _seconds(values, "MMS_FIRST_RETRY_SECONDS", 169)
     if (
@@ -115,6 +120,7 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
         activity_auth_id=values.get("MMS_ACTIVITY_AUTH_ID", ""),
         settle=_seconds(values, "MMS_SETTLE_SECONDS", 0) if values.get("MMS_SETTLE_SECONDS") else None,
         run_lease=lease,
+        sending_limits=values.get("MMS_SENDING_LIMITS", "").lower() != "off",
         function_budget=budget,
         first_retry=first_retry,
         client_id=values.get("MMS_IDENTITY_CLIENT_ID") or None,
@@ -162,6 +168,19 @@ class TenantSettings:
     """Meetings with more people, the organizer included, are skipped (W6). 1 to 500, Graph's own limit."""
     MoveWithoutMoveToTeams: str = "Teams"
     """Target of a move without ``-MoveToTeams`` (T2): ``Teams`` as today, or ``Current`` as until 2019."""
+    MaintenanceDays: str = ""
+    """Days on which calendars may be written: ``Mon-Fri``, ``Sat,Sun``. Empty means every day."""
+    MaintenanceHours: str = ""
+    """Hours at which they may: ``22:00-06:00``, several separated by commas. Empty means the whole day."""
+    MaintenanceTimeZone: str = "UTC"
+    """Zone of these days and hours, a name of the IANA database."""
+    AdmissionUsersPerMinute: int = 60
+    """Users of one large list whose runs become due in the same minute; 0 admits all at once. 0 to 10,000."""
+    RecipientsPerDay: int = 10_000
+    """Recipients outside the organizer's domain that get updates in 24 hours, tenant-wide; 0 means no limit.
+    Exchange's own limit is 500 x licences^0.7 + 9,500."""
+    RetentionDays: int = 150
+    """Runs that ended longer ago are exported and purged. 1 to 3,650."""
 
     TriggerT1: bool = True
     """Switch of one kind of trigger: a move with ``-MoveToTeams``. Rule X1 where it is false."""
@@ -224,12 +243,19 @@ class TenantSettings:
         settings.check()
         return settings
 
+    def window(self) -> Window | None:
+        """Return when calendars may be written, ``None`` for always. Raises ``BadInput``."""
+        return parse(self.MaintenanceDays, self.MaintenanceHours, self.MaintenanceTimeZone)
+
     def check(self) -> None:
         """Raise ``BadInput`` for a value out of range."""
         for name, low, high in (
             ("SettleMinutes", 0, 7 * 24 * 60),
             ("MaximumWaitMinutes", 0, 7 * 24 * 60),
             ("MaximumAttendees", 1, 500),
+            ("AdmissionUsersPerMinute", 0, 10_000),
+            ("RecipientsPerDay", 0, 10_000_000),
+            ("RetentionDays", 1, 3650),
             ("PilotPercentage", 0, 100),
             *((f"TriggerT{number}DelayMinutes", 0, 7 * 24 * 60) for number in range(1, 12)),
         ):
@@ -238,3 +264,4 @@ class TenantSettings:
                 raise BadInput(f"{name} must be between {low} and {high}", field=name)
         if self.MoveWithoutMoveToTeams not in ("Teams", "Current"):
             raise BadInput("MoveWithoutMoveToTeams must be Teams or Current", field="MoveWithoutMoveToTeams")
+        self.window()

@@ -128,10 +128,13 @@ def _queue(settings: Deployment, name: str) -> Any:
 @functools.cache
 def _parts() -> Parts:
     from mms_core.adapters.tables import TableDocuments, TableLedger, TableUserStore  # noqa: PLC0415
+    from mms_core.adapters.termination import Termination  # noqa: PLC0415
     from mms_core.adapters.work_queue import StorageWorkQueue  # noqa: PLC0415
     from mms_core.service import Options, Parts  # noqa: PLC0415
 
     settings = deployment()
+    termination = Termination()
+    termination.listen()
     tables = _tables(settings)
     return Parts(
         users=TableUserStore(tables),
@@ -146,9 +149,11 @@ def _parts() -> Parts:
             tenant_id=settings.tenant_id,
             settle=settings.settle,
             run_lease=settings.run_lease,
+            sending_limits=settings.sending_limits,
             function_budget=settings.function_budget,
             first_retry=settings.first_retry,
         ),
+        stopping=termination,
     )
 
 

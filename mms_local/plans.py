@@ -109,6 +109,7 @@ def app_settings(
         "MMS_SETTLE_SECONDS": f"{options.settle_seconds:g}",
         "MMS_RUN_LEASE_SECONDS": "15",
         "MMS_RECOVERY_SCHEDULE": "*/5 * * * * *",
+        "MMS_HOUSEKEEPING_SCHEDULE": "0 10 3 * * *",
         "MMS_SUBSCRIPTION_SCHEDULE": "*/10 * * * * *",
         "MMS_SENDING_LIMITS": "on" if options.throttle else "off",
         "MMS_TRIGGER_QUEUE": "mms-triggers",

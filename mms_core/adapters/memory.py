@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mms_core.errors import BadInput, PreconditionLost
-from mms_core.messages import AnyMessage, Wake, encode
+from mms_core.messages import AnyMessage, Wake, due_of, encode
 from mms_core.model import LedgerEntry, Original, Run, State, UserKey, UserRecord
 from mms_core.packing import pack
 from mms_core.ports import (
     LONGEST_DELAY,
     ONE_A_USER,
+    Archive,
     Clock,
     Documents,
     Ledger,
+    Recount,
     RunPage,
     RunQuery,
     Stored,
@@ -27,7 +29,7 @@ from mms_core.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime, timedelta
 
 
@@ -44,6 +46,12 @@ class SettableClock(Clock):
     def advance(self, by: timedelta) -> None:
         """Move on."""
         self.at += by
+
+
+def _listed(run: Run) -> tuple[object, ...]:
+    """What decides where lists show a run."""
+    rules = {reason.partition(" ")[0] for reason in run.reasons}
+    return run.run_id, run.state, run.migration_type, rules, run.state is State.PENDING and run.due_at
 
 
 class MemoryUserStore(UserStore):
@@ -72,7 +80,7 @@ class MemoryUserStore(UserStore):
         if not publish:
             before = previous.value if previous else record
             old = [run for run in (before.current, before.following) if run is not None]
-            if previous is None or [(run.run_id, run.state) for run in old] != [(r.run_id, r.state) for r in runs]:
+            if previous is None or [_listed(run) for run in old] != [_listed(run) for run in runs]:
                 raise ValueError("a change of state must be published")
         else:
             self._runs.update({(record.key, run.run_id): run for run in runs})
@@ -107,6 +115,7 @@ class MemoryUserStore(UserStore):
             and (query.start_at is None or run.created_at >= query.start_at)
             and (query.end_at is None or run.created_at < query.end_at)
             and (query.migration_type is None or run.migration_type == query.migration_type)
+            and (query.reason is None or query.reason in {each.partition(" ")[0] for each in run.reasons})
         ]
         if query.continuation is not None:
             ids = [run.run_id for run in sorted(self._runs.values(), key=self._position)]
@@ -129,6 +138,26 @@ class MemoryUserStore(UserStore):
         for run in [run for run in self._runs.values() if not run.state.is_final]:
             yield run
 
+    async def overdue(self, before: datetime) -> AsyncIterator[Run]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        async for run in self.active():
+            if run.state is State.IN_PROGRESS or run.due_at <= before:
+                yield run
+
+    async def ended_before(self, before: datetime) -> AsyncIterator[tuple[UserKey, Run]]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        for (key, _), run in list(self._runs.items()):
+            if run.state.is_final and run.created_at < before:
+                yield key, run
+
+    async def forget(self, key: UserKey, run: Run) -> None:
+        """See :class:`~mms_core.ports.UserStore`."""
+        self._runs.pop((key, run.run_id), None)
+
+    async def recount(self) -> list[Recount]:
+        """See :class:`~mms_core.ports.UserStore`: here nothing is counted, so nothing is ever wrong."""
+        return []
+
 
 class MemoryLedger(Ledger):
     """Ledger in dictionaries."""
@@ -136,6 +165,14 @@ class MemoryLedger(Ledger):
     def __init__(self) -> None:
         self._entries: dict[tuple[UserKey, str], LedgerEntry] = {}
         self._originals: dict[tuple[UserKey, str], Original] = {}
+        self._claims: dict[UserKey, int] = {}
+
+    async def claim(self, key: UserKey, generation: int) -> Ledger:
+        """See :class:`~mms_core.ports.Ledger`."""
+        if self._claims.get(key, 0) > generation:
+            raise PreconditionLost("the ledger's rows")
+        self._claims[key] = generation
+        return _ClaimedMemoryLedger(self, generation)
 
     async def entries(self, key: UserKey) -> list[LedgerEntry]:
         """See :class:`~mms_core.ports.Ledger`."""
@@ -163,6 +200,50 @@ class MemoryLedger(Ledger):
     async def put_original(self, key: UserKey, original: Original) -> None:
         """See :class:`~mms_core.ports.Ledger`."""
         self._originals[key, original.key] = original
+
+    async def forget(self, key: UserKey) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        self._entries = {pair: entry for pair, entry in self._entries.items() if pair[0] != key}
+        self._originals = {pair: original for pair, original in self._originals.items() if pair[0] != key}
+        self._claims.pop(key, None)
+
+    def check(self, key: UserKey, generation: int) -> None:
+        """Raise ``PreconditionLost`` unless a generation's claim is the newest."""
+        if self._claims.get(key) != generation:
+            raise PreconditionLost("the ledger's rows")
+
+
+class _ClaimedMemoryLedger(Ledger):
+    """The same ledger for one claim."""
+
+    def __init__(self, ledger: MemoryLedger, generation: int) -> None:
+        self._ledger = ledger
+        self._generation = generation
+
+    async def claim(self, key: UserKey, generation: int) -> Ledger:
+        return await self._ledger.claim(key, generation)
+
+    async def entries(self, key: UserKey) -> list[LedgerEntry]:
+        return await self._ledger.entries(key)
+
+    async def put(self, key: UserKey, entry: LedgerEntry, original: Original | None = None) -> None:
+        self._ledger.check(key, self._generation)
+        await self._ledger.put(key, entry, original)
+
+    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+        self._ledger.check(key, self._generation)
+        await self._ledger.settle(key, entry)
+
+    async def originals(self, key: UserKey) -> list[Original]:
+        return await self._ledger.originals(key)
+
+    async def put_original(self, key: UserKey, original: Original) -> None:
+        self._ledger.check(key, self._generation)
+        await self._ledger.put_original(key, original)
+
+    async def forget(self, key: UserKey) -> None:
+        self._ledger.check(key, self._generation)
+        await self._ledger.forget(key)
 
 
 class MemoryDocuments(Documents):
@@ -194,6 +275,24 @@ class MemoryDocuments(Documents):
         return [copy.deepcopy(value) for _, value in rows[:top]]
 
 
+class MemoryArchive(Archive):
+    """Lines in dictionaries."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    async def append(self, day: str, name: str, lines: Sequence[str]) -> None:
+        """See :class:`~mms_core.ports.Archive`."""
+        self._lines[day, name] = tuple(lines)
+
+    async def lines(self, day: str) -> AsyncIterator[str]:
+        """See :class:`~mms_core.ports.Archive`."""
+        for (owner, _), lines in sorted(self._lines.items()):
+            if owner == day:
+                for line in lines:
+                    yield line
+
+
 class MemoryQueue(WorkQueue):
     """Keeps what was sent, with the instant it becomes visible."""
 
@@ -213,6 +312,12 @@ class MemoryQueue(WorkQueue):
         ready = sorted((pair for pair in self.messages if pair[0] <= now), key=lambda pair: pair[0])
         self.messages = [pair for pair in self.messages if pair[0] > now]
         return [message for _, message in ready]
+
+    async def front(self) -> datetime | None:
+        """See :class:`~mms_core.ports.WorkQueue`."""
+        now = self._clock.now()
+        visible = [message for at, message in self.messages if at <= now and isinstance(message, Wake)]
+        return min((at for message in visible if (at := due_of(message)) is not None), default=None)
 
     def wakes(self) -> list[tuple[datetime, Wake]]:
         """Return the wake-ups under way."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from mms_core.errors import TemporaryError
-from mms_core.messages import AnyMessage, Wake, encode
+from mms_core.messages import AnyMessage, UnknownMessage, Wake, decode, due_of, encode
 from mms_core.ports import LONGEST_DELAY, WorkQueue
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from azure.storage.queue.aio import QueueClient
+
+_MOST_PEEKED: Final = 32
 
 
 class StorageWorkQueue(WorkQueue):
@@ -35,6 +40,20 @@ class StorageWorkQueue(WorkQueue):
             await self._put(client, encode(message), seconds)
         except AzureError as exc:
             raise TemporaryError(type(exc).__name__, code="StorageUnavailable") from exc
+
+    async def front(self) -> datetime | None:
+        """See :class:`~mms_core.ports.WorkQueue`. Looks at 32 messages, the most that one request shows."""
+        dues: list[datetime] = []
+        try:
+            for each in await self._runs.peek_messages(max_messages=_MOST_PEEKED):
+                with contextlib.suppress(UnknownMessage, ValueError):
+                    due = due_of(decode(base64.b64decode(each.content, validate=True)))
+                    dues += [due] if due is not None else []
+        except ResourceNotFoundError:
+            return None
+        except AzureError as exc:
+            raise TemporaryError(type(exc).__name__, code="StorageUnavailable") from exc
+        return min(dues, default=None)
 
     @staticmethod
     async def _put(client: QueueClient, text: str, seconds: int) -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.debounce import with_next
-from mms_core.errors import PreconditionLost, TemporaryError
+from mms_core.errors import MmsError, PreconditionLost, TemporaryError
 from mms_core.model import State
 from mms_core.service.parts import CONFLICT_ATTEMPTS
-from mms_core.states import advance
+from mms_core.states import Happening, advance
 from mms_core.telemetry import log
+from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mms_core.model import Run, UserKey, UserRecord
     from mms_core.ports import Stored
     from mms_core.service.parts import Parts
-    from mms_core.states import Happening
 
 HEARTBEATS_PER_LEASE: Final = 3
 
@@ -31,11 +31,18 @@ class LeaseLost(Exception):
 
 
 class Stopped(Exception):
-    """The run must not go on: cancelled, or switched off (``code``)."""
+    """The run must not go on now: cancelled, switched off, outside the window, over a limit (``code``)."""
 
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(code)
+
+    @property
+    def happening(self) -> Happening:
+        """What that is for the run: its end, or a pause."""
+        return {"Cancelled": Happening.CANCELLED, "MigrationDisabled": Happening.SKIPPED}.get(
+            self.code, Happening.CHECKPOINTED
+        )
 
 
 class Lease:
@@ -48,6 +55,7 @@ class Lease:
         self._owner = stored.value.current.lease_owner
         self._generation = stored.value.current.generation
         self._published_at = parts.clock.now()
+        self._paused_until: datetime | None = None
 
     @property
     def run(self) -> Run:
@@ -78,7 +86,8 @@ class Lease:
 
     async def _write(self, changes: dict[str, Any], *, publish: bool) -> None:
         for _ in range(CONFLICT_ATTEMPTS):
-            run = replace(self.run, modified_at=self._parts.clock.now(), lease_until_at=self._until(), **changes)
+            lease = {"lease_until_at": self._until(), "modified_at": self._parts.clock.now()}
+            run = replace(self.run, **{**lease, **changes})
             try:
                 self._stored = await self._parts.users.save(
                     replace(self._stored.value, current=run), self._stored, publish=publish
@@ -113,21 +122,53 @@ class Lease:
             await self._reread()
 
     async def check(self) -> None:
-        """Look before a write to a calendar: is the user still ours, and is the run still wanted?
+        """Look before a write to a calendar: is the user still ours, and is the run still wanted, now?
+
+        Afterwards two thirds of the lease are left at least: time for the write that follows.
 
         Raises:
-            LeaseLost: Somebody else has the user.
-            Stopped: The run was cancelled, or the service was switched off (N7).
+            LeaseLost: Somebody else has the user, or may be about to take over.
+            Stopped: The run was cancelled, the service was switched off (N7), the maintenance window has closed, or
+                this machine stops.
         """
         async with self._lock:
             await self._reread()
-            run = self.run
-        if run.lease_until_at is None or self._parts.clock.now() >= run.lease_until_at:
-            raise LeaseLost  # our heartbeat has stopped: somebody may be about to take over
-        if run.cancel_requested:
-            raise Stopped("Cancelled")
-        if not (await self._parts.settings()).MeetingMigrationEnabled:
-            raise Stopped("MigrationDisabled")
+            run, now = self.run, self._parts.clock.now()
+            if run.lease_until_at is None or now >= run.lease_until_at:
+                raise LeaseLost  # our heartbeat has stopped
+            if run.cancel_requested:
+                raise Stopped("Cancelled")
+            settings = await self._parts.settings()
+            if not settings.MeetingMigrationEnabled:
+                raise Stopped("MigrationDisabled")
+            opens_at = next_open_at(settings.window(), now)
+            if opens_at > now:
+                raise self.pause("OutsideWindow", until=opens_at)
+            if self._parts.stopping():
+                raise self.pause("Stopping", until=now)
+            if run.lease_until_at - now < self._parts.options.run_lease * (1 - 1 / HEARTBEATS_PER_LEASE):
+                await self._write({}, publish=False)
+
+    def pause(self, code: str, *, until: datetime) -> Stopped:
+        """Return the exception that ends this pass and lets the run go on at an instant; the first pause counts."""
+        self._paused_until = self._paused_until or until
+        return Stopped(code)
+
+    def _pause(self, now: datetime) -> dict[str, Any]:
+        """Return what changes when the run is handed over; time spent waiting for a window is no time of retrying."""
+        if self._paused_until is None:
+            return {}
+        due_at, started_at = max(self._paused_until, now), self.run.started_at
+        return {"due_at": due_at, "started_at": started_at and started_at + (due_at - now)}
+
+    async def release(self) -> None:
+        """Give the user back after something unexpected, so that the next delivery begins at once.
+
+        A failure of this is left to the sweep.
+        """
+        with contextlib.suppress(MmsError, LeaseLost):
+            async with self._lock:
+                await self._write({"lease_until_at": self._parts.clock.now()}, publish=True)
 
     async def end(self, happening: Happening, **changes: Any) -> UserRecord:
         """Write how the run ended (for now) and give the user back.
@@ -138,7 +179,8 @@ class Lease:
         async with self._lock:
             for _ in range(CONFLICT_ATTEMPTS):
                 now = self._parts.clock.now()
-                run = advance(self.run, happening, now=now, **changes)
+                pause = self._pause(now) if happening is Happening.CHECKPOINTED else {}
+                run = advance(self.run, happening, now=now, **{**changes, **pause})
                 record = with_next(replace(self._stored.value, current=run, wake_id="", wake_at=None))
                 try:
                     await self._end(record, run)

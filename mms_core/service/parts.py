@@ -57,6 +57,7 @@ class Options:
     tenant_id: str
     settle: timedelta | None = None
     run_lease: timedelta = timedelta(seconds=60)
+    sending_limits: bool = False
     function_budget: timedelta = timedelta(minutes=25)
     first_retry: timedelta = FIRST_DELAY
 
@@ -74,6 +75,8 @@ class Parts:
     options: Options
     new_id: Callable[[], str] = field(default=lambda: str(uuid.uuid4()))
     jitter: Callable[[], float] = field(default=random.random)
+    stopping: Callable[[], bool] = field(default=lambda: False)
+    """Says whether this machine is about to stop: meetings in hand are finished, no further one is begun."""
 
     async def settings(self) -> TenantSettings:
         """Return the tenant's settings as they are now: one point read, never cached, because off means off."""
@@ -102,6 +105,7 @@ class Parts:
                 settle=settle,
                 maximum_wait=timedelta(minutes=settings.MaximumWaitMinutes),
                 now=self.clock.now(),
+                window=settings.window(),
             )
             if accepted.outcome is Outcome.DUPLICATE:
                 return accepted
@@ -147,7 +151,8 @@ class Parts:
         record = replace(record, wake_id=self.new_id(), wake_at=due)
         stored = await self.users.save(record, previous)
         await self.queue.send(
-            Wake(user=record.key, wake_id=record.wake_id), delay=max(timedelta(0), due - self.clock.now())
+            Wake(user=record.key, wake_id=record.wake_id, due=due.isoformat()),
+            delay=max(timedelta(0), due - self.clock.now()),
         )
         return stored
 

@@ -105,8 +105,7 @@ class Pass:
             else:
                 await self._migrate()
         except Stopped as exc:
-            happening = Happening.CANCELLED if exc.code == "Cancelled" else Happening.SKIPPED
-            await self._end(happening, code=exc.code)
+            await self._end(exc.happening, code=exc.code)
         except OutOfTime:
             now = self._parts.clock.now()
             await self._lease.end(Happening.CHECKPOINTED, due_at=now, **self._tally.counts(self._total))

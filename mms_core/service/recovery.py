@@ -10,11 +10,12 @@ from mms_core.debounce import with_next
 from mms_core.errors import PreconditionLost, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.model import State, UserKey, name_key
+from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.states import Happening, advance, can
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from mms_core.model import Run, UserRecord
     from mms_core.ports import Stored
@@ -30,19 +31,19 @@ class Recovery:
     async def sweep(self) -> int:
         """Wake every run that should be at work and is not; returns how many.
 
-        A run is left alone while its own message may still come: for one lease after it was due.
+        A run that waits is left alone while its own message may still come: for one lease after it was due, and as
+        long as the queue's front is older than it, because then its message is probably further back.
         """
         grace, now = self._parts.options.run_lease, self._parts.clock.now()
+        front = await self._parts.queue.front()
         woken = 0
-        async for run in self._parts.users.active():
-            if run.state is State.PENDING and run.due_at + grace > now:
-                continue
-            woken += await self._look_after(run, grace)
+        async for run in self._parts.users.overdue(now - grace):
+            woken += await self._look_after(run, grace, front)
         if woken:
             log("runs_woken", count=woken, level=logging.WARNING)
         return woken
 
-    async def _look_after(self, run: Run, grace: timedelta) -> bool:
+    async def _look_after(self, run: Run, grace: timedelta, front: datetime | None) -> bool:
         key = UserKey(run.user_id) if run.user_id else name_key(run.identity)
         stored = await self._parts.users.read(key)
         if stored is None:
@@ -50,22 +51,24 @@ class Recovery:
         record = stored.value
         if record.current.state.is_final and record.following is not None:
             return await self._promote(stored)
-        if record.current.run_id != run.run_id or not self._is_stuck(record, grace):
+        if record.current.run_id != run.run_id or not self._is_stuck(record, grace, front):
             return False
-        woken = replace(record, wake_id=self._parts.new_id(), wake_at=self._parts.clock.now())
+        now = self._parts.clock.now()
+        woken = replace(record, wake_id=self._parts.new_id(), wake_at=now)
         try:
             await self._parts.users.save(woken, stored, publish=False)
         except PreconditionLost:
             return False  # somebody is at work after all
-        await self._parts.queue.send(Wake(user=key, wake_id=woken.wake_id))
+        await self._parts.queue.send(Wake(user=key, wake_id=woken.wake_id, due=now.isoformat()))
         if run.user_id is None:
             await self._parts.queue.send(Resolve(user=key))
         return True
 
-    def _is_stuck(self, record: UserRecord, grace: timedelta) -> bool:
+    def _is_stuck(self, record: UserRecord, grace: timedelta, front: datetime | None) -> bool:
         run, now, wake_at = record.current, self._parts.clock.now(), record.wake_at
         if run.state is State.PENDING:
-            return max(run.due_at, wake_at or run.due_at) + grace <= now
+            awaited_at = max(run.due_at, wake_at or run.due_at)
+            return awaited_at + grace <= now and (front is None or awaited_at < front)
         if run.state is not State.IN_PROGRESS:
             return False
         silent_since = run.lease_until_at or now
@@ -93,20 +96,30 @@ class Recovery:
             return
         log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
         if isinstance(message, Wake | Resolve):
-            await self._fail(UserKey(message.user))
+            await self._fail(UserKey(message.user), message)
 
-    async def _fail(self, key: UserKey) -> None:
-        stored = await self._parts.users.read(key)
-        if stored is None or not can(stored.value.current, Happening.FAILED):
+    async def _fail(self, key: UserKey, message: Wake | Resolve) -> None:
+        for _ in range(CONFLICT_ATTEMPTS):
+            stored = await self._parts.users.read(key)
+            if stored is None or not can(stored.value.current, Happening.FAILED):
+                return
+            if isinstance(message, Wake) and message.wake_id != stored.value.wake_id:
+                return  # a leftover: the run's own message is another one
+            failed = advance(
+                stored.value.current,
+                Happening.FAILED,
+                now=self._parts.clock.now(),
+                code="PoisonedMessage",
+                last_message=explain("PoisonedMessage"),
+            )
+            try:
+                ended = replace(stored.value, current=failed, wake_id="", wake_at=None)
+                stored = await self._parts.users.save(ended, stored)
+            except PreconditionLost:
+                continue
+            if ended.following is not None:
+                await self._promote(stored)
             return
-        failed = advance(
-            stored.value.current,
-            Happening.FAILED,
-            now=self._parts.clock.now(),
-            code="PoisonedMessage",
-            last_message=explain("PoisonedMessage"),
-        )
-        await self._parts.users.save(replace(stored.value, current=failed, wake_id="", wake_at=None), stored)
 
     async def subscriptions(self) -> None:
         """Make sure that the tenant tells us what happens, and remember since when it does."""

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Final
 from mms_core.errors import PreconditionLost, TemporaryError, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.model import NAME_PREFIX, State, UserKey
+from mms_core.service.fencing import FencedLedger
 from mms_core.service.lease import Lease, LeaseLost
 from mms_core.service.passes import Pass
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log
+from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mms_core.model import UserRecord
     from mms_core.ports import Stored
     from mms_core.service.parts import Parts
@@ -63,13 +67,36 @@ class Runs:
             elif key.startswith(NAME_PREFIX):
                 await self._parts.queue.send(Resolve(user=key))
                 await self._parts.queue.send(message, delay=RESOLVE_PAUSE)
-            elif not (await self._parts.settings()).MeetingMigrationEnabled:
-                await self._switched_off(stored)
             else:
-                await self._start(stored, Happening.STARTED)
+                await self._due(stored, message)
         elif run.state is State.IN_PROGRESS and (run.lease_until_at is None or run.lease_until_at <= now):
             log("run_taken_over", correlation_id=run.run_id, user_id=key)
             await self._start(stored, Happening.TAKEN_OVER)
+
+    async def _due(self, stored: Stored[UserRecord], message: Wake) -> None:
+        settings, now = await self._parts.settings(), self._parts.clock.now()
+        opens_at = next_open_at(settings.window(), now)
+        if not settings.MeetingMigrationEnabled:
+            await self._switched_off(stored)
+        elif opens_at > now:
+            await self._defer(stored, message, opens_at)
+        else:
+            await self._start(stored, Happening.STARTED)
+
+    async def _defer(self, stored: Stored[UserRecord], message: Wake, opens_at: datetime) -> None:
+        """Let a run that is due outside the maintenance window wait for it."""
+        run, now = stored.value.current, self._parts.clock.now()
+        # Waiting for the window is no time of retrying.
+        started_at = run.started_at and run.started_at + (opens_at - now)
+        deferred = advance(run, Happening.DEFERRED, now=now, due_at=opens_at, started_at=started_at)
+        record = replace(stored.value, current=deferred, wake_at=opens_at)
+        try:
+            await self._parts.users.save(record, stored)
+        except PreconditionLost:
+            await self._parts.queue.send(message)  # a trigger has joined it: look again
+            return
+        await self._parts.queue.send(message, delay=opens_at - now)
+        log("run_deferred", correlation_id=run.run_id, user_id=record.key)
 
     async def _switched_off(self, stored: Stored[UserRecord]) -> None:
         run = advance(
@@ -87,11 +114,12 @@ class Runs:
     async def _start(self, stored: Stored[UserRecord], happening: Happening) -> None:
         now = self._parts.clock.now()
         run = stored.value.current
+        generation = max(run.generation, stored.value.generation) + 1
         leased = advance(
             run,
             happening,
             now=now,
-            generation=run.generation + 1,
+            generation=generation,
             lease_owner=self._parts.new_id(),
             lease_until_at=now + self._parts.options.run_lease,
             started_at=run.started_at or now,
@@ -99,13 +127,25 @@ class Runs:
             code=None,
         )
         try:
-            taken = await self._parts.users.save(replace(stored.value, current=leased), stored)
+            taken = await self._parts.users.save(replace(stored.value, current=leased, generation=generation), stored)
         except PreconditionLost:
             return  # another worker was faster
         log("run_started", correlation_id=run.run_id, user_id=stored.value.key, attempt=run.retries)
         lease = Lease(self._parts, taken)
         try:
             async with lease.beating():
-                await Pass(self._parts, lease, began_at=now).go()
+                await self._work(lease, generation, began_at=now)
         except LeaseLost:
             log("lease_lost", correlation_id=run.run_id, user_id=stored.value.key)
+        except Exception:
+            # A bug: the next delivery shall meet it at once, until the message is poisoned and everybody sees it.
+            await lease.release()
+            raise
+
+    async def _work(self, lease: Lease, generation: int, *, began_at: datetime) -> None:
+        try:
+            ledger = await self._parts.ledger.claim(lease.key, generation)
+        except PreconditionLost:
+            raise LeaseLost from None
+        own = replace(self._parts, ledger=FencedLedger(ledger, lease))
+        await Pass(own, lease, began_at=began_at).go()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from azure.core import MatchConditions
@@ -12,6 +12,9 @@ from azure.data.tables import UpdateMode
 from mms_core.adapters.tables.clients import Tables, answered, found, key_safe, shard, unavailable
 from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.ports import ONE_A_USER, Documents, Stored
+
+_CHUNK: Final = 15_000
+"""Characters in a property: 64 KiB of UTF-16, and a character may need two of its units."""
 
 
 class TableDocuments(Documents):
@@ -29,7 +32,7 @@ class TableDocuments(Documents):
         entity = await found(await self._tables.table("State"), self._partition(kind, key), key_safe(key))
         if entity is None:
             return None
-        return Stored(msgspec.json.decode(entity["Value"]), str(entity.metadata["etag"]))
+        return Stored(_value(entity), str(entity.metadata["etag"]))
 
     async def put(self, kind: str, key: str, value: dict[str, Any], *, etag: str | None = None) -> str:
         """See :class:`~mms_core.ports.Documents`."""
@@ -37,7 +40,7 @@ class TableDocuments(Documents):
         entity = {
             "PartitionKey": self._partition(kind, key),
             "RowKey": key_safe(key),
-            "Value": msgspec.json.encode(value).decode(),
+            **_properties(value),
         }
         if etag is None:
             answer = await answered(table.upsert_entity(entity, mode=UpdateMode.REPLACE))
@@ -63,9 +66,24 @@ class TableDocuments(Documents):
         documents: list[dict[str, Any]] = []
         try:
             async for entity in table.query_entities(f"PartitionKey eq '{kind}'", results_per_page=min(top, 1000)):
-                documents.append(msgspec.json.decode(entity["Value"]))
+                documents.append(_value(entity))
                 if len(documents) == top:
                     break
         except AzureError as exc:
             raise unavailable(exc) from exc
         return documents
+
+
+def _properties(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties that hold a document: one if it fits, several if a poisoned message is 48 KiB long."""
+    text = msgspec.json.encode(value).decode()
+    chunks = [text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK)]
+    more = {f"Value{number:02d}": chunk for number, chunk in enumerate(chunks[1:], 1)}
+    return {"Value": chunks[0], **more, "V": 1}
+
+
+def _value(entity: Any) -> Any:
+    chunks = [entity["Value"]]
+    while (name := f"Value{len(chunks):02d}") in entity:
+        chunks.append(entity[name])
+    return msgspec.json.decode("".join(chunks))

@@ -1,21 +1,4 @@
-"""Users' records in Azure Table Storage.
-
-Layout of the users' table. A user lives in one of :data:`SHARDS` partitions (hash of the key), and everything that
-changes together is in that partition, so that one entity group transaction writes it:
-
-=================================  ==========================================================================
-row key                            what
-=================================  ==========================================================================
-``u|<key>``                        the record: the truth, fenced by its ETag
-``r|<key>|<inverted>|<run>``       a run in its user's history
-``t|<inverted>|<run>|<key>``       the run in order of time
-``s|<State>|<inverted>|...``       the run among those of its state
-``c|users``                        counters: users by the state of their newest run
-=================================  ==========================================================================
-
-``<inverted>`` counts microseconds down from a large number: ascending keys are newest first.
-Source: Azure Table Storage, "Designing scalable and performant tables" (log tail pattern, EGT).
-"""
+"""Users' records in Azure Table Storage; the layout of the table is described in :mod:`.rows`."""
 
 from __future__ import annotations
 
@@ -24,84 +7,43 @@ import base64
 import binascii
 import heapq
 import secrets
-import zlib
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.data.tables import TableTransactionError, UpdateMode
 
-from mms_core.adapters.tables.clients import CONFLICTS, SHARDS, Tables, found, shard, unavailable
+from mms_core.adapters.tables.clients import CONFLICTS, SHARDS, Tables, answered, found, shard, unavailable
+from mms_core.adapters.tables.rows import (
+    COUNTERS,
+    SCHEMA,
+    ascending,
+    decoded,
+    inverted,
+    is_listed_alike,
+    operations,
+    packed,
+    rule_of,
+    run_keys,
+    runs_in,
+    unpacked,
+)
 from mms_core.errors import BadInput, PreconditionLost
 from mms_core.model import Run, State, UserKey, UserRecord
-from mms_core.ports import RunPage, RunQuery, Stored, UserStore
+from mms_core.ports import Recount, RunPage, RunQuery, Stored, UserStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
-_FAR: Final = 10**16
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _GONE: Final = 404
-_LONGEST_TEXT: Final = 30_000
-"""Characters in a property: 64 KiB of UTF-16, less a margin."""
 _FENCED: Final = ("EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet")
+_RECOUNT_ATTEMPTS: Final = 5
 
 
-def _inverted(at: datetime) -> str:
-    return f"{_FAR - (at - _EPOCH) // timedelta(microseconds=1):016d}"
-
-
-def _run_suffix(key: str, run: Run) -> str:
-    # With the key: a run that moves from a name's record to the user's is in both for a moment, with one id.
-    return f"{_inverted(run.created_at)}|{run.run_id}|{key}"
-
-
-def _run_entities(partition: str, key: str, run: Run) -> list[dict[str, Any]]:
-    content = {
-        "PartitionKey": partition,
-        "Run": msgspec.json.encode(replace(run, undo_events=())).decode(),
-        "MigrationType": run.migration_type,
-        "V": 1,
-    }
-    suffix = _run_suffix(key, run)
-    keys = (f"r|{key}|{suffix}", f"t|{suffix}", f"s|{run.state}|{suffix}")
-    return [{**content, "RowKey": row_key} for row_key in keys]
-
-
-def _packed(record: UserRecord) -> dict[str, Any]:
-    """Return the record's property: readable in any table browser, compressed where it would not fit."""
-    text = msgspec.json.encode(record).decode()
-    return {"Record": text} if len(text) <= _LONGEST_TEXT else {"RecordZ": zlib.compress(text.encode())}
-
-
-def _unpacked(entity: Any) -> UserRecord:
-    text = entity["Record"] if "Record" in entity else zlib.decompress(entity["RecordZ"])
-    return msgspec.json.decode(text, type=UserRecord)
-
-
-def _runs(record: UserRecord | None) -> dict[str, Run]:
-    if record is None:
-        return {}
-    return {run.run_id: run for run in (record.current, record.following) if run is not None}
-
-
-def _run_operations(partition: str, record: UserRecord, before: UserRecord | None) -> list[tuple[Any, ...]]:
-    operations: list[tuple[Any, ...]] = []
-    old_runs = _runs(before)
-    for run_id, run in _runs(record).items():
-        old = old_runs.get(run_id)
-        if old == run:
-            continue
-        operations += [
-            ("upsert", entity, {"mode": UpdateMode.REPLACE}) for entity in _run_entities(partition, record.key, run)
-        ]
-        if old is not None and old.state is not run.state:
-            gone = {"PartitionKey": partition, "RowKey": f"s|{old.state}|{_run_suffix(record.key, old)}"}
-            operations.append(("delete", gone))
-    return operations
+def _partitions() -> list[str]:
+    return [f"s{number:02d}" for number in range(SHARDS)]
 
 
 class TableUserStore(UserStore):
@@ -115,35 +57,30 @@ class TableUserStore(UserStore):
         entity = await self._row(shard(key), f"u|{key}")
         if entity is None:
             return None
-        return Stored(_unpacked(entity), str(entity.metadata["etag"]))
+        return Stored(unpacked(entity), str(entity.metadata["etag"]))
 
     async def _counter_operation(
         self, partition: str, old: State | None, new: State | None
     ) -> tuple[list[tuple[Any, ...]], bool]:
         if old is new:
             return [], False
-        entity = await self._row(partition, "c|users")
+        entity = await self._row(partition, COUNTERS)
         if entity is None:
-            fresh = {"PartitionKey": partition, "RowKey": "c|users", **({str(new): 1} if new else {})}
+            fresh = {"PartitionKey": partition, "RowKey": COUNTERS, **({str(new): 1} if new else {}), "V": SCHEMA}
             return [("create", fresh)], True
         counts = {str(state): int(entity.get(str(state), 0)) for state in State}
         if old is not None:
             counts[str(old)] -= 1
         if new is not None:
             counts[str(new)] += 1
-        changed = {"PartitionKey": partition, "RowKey": "c|users", **counts}
-        fence = {
-            "mode": UpdateMode.REPLACE,
-            "etag": entity.metadata["etag"],
-            "match_condition": MatchConditions.IfNotModified,
-        }
-        return [("update", changed, fence)], True
+        changed = {"PartitionKey": partition, "RowKey": COUNTERS, **counts, "V": SCHEMA}
+        return [("update", changed, _fence(entity.metadata["etag"]))], True
 
     async def _commit(
         self,
         partition: str,
         row_key: str,
-        operations: list[tuple[Any, ...]],
+        steps: list[tuple[Any, ...]],
         *,
         states: tuple[State | None, State | None],
         previous: Stored[UserRecord] | None,
@@ -154,7 +91,7 @@ class TableUserStore(UserStore):
         while True:
             counter, counted = await self._counter_operation(partition, *states)
             try:
-                results = await table.submit_transaction([*operations, *counter])
+                results = await table.submit_transaction([*steps, *counter])
             except TableTransactionError as exc:
                 if exc.status_code not in (*CONFLICTS, _GONE) and str(getattr(exc, "error_code", "")) not in _FENCED:
                     raise unavailable(exc) from exc
@@ -183,28 +120,20 @@ class TableUserStore(UserStore):
         entity = {
             "PartitionKey": partition,
             "RowKey": row_key,
-            **_packed(record),
+            **packed(record),
             "Nonce": nonce,
-            "V": 1,
         }
         before = previous.value if previous else None
-        operations: list[tuple[Any, ...]] = [("create", entity)]
+        steps: list[tuple[Any, ...]] = [("create", entity)]
         if previous is not None:
-            fence = {
-                "mode": UpdateMode.REPLACE,
-                "etag": previous.etag,
-                "match_condition": MatchConditions.IfNotModified,
-            }
-            operations = [("update", entity, fence)]
+            steps = [("update", entity, _fence(previous.etag))]
         states: tuple[State | None, State | None] = (None, None)
         if publish:
-            operations += _run_operations(partition, record, before)
+            steps += operations(partition, record, before)
             states = (before.newest.state if before else None, record.newest.state)
-        elif before is None or {k: r.state for k, r in _runs(before).items()} != {
-            k: r.state for k, r in _runs(record).items()
-        }:
+        elif before is None or not is_listed_alike(record, before):
             raise ValueError("a change of state must be published")
-        etag = await self._commit(partition, row_key, operations, states=states, previous=previous, nonce=nonce)
+        etag = await self._commit(partition, row_key, steps, states=states, previous=previous, nonce=nonce)
         return Stored(record, str(etag))
 
     async def delete(self, previous: Stored[UserRecord]) -> None:
@@ -212,33 +141,28 @@ class TableUserStore(UserStore):
         record = previous.value
         partition, row_key = shard(record.key), f"u|{record.key}"
         fence = {"etag": previous.etag, "match_condition": MatchConditions.IfNotModified}
-        operations: list[tuple[Any, ...]] = [("delete", {"PartitionKey": partition, "RowKey": row_key}, fence)]
-        for run in _runs(record).values():
-            operations += [
-                ("delete", {"PartitionKey": partition, "RowKey": entity["RowKey"]})
-                for entity in _run_entities(partition, record.key, run)
-            ]
+        steps: list[tuple[Any, ...]] = [("delete", {"PartitionKey": partition, "RowKey": row_key}, fence)]
+        for run in runs_in(record).values():
+            steps += [("delete", {"PartitionKey": partition, "RowKey": key}) for key in run_keys(record.key, run)]
         await self._commit(
             partition,
             row_key,
-            operations,
+            steps,
             states=(record.newest.state, None),
             previous=previous,
             nonce=None,
         )
 
     async def _query(
-        self, partition: str, low: str, high: str, *, size: int, migration_type: str | None = None
+        self, partition: str, low: str, high: str, *, size: int, more: str = ""
     ) -> AsyncIterator[tuple[str, Run]]:
         table = await self._tables.table("Users")
-        condition = f"PartitionKey eq '{partition}' and RowKey gt '{low}' and RowKey lt '{high}'"
-        if migration_type is not None:
-            condition += f" and MigrationType eq '{migration_type}'"
+        condition = f"PartitionKey eq '{partition}' and RowKey gt '{low}' and RowKey lt '{high}'{more}"
         try:
             async for entity in table.query_entities(
                 condition, results_per_page=max(1, min(size, 1000)), select=["RowKey", "Run"]
             ):
-                yield entity["RowKey"], msgspec.json.decode(entity["Run"], type=Run)
+                yield entity["RowKey"], decoded(entity["Run"])
         except AzureError as exc:
             raise unavailable(exc) from exc
 
@@ -248,21 +172,19 @@ class TableUserStore(UserStore):
 
     async def page(self, query: RunQuery) -> RunPage:
         """See :class:`~mms_core.ports.UserStore`. Merges the shards lazily, so that a page costs a page."""
-        prefix = f"s|{query.state}|" if query.state else "t|"
+        prefix, more = _index(query)
         low, high = "", "~"
         if query.end_at is not None:
             # created < end  <=>  inverted > FAR - end; the run id behind the bar sorts after the bare number
-            low = _inverted(query.end_at) + "~"
+            low = inverted(query.end_at) + "~"
         if query.start_at is not None:
-            high = _inverted(query.start_at) + "~"
+            high = inverted(query.start_at) + "~"
         if query.continuation is not None:
             low = max(low, _read_token(query.continuation))
         size = max(8, query.top // SHARDS * 2)
 
         async def first(number: int) -> tuple[AsyncIterator[tuple[str, Run]], tuple[str, Run] | None]:
-            rows = self._query(
-                f"s{number:02d}", prefix + low, prefix + high, size=size, migration_type=query.migration_type
-            )
+            rows = self._query(f"s{number:02d}", prefix + low, prefix + high, size=size, more=more)
             return rows, await anext(rows, None)
 
         heads = await asyncio.gather(*(first(number) for number in range(SHARDS)))
@@ -282,19 +204,95 @@ class TableUserStore(UserStore):
 
     async def counts(self) -> dict[State, int]:
         """See :class:`~mms_core.ports.UserStore`."""
-        rows = await asyncio.gather(*(self._row(f"s{number:02d}", "c|users") for number in range(SHARDS)))
-        totals = dict.fromkeys(State, 0)
+        rows = await asyncio.gather(*(self._row(partition, COUNTERS) for partition in _partitions()))
+        totals: Counter[State] = Counter()
         for row in rows:
-            for state in State:
-                totals[state] += int(row.get(str(state), 0)) if row is not None else 0
-        return totals
+            totals.update(_counted(row))
+        return {state: totals[state] for state in State}
 
     async def active(self) -> AsyncIterator[Run]:
         """See :class:`~mms_core.ports.UserStore`."""
         for state in (State.IN_PROGRESS, State.PENDING):
-            for number in range(SHARDS):
-                async for _, run in self._query(f"s{number:02d}", f"s|{state}|", f"s|{state}|~", size=1000):
+            for partition in _partitions():
+                async for _, run in self._query(partition, f"s|{state}|", f"s|{state}|~", size=1000):
                     yield run
+
+    async def overdue(self, before: datetime) -> AsyncIterator[Run]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        working, due = f"s|{State.IN_PROGRESS}|", f"w|{ascending(before)}~"
+        for partition in _partitions():
+            for low, high in ((working, working + "~"), ("w|", due)):
+                async for _, run in self._query(partition, low, high, size=1000):
+                    yield run
+
+    async def ended_before(self, before: datetime) -> AsyncIterator[tuple[UserKey, Run]]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        for partition in _partitions():
+            async for row_key, run in self._query(partition, f"t|{inverted(before)}~", "t|~", size=1000):
+                if run.state.is_final:
+                    yield UserKey(row_key.rpartition("|")[2]), run
+
+    async def forget(self, key: UserKey, run: Run) -> None:
+        """See :class:`~mms_core.ports.UserStore`."""
+        table = await self._tables.table("Users")
+        # The row in order of time goes last: whoever purges finds a half-purged run by it.
+        for row_key in sorted(run_keys(key, run), key=lambda each: each.startswith("t|")):
+            await answered(table.delete_entity(shard(key), row_key))
+
+    async def recount(self) -> list[Recount]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        return [wrong for partition in _partitions() if (wrong := await self._recount(partition)) is not None]
+
+    async def _recount(self, partition: str) -> Recount | None:
+        table = await self._tables.table("Users")
+        for _ in range(_RECOUNT_ATTEMPTS):
+            # The counter is read first: while its ETag stays, no user of this shard has changed state.
+            row = await self._row(partition, COUNTERS)
+            condition = f"PartitionKey eq '{partition}' and RowKey gt 'u|' and RowKey lt 'u|~'"
+            try:
+                states = [entity["State"] async for entity in table.query_entities(condition, select=["State"])]
+            except AzureError as exc:
+                raise unavailable(exc) from exc
+            counted = Counter(State(each) for each in states)
+            said, right = _counted(row), {state: counted[state] for state in State}
+            if said == right:
+                return None
+            values = {str(state): count for state, count in right.items()}
+            entity = {"PartitionKey": partition, "RowKey": COUNTERS, **values, "V": SCHEMA}
+            try:
+                if row is None:
+                    await answered(table.create_entity(entity))
+                else:
+                    await answered(table.update_entity(entity, **_fence(row.metadata["etag"])))
+            except PreconditionLost:
+                continue  # a user has changed state meanwhile: count again
+            return Recount(shard=partition, said=said, found=right)
+        return None  # busy: the next round finds it
+
+
+def _fence(etag: str) -> dict[str, Any]:
+    return {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def _counted(row: Any) -> dict[State, int]:
+    return {state: int(row.get(str(state), 0)) if row is not None else 0 for state in State}
+
+
+def _index(query: RunQuery) -> tuple[str, str]:
+    """Return the index that holds just what is asked for, and what is left for the storage to filter.
+
+    Only a reason together with a state or a type is filtered: it reads the runs of that reason, not all.
+    """
+    if query.reason is not None:
+        more = f" and State eq '{query.state}'" if query.state else ""
+        if query.migration_type is not None:
+            more += f" and MigrationType eq '{query.migration_type}'"
+        return f"e|{rule_of(query.reason)}|", more
+    if query.state is not None and query.migration_type is not None:
+        return f"n|{query.state}|{query.migration_type}|", ""
+    if query.migration_type is not None:
+        return f"m|{query.migration_type}|", ""
+    return (f"s|{query.state}|" if query.state else "t|"), ""
 
 
 def _make_token(position: str) -> str:
