@@ -7,6 +7,7 @@ from typing import Any
 from mms_simulator import recurrence
 from mms_simulator.errors import bad_request
 from mms_simulator.model import Item, plain_text
+from mms_simulator.payloads import truth
 from mms_simulator.zones import parse_local
 
 MAX_ATTENDEES = 500
@@ -99,11 +100,9 @@ def _text(field: str) -> Callable[[Item, Any], None]:
     return write
 
 
-def _flag(field: str, name: str) -> Callable[[Item, Any], None]:
+def _flag(field: str) -> Callable[[Item, Any], None]:
     def write(item: Item, value: Any) -> None:
-        if value is not None and not isinstance(value, bool):
-            raise bad_request(f"Cannot convert {value!r} of '{name}' to Edm.Boolean.", "RequestBodyRead")
-        setattr(item, field, bool(value))
+        setattr(item, field, bool(truth(value)))
 
     return write
 
@@ -142,7 +141,7 @@ def _time(field: str) -> Callable[[Item, Any], None]:
 
 
 def _all_day(item: Item, value: Any) -> None:
-    _flag("all_day", "isAllDay")(item, value)
+    _flag("all_day")(item, value)
 
 
 def _recurrence(item: Item, value: Any) -> None:
@@ -229,11 +228,11 @@ _WRITERS: dict[str, Callable[[Item, Any], None]] = {
     "importance": _enum("importance", "importance"),
     "sensitivity": _enum("sensitivity", "sensitivity"),
     "showAs": _enum("show_as", "showAs"),
-    "isReminderOn": _flag("reminder_on", "isReminderOn"),
+    "isReminderOn": _flag("reminder_on"),
     "reminderMinutesBeforeStart": _minutes,
-    "responseRequested": _flag("response_requested", "responseRequested"),
-    "hideAttendees": _flag("hide_attendees", "hideAttendees"),
-    "allowNewTimeProposals": _flag("new_times", "allowNewTimeProposals"),
+    "responseRequested": _flag("response_requested"),
+    "hideAttendees": _flag("hide_attendees"),
+    "allowNewTimeProposals": _flag("new_times"),
     "singleValueExtendedProperties": _properties,
     "multiValueExtendedProperties": _multi_properties,
 }

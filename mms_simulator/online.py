@@ -9,6 +9,7 @@ from mms_simulator.blob import has_skype_block
 from mms_simulator.content import wrapped
 from mms_simulator.errors import bad_request
 from mms_simulator.model import Item, OnlineMeeting, User
+from mms_simulator.payloads import truth
 from mms_simulator.store import Store
 from mms_simulator.switches import Switches
 from mms_simulator.wording import wording
@@ -84,7 +85,7 @@ def follow(store: Store, item: Item, changed: set[str]) -> None:
 
 def _flags(store: Store, old: Item | None, payload: dict[str, Any]) -> tuple[bool, str]:
     """Read the two flags as far as they may still be set (1.2)."""
-    wants, provider = payload.get("isOnlineMeeting"), payload.get("onlineMeetingProvider")
+    wants, provider = truth(payload.get("isOnlineMeeting")), payload.get("onlineMeetingProvider")
     if provider not in {None, UNKNOWN, SKYPE, TEAMS, "skypeForConsumer"}:
         raise bad_request(f"Requested value '{provider}' was not found.", "RequestBodyRead")
     current = provider_of(old, store.switches) if old else UNKNOWN

@@ -4,7 +4,7 @@ Only shapes are checked here; what values mean is checked where they are used. U
 ignores most of them.
 """
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -12,7 +12,8 @@ from mms_simulator.errors import bad_request
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Text = str | None
-Flag = bool | None
+Flag = bool | Literal["true", "false", ""] | None
+"""The client O365 sends booleans as text, and lives with the real service."""
 Number = int | None
 
 
@@ -314,6 +315,11 @@ class Clock(_Part):
     minutes: float | None = None
     hours: float | None = None
     days: float | None = None
+
+
+def truth(value: Any) -> bool | None:
+    """Read a boolean, written as text too; ``None`` when it says nothing."""
+    return {"true": True, "false": False, "": None}.get(value) if isinstance(value, str) else value
 
 
 def plain(given: Any) -> Any:
