@@ -82,7 +82,12 @@ def place_of(window: Window, spans: tuple[tuple[int, int], ...]) -> Place | None
     return Place(
         at=lo,
         before="".join(f"</{window.names[opener].decode('latin-1')}>" for opener in chain),
-        after="".join(window.body[window.starts[opener] : window.ends[opener]] for opener in reversed(chain)),
+        # The old block's own link has closed an open <a>, as HTML has it; the new one must not open it again.
+        after="".join(
+            window.body[window.starts[opener] : window.ends[opener]]
+            for opener in reversed(chain)
+            if window.names[opener] != b"a"
+        ),
     )
 
 

@@ -124,7 +124,7 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     if after is not None and not window.in_text(after.lo):
         after = None
 
-    before, after = own_rules(before, after, by_hand=not names & OUTLOOK_MARKS)
+    before, after = own_rules(before, after, by_hand=bool(names) and not names & OUTLOOK_MARKS)
     if after is not None and not (before and after.is_skype) and len(window.text(hi, after.lo)) > FOOTER_TEXT:
         after = None
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])

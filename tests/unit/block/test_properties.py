@@ -94,10 +94,11 @@ def _element(children):
 
 leaf = st.one_of(words, entities, comments, lines)
 well_nested = st.lists(st.recursive(leaf, _element, max_leaves=12), max_size=6).map("".join)
+# Not <a>: an open link is closed by the block's own link wherever that stands, which no splice can imitate.
 tags = st.builds(
     lambda slash, name, attribute: f"<{slash}{name}{'' if slash else attribute}>",
     st.sampled_from(["", "/"]),
-    st.sampled_from(NAMES),
+    st.sampled_from([name for name in NAMES if name != "a"]),
     attributes,
 )
 wild = st.lists(st.one_of(leaf, tags), max_size=14).map("".join)

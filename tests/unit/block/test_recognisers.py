@@ -165,6 +165,10 @@ REWRITE_HTML = {
         '<p>a <font size="4"><a href="https://meet.lync.com/c/anna/R1">Join</a></font> b</p>',
         "<p>a </p>§<p> b</p>",
     ),
+    "Lync's single link between the user's own dots": (
+        f'<p>{"." * 100}</p><font size="4"><a href="https://meet.lync.com/c/anna/R1">Join</a></font><p>{"." * 100}</p>',
+        f"<p>{'.' * 100}</p>§<p>{'.' * 100}</p>",
+    ),
     "a block built by hand": (
         "<font size=1>"
         + "." * 68
