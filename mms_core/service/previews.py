@@ -161,11 +161,7 @@ class Previews:
     async def _rows(self, facts: UserFacts, wish: Wish) -> list[dict[str, Any]]:
         now = self._parts.clock.now()
         groups = await Finder(self._parts.graph().calendar, wish, now=now).find()
-        rows = []
-        for group in groups:
-            for planned in group:
-                rows.append(await self._row(facts, planned, group))
-        return rows
+        return [await self._row(facts, planned, group) for group in groups for planned in group]
 
     async def _row(self, facts: UserFacts, planned: Planned, group: list[Planned]) -> dict[str, Any]:
         event, now = planned.event, self._parts.clock.now()
