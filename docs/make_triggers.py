@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script beside the document it makes
 """Writes docs/triggers.md from the table in mms_core/triggers.py: ``python docs/make_triggers.py``."""
 
 from __future__ import annotations
