@@ -5,11 +5,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import O365 as o365
 import pytest
 from simulator_support import Tenant
-
-o365 = pytest.importorskip("O365", reason="the second client is not installed", exc_type=ImportError)
-
 
 HERE = ZoneInfo("UTC")
 
