@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import O365 as o365
+import O365
 import pytest
 from simulator_support import Tenant
 
@@ -27,12 +27,12 @@ def account(tenant: Tenant) -> Any:
         def get_access_token(self, **_):
             return {"secret": tenant.token, "expires_on": str(2**31)}
 
-    class Here(o365.MSGraphProtocol):
+    class Here(O365.MSGraphProtocol):
         """The protocol, at our address."""
 
         _protocol_url = f"{tenant.base}/"
 
-    return o365.Account(
+    return O365.Account(
         ("client", "secret"),
         auth_flow_type="credentials",
         tenant_id=tenant.front.store.tenant_id,
