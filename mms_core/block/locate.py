@@ -42,6 +42,9 @@ MARGIN_AFTER: Final = 8_000
 END_ROOM: Final = 250
 """Characters behind a separator that the end tags of its wrapping take, and a footer element or two."""
 
+PRODUCT: Final = b"microsoft teams"
+"""The product's name, which no language translates."""
+
 GAP: Final = 60_000
 """Anchors farther apart than this are looked at separately."""
 
@@ -265,10 +268,17 @@ def _teams_generation(low: bytes, region: Region) -> str:
 
 
 def _names_product_in_link(low: bytes) -> bool:
-    """Say whether the text of the join link names the product, as only the first generation's does."""
-    end = low.find(b"</a", low.find(b"meetup-join"))
-    text = low[low.rfind(b">", 0, end) : end] if end >= 0 else low[: low.find(b"\n") if b"\n" in low else len(low)]
-    return b"microsoft teams" in b" ".join(text.split()) and text.strip() != b"teams meeting"
+    """Say whether the words of the join link name the product, as only the first generation's do.
+
+    In HTML they are inside the link, in text before it on its line; without a link, the first line is what is left.
+    """
+    link = low.find(b"meetup-join")
+    if link < 0:
+        return PRODUCT in low[: low.find(b"\n") if b"\n" in low else len(low)]
+    line = max(low.rfind(stop, 0, link) for stop in (b"\n", b"<br", b"<p", b"<div"))
+    end = low.find(b"</a", link)
+    words = low[low.rfind(b">", link, end) : end] if end >= 0 else b""
+    return PRODUCT in b" ".join(words.split()) or PRODUCT in low[max(0, line) : link]
 
 
 def _skype_generation(low: bytes, host: str) -> str:

@@ -45,7 +45,7 @@ TYPED_TEXT: Final = 300
 ELEMENT_CLASS: Final = b"me-email-text"
 
 _LANG = re.compile(r"""\slang\s*+=\s*+["']?([A-Za-z-]{2,20})""", re.IGNORECASE)
-_CONTAINER = re.compile(r"(?:x_)*me-email-text\Z")
+_CONTAINER = re.compile(r"(?:x_)*me-email-text\Z", re.IGNORECASE)
 _CONFERENCE_URI = re.compile(rb"tel:[^\"'<>]{3,60},,")
 _SECONDARY: Final[tuple[tuple[bytes, str], ...]] = (
     (b"meetingoptions", "meeting-options-link"),

@@ -90,6 +90,9 @@ REWRITE_HTML = {
     ),
     "classes with x_": (teams(prefix="x_"), "§"),
     "classes with x_x_": (f"<div class=x_wrap>{teams(prefix='x_x_')}</div>", "<div class=x_wrap>§</div>"),
+    "attributes without quotes": (teams().replace('class="me-email-text"', "class=me-email-text"), "§"),
+    "attributes in single quotes": (teams().replace('class="me-email-text"', "class = 'me-email-text other'"), "§"),
+    "everything in upper case": (teams().replace("div", "DIV").replace('class="me-email', 'CLASS="ME-EMAIL'), "§"),
     "a line of the user's above": (f"<p>{'_' * 70}</p>{teams()}", f"<p>{'_' * 70}</p>§"),
     "lines of the user's on both sides": (
         f"<p>{'_' * 66}</p>{teams()}<p>{'_' * 66}</p>",
