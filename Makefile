@@ -50,7 +50,7 @@ check: setup ## lint, types, import contracts
 
 bench: setup ## measure what is fast, next to what others do
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra bench
-	PYTHONPATH=. $(BIN)/python bench/block.py
+	@set -e; for each in bench/*.py; do echo "== $$each"; PYTHONPATH=. $(BIN)/python $$each; done
 
 FUZZ_SECONDS ?= 3600
 fuzz: setup ## fuzz the block package for an hour (FUZZ_SECONDS)
