@@ -35,6 +35,8 @@ def fragment_of(template: str) -> Fragment:
 NEW = ["teams-1.html", "teams-2.html", "teams-3.html", "teams-3b.html", "teams-4.html", "teams-3-surplus.html"]
 # A block that lies across the user's element is put there by its template, not by what stands around it.
 WHOLE = [name for name in HTML if len(invitation(name, LANGUAGES[0]).spans) == 1]
+# A lone link takes a paragraph with it that holds nothing else, be it half of what stands before it.
+BLOCKS = [name for name in WHOLE if name != "lync.html"]
 
 words = st.integers(0, 999_999_999).map(lambda number: f" w{number}q ")
 entities = st.sampled_from(
@@ -145,7 +147,7 @@ def test_everything_around_a_block_stays(template, prefix, suffix, new):
     assert nesting(body) == nesting(changed)
 
 
-@pytest.mark.parametrize("template", WHOLE)
+@pytest.mark.parametrize("template", BLOCKS)
 @QUICK
 @given(prefix=wild, suffix=wild, new=st.sampled_from(NEW))
 def test_nesting_outside_stays_in_broken_html(template, prefix, suffix, new):
