@@ -64,6 +64,8 @@ class Wish:
     replace_acp: bool
     maximum_attendees: int
     selections: tuple[Selection, ...] = ()
+    secondary: bool = False
+    """Look at all the user's own calendars."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

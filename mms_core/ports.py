@@ -270,8 +270,10 @@ class Written:
 class Calendar(Protocol):
     """The calendar of one user, by object id."""
 
-    def candidates(self, user_id: str, *, now: datetime) -> AsyncIterator[Event]:
+    def candidates(self, user_id: str, *, now: datetime, secondary: bool = False) -> AsyncIterator[Event]:
         """Yield series masters and the single meetings that have not ended, bodies and properties included.
+
+        Of the default calendar, or with *secondary* of all the user's own calendars that can be written.
 
         Raises:
             PermanentError: ``MailboxOnPremises``, ``MailboxMissing``, ``MailboxAccessDenied``.

@@ -166,6 +166,8 @@ class TenantSettings:
     """A stream of triggers delays a run at most this long after the first one, in minutes (Q2)."""
     MaximumAttendees: int = 250
     """Meetings with more people, the organizer included, are skipped (W6). 1 to 500, Graph's own limit."""
+    IncludeSecondaryCalendars: bool = False
+    """Also look at the user's own further calendars, not only the default one (feature 32)."""
     MoveWithoutMoveToTeams: str = "Teams"
     """Target of a move without ``-MoveToTeams`` (T2): ``Teams`` as today, or ``Current`` as until 2019."""
     MaintenanceDays: str = ""

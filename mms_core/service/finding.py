@@ -40,7 +40,8 @@ class Finder:
         """
         groups: list[list[Planned]] = []
         masters: list[Event] = []
-        async for event in self._calendar.candidates(self._wish.organizer_id, now=self._now):
+        more = {"secondary": True} if self._wish.secondary else {}
+        async for event in self._calendar.candidates(self._wish.organizer_id, now=self._now, **more):
             if event.kind != "seriesMaster":
                 planned = plan(event, self._wish, now=self._now)
                 groups += [[planned]] if planned is not None else []

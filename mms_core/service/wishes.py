@@ -33,6 +33,7 @@ def wish_of(
         replace_acp=settings.AutomaticallyReplaceAcpProvider,
         maximum_attendees=settings.MaximumAttendees,
         selections=selections,
+        secondary=settings.IncludeSecondaryCalendars,
     )
 
 

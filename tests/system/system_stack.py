@@ -117,7 +117,8 @@ class Stack:
     def skype_meeting(
         self, user: User, *, attendees: tuple[str, ...] = (), days: float = 7, **more: Any
     ) -> dict[str, Any]:
-        """Seed a Skype meeting as the add-in makes it, extended properties included."""
+        """Seed a Skype meeting as the add-in makes it, extended properties included; *calendar* is another one's id."""
+        calendar = more.pop("calendar", None)
         focus = uuid.uuid4().hex[:8].upper()
         join_url = f"https://meet.contoso.example/{user.name.partition('@')[0]}/{focus}"
         start = (datetime.now(UTC) + timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
@@ -138,7 +139,8 @@ class Stack:
             ],
             **more,
         }
-        return self.graph("POST", f"users/{user.id}/events", event)
+        place = f"calendars/{quote(calendar, safe='')}/events" if calendar else "events"
+        return self.graph("POST", f"users/{user.id}/{place}", event)
 
     def event(self, user: User, event_id: str) -> dict[str, Any]:
         """Read an event."""

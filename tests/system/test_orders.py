@@ -217,3 +217,31 @@ def test_list_filters_by_state_and_time_and_pages(stack: Stack) -> None:
     assert csv.text.splitlines()[0].startswith("CorrelationId,CreateDate,FailedMeeting")
     bad = stack.api("GET", "migrations?top=0", token="reader")
     assert (bad.status_code, bad.json()["code"], bad.json()["field"]) == (400, "InvalidParameter", "top")
+
+
+def test_secondary_calendars_are_looked_at_only_if_the_tenant_wants_it(stack: Stack) -> None:
+    """The user's own further calendar by setting; somebody else's never."""
+    user = stack.user(
+        calendars=[
+            {"name": "Project", "canEdit": True},
+            {"name": "Shared", "canEdit": True, "owner": {"name": "Zoe", "address": "zoe@contoso.example"}},
+        ]
+    )
+    calendars = stack.graph("GET", f"users/{user.id}/calendars")["value"]
+    made = {}
+    for name in ("Project", "Shared"):
+        (calendar,) = [each["id"] for each in calendars if each["name"] == name]
+        made[name] = stack.skype_meeting(user, calendar=calendar)["id"]
+
+    stack.start(user, settleMinutes=0)
+    assert stack.finished(user)[0]["TotalMeeting"] == 0
+    stack.api("PATCH", "config", {"IncludeSecondaryCalendars": True})
+    try:
+        stack.start(user, settleMinutes=0)
+        rows = stack.finished(user, runs=2)
+    finally:
+        stack.api("PATCH", "config", {"IncludeSecondaryCalendars": False})
+
+    assert (rows[0]["State"], rows[0]["SucceededMeeting"]) == ("Succeeded", 1)
+    assert "OutJoinLink" not in stack.event(user, made["Project"])["body"]["content"]
+    assert "OutJoinLink" in stack.event(user, made["Shared"])["body"]["content"]

@@ -16,6 +16,7 @@ from mms_core.adapters.graph.wire import (
     EXPAND_PROPERTIES,
     SELECT,
     WireCalendar,
+    WireCalendars,
     WireEvent,
     WireEvents,
     cancelled_dates,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from mms_core.adapters.graph.transport import GraphTransport
     from mms_core.model import Event
 
-PAGE_SIZE: Final = 100
+PAGE_SIZE: Final = 250
 TEAMS_PROVIDER: Final = "teamsForBusiness"
 # UTC, so that instants need no zone table; unsafe HTML, because what is stripped on reading would be deleted by
 # writing it back.
@@ -51,37 +52,67 @@ def _utc(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.0000000")
 
 
+def _candidates_query(now: datetime) -> Any:
+    return RequestConfiguration(
+        query_parameters=EventsRequestBuilder.EventsRequestBuilderGetQueryParameters(
+            filter=f"type eq 'seriesMaster' or end/dateTime ge '{_utc(now)}'",
+            select=list(SELECT),
+            expand=[EXPAND_PROPERTIES],
+            top=PAGE_SIZE,
+        ),
+        headers=_headers(),
+    )
+
+
 class GraphCalendar(Calendar):
     """Calendar over Graph."""
 
     def __init__(self, transport: GraphTransport) -> None:
         self._transport = transport
 
-    async def candidates(self, user_id: str, *, now: datetime) -> AsyncIterator[Event]:
+    async def candidates(self, user_id: str, *, now: datetime, secondary: bool = False) -> AsyncIterator[Event]:
         """See :class:`~mms_core.ports.Calendar`. One query finds all: a running series may have begun years ago."""
-        configuration = RequestConfiguration(
-            query_parameters=EventsRequestBuilder.EventsRequestBuilderGetQueryParameters(
-                filter=f"type eq 'seriesMaster' or end/dateTime ge '{_utc(now)}'",
-                select=list(SELECT),
-                expand=[EXPAND_PROPERTIES],
-                top=PAGE_SIZE,
-            ),
-            headers=_headers(),
-        )
-        builder = self._transport.client.users.by_user_id(user_id).events
-        info: RequestInformation | None = builder.to_get_request_information(configuration)
         seen: set[str] = set()
+        lists: list[Any] = [self._transport.client.users.by_user_id(user_id).events]
+        if secondary:
+            lists += [
+                self._transport.client.users.by_user_id(user_id).calendars.by_calendar_id(each).events
+                for each in await self._secondary(user_id)
+            ]
+        for builder in lists:
+            async for event in self._listed(builder.to_get_request_information(_candidates_query(now))):
+                if event.event_id not in seen:  # a calendar that changes while it is paged may show an event twice
+                    seen.add(event.event_id)
+                    yield event
+
+    async def _listed(self, first: RequestInformation) -> AsyncIterator[Event]:
+        info: RequestInformation | None = first
         while info is not None:
             page = (await self._transport.read(info)).decoded(WireEvents)
             for wire in page.value:
-                if wire.id not in seen:  # a calendar that changes while it is paged may show an event twice
-                    seen.add(wire.id)
-                    yield wire.facts()
+                yield wire.facts()
             # An empty page may still have a next link: only a missing link is the end.
             info = None
             if page.next_link:
                 info = self._transport.page(page.next_link)
                 info.headers.add("Prefer", _PREFER)
+
+    async def _secondary(self, user_id: str) -> list[str]:
+        """Return the ids of the user's own further calendars: not shared ones, not subscribed ones."""
+        info: RequestInformation | None = self._transport.client.users.by_user_id(
+            user_id
+        ).calendars.to_get_request_information()
+        calendars: list[WireCalendar] = []
+        while info is not None:
+            page = (await self._transport.read(info)).decoded(WireCalendars)
+            calendars += page.value
+            info = self._transport.page(page.next_link) if page.next_link else None
+        owners = {each.owner.address for each in calendars if each.is_default_calendar and each.owner}
+        return [
+            each.id
+            for each in calendars
+            if each.can_edit and not each.is_default_calendar and each.owner and each.owner.address in owners
+        ]
 
     def _item(self, user_id: str, event_id: str) -> EventItemRequestBuilder:
         return self._transport.client.users.by_user_id(user_id).events.by_event_id(event_id)

@@ -275,7 +275,18 @@ class WireEvents(_Struct):
 class WireCalendar(_Struct):
     """The part of a calendar that we read."""
 
+    id: str = ""
+    can_edit: bool | None = None
+    is_default_calendar: bool | None = None
+    owner: WireAddress | None = None
     allowed_online_meeting_providers: list[str] | None = None
+
+
+class WireCalendars(_Struct):
+    """A page of calendars."""
+
+    value: list[WireCalendar]
+    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
 
 
 class WirePlan(_Struct):
