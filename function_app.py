@@ -184,6 +184,14 @@ async def recover(timer: func.TimerRequest) -> None:
     await wiring.app().recovery.sweep()
 
 
+@app.function_name("housekeep")
+@app.timer_trigger(arg_name="timer", schedule="%MMS_HOUSEKEEPING_SCHEDULE%")
+async def housekeep(timer: func.TimerRequest) -> None:
+    """Export and purge what is old, and count again."""
+    del timer
+    await wiring.app().retention.night()
+
+
 @app.function_name("subscribe")
 @app.timer_trigger(arg_name="timer", schedule="%MMS_SUBSCRIPTION_SCHEDULE%", run_on_startup=True)
 async def subscribe(timer: func.TimerRequest) -> None:

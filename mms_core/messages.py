@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from mms_core.model import Selection  # noqa: TC001 - msgspec resolves it when it decodes
+
 VERSION: Final = 1
 SIZE_LIMIT: Final = 48 * 1024
 """Bytes before base64: 64 KiB is the queue's limit after it."""
@@ -36,6 +38,24 @@ class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
     """Find out who the name of this provisional record is, and merge."""
 
     user: str
+
+
+class StartMany(Message, frozen=True, kw_only=True, tag="startMany"):
+    """Some rows of a large list: place in the list, key and identity of each, and what all have in common."""
+
+    batch: str
+    rows: tuple[tuple[int, str, str], ...] = ()
+    reason: str
+    source: str
+    target: str
+    settle_seconds: float = 0.0
+    not_before: str | None = None
+    actor: str | None = None
+    selection: Selection | None = None
+    first_at: str = ""
+    """When the list's first row is due, ISO 8601."""
+    per_minute: int = 0
+    """Rows of the list that become due in a minute, in the order of the list; 0 for all at once."""
 
 
 class UsersChanged(Message, frozen=True, kw_only=True, tag="usersChanged"):
@@ -70,7 +90,9 @@ class Preview(Message, frozen=True, kw_only=True, tag="preview"):
     preview_id: str
 
 
-AnyMessage = Wake | Resolve | UsersChanged | TenantEvent | ActivityContent | LookAfterSubscriptions | Preview
+AnyMessage = (
+    Wake | Resolve | StartMany | UsersChanged | TenantEvent | ActivityContent | LookAfterSubscriptions | Preview
+)
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)

@@ -203,6 +203,13 @@ class Documents(Protocol):
         """Return documents of a kind in the order of their keys. ``ValueError`` for one of :data:`ONE_A_USER`."""
         ...
 
+    async def purge(self, kind: str, *, low: str, high: str) -> int:
+        """Remove the documents of a kind whose keys are from *low* to before *high*; returns how many.
+
+        ``ValueError`` for one of :data:`ONE_A_USER`.
+        """
+        ...
+
 
 class Archive(Protocol):
     """Where purged rows go: lines of JSON, kept until an administrator removes them."""

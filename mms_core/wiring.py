@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from azure.core.credentials_async import AsyncTokenCredential
 
+    from mms_core.adapters.tables import Tables
     from mms_core.api import AdminApi, ApiRequest, WebhookApi
-    from mms_core.service import GraphPorts, Parts, Recovery, Runs, Triage
+    from mms_core.ports import Archive
+    from mms_core.service import GraphPorts, Parts, Recovery, Retention, Runs, Triage
 
 
 def api_request(
@@ -49,6 +51,7 @@ class App:
     triage: Triage
     runs: Runs
     recovery: Recovery
+    retention: Retention
 
 
 @functools.cache
@@ -126,6 +129,20 @@ def _queue(settings: Deployment, name: str) -> Any:
 
 
 @functools.cache
+def tables() -> Tables:
+    """Return the clients of the tables."""
+    made: Tables = _tables(deployment())
+    return made
+
+
+def archive() -> Archive:
+    """Return where purged rows go."""
+    from mms_core.adapters.tables import TableArchive  # noqa: PLC0415
+
+    return TableArchive(tables())
+
+
+@functools.cache
 def _parts() -> Parts:
     from mms_core.adapters.tables import TableDocuments, TableLedger, TableUserStore  # noqa: PLC0415
     from mms_core.adapters.termination import Termination  # noqa: PLC0415
@@ -135,11 +152,10 @@ def _parts() -> Parts:
     settings = deployment()
     termination = Termination()
     termination.listen()
-    tables = _tables(settings)
     return Parts(
-        users=TableUserStore(tables),
-        ledger=TableLedger(tables),
-        documents=TableDocuments(tables),
+        users=TableUserStore(tables()),
+        ledger=TableLedger(tables()),
+        documents=TableDocuments(tables()),
         queue=StorageWorkQueue(
             triggers=_queue(settings, settings.trigger_queue), runs=_queue(settings, settings.run_queue)
         ),
@@ -166,7 +182,7 @@ def app() -> App:
     """
     from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
     from mms_core.api import AdminApi, WebhookApi  # noqa: PLC0415
-    from mms_core.service import Intake, Previews, Queries, Recovery, Runs, Triage  # noqa: PLC0415
+    from mms_core.service import Intake, Previews, Queries, Recovery, Retention, Runs, Triage  # noqa: PLC0415
 
     settings, parts = deployment(), _parts()
     intake, recovery = Intake(parts), Recovery(parts)
@@ -177,4 +193,5 @@ def app() -> App:
         triage=Triage(parts, recovery),
         runs=Runs(parts),
         recovery=recovery,
+        retention=Retention(parts, archive()),
     )

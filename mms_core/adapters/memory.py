@@ -274,6 +274,15 @@ class MemoryDocuments(Documents):
         rows = sorted((key, stored.value) for (owner, key), stored in self._documents.items() if owner == kind)
         return [copy.deepcopy(value) for _, value in rows[:top]]
 
+    async def purge(self, kind: str, *, low: str, high: str) -> int:
+        """See :class:`~mms_core.ports.Documents`."""
+        if kind in ONE_A_USER:
+            raise ValueError(f"{kind} is spread over partitions and cannot be purged")
+        gone = [(owner, key) for owner, key in self._documents if owner == kind and low <= key < high]
+        for pair in gone:
+            del self._documents[pair]
+        return len(gone)
+
 
 class MemoryArchive(Archive):
     """Lines in dictionaries."""

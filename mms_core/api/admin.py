@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
-from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, text_response
+from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, list_response, text_response
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Principal, Role
 from mms_core.errors import BadInput, PreconditionLost
 from mms_core.model import Selection, Source, State, Target, migration_type
 from mms_core.notifications import decode
 from mms_core.ports import RunQuery
-from mms_core.service.intake import LONGEST_SETTLE, MOST_IDENTITIES, Wanted, user_key
+from mms_core.service.intake import LONGEST_SETTLE, MOST_IDENTITIES, Result, Wanted, user_key
 from mms_core.service.previews import Asked
 from mms_core.status import FIELDS, OWN_FIELDS, as_csv, meeting_row, run_row, summary_rows
 
@@ -41,6 +41,7 @@ _PARAMETERS: Final = frozenset(
         "endTime",
         "state",
         "migrationType",
+        "reason",
         "top",
         "continuationToken",
     }
@@ -146,6 +147,7 @@ def _query(request: ApiRequest) -> RunQuery:
         start_at=_instant(given.get("startTime"), name="startTime"),
         end_at=_instant(given.get("endTime"), name="endTime"),
         migration_type=kind,
+        reason=given.get("reason"),
         top=_top(given.get("top")),
         continuation=given.get("continuationToken"),
     )
@@ -157,6 +159,7 @@ def _matches(run: Run, query: RunQuery) -> bool:
         and (query.start_at is None or run.created_at >= query.start_at)
         and (query.end_at is None or run.created_at < query.end_at)
         and (query.migration_type is None or run.migration_type == query.migration_type)
+        and (query.reason is None or query.reason in {each.partition(" ")[0] for each in run.reasons})
     )
 
 
@@ -240,18 +243,7 @@ class AdminApi:
                 selection=body.meetings.selection() if body.meetings else None,
             )
         )
-        rows = [
-            {
-                "identity": each.identity,
-                "userId": each.user_id,
-                "correlationId": each.correlation_id,
-                "status": each.status,
-                "code": each.code,
-            }
-            for each in results
-        ]
-        shown = [{name: value for name, value in row.items() if value is not None} for row in rows]
-        return json_response({"value": shown}, status=HTTPStatus.ACCEPTED)
+        return list_response(map(_result_row, results), status=HTTPStatus.ACCEPTED)
 
     @answering
     async def migration(self, request: ApiRequest) -> ApiResponse:
@@ -345,6 +337,17 @@ class AdminApi:
 
 def _aware(at: datetime | None) -> datetime | None:
     return None if at is None else (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def _result_row(result: Result) -> dict[str, Any]:
+    row = {
+        "identity": result.identity,
+        "userId": result.user_id,
+        "correlationId": result.correlation_id,
+        "status": result.status,
+        "code": result.code,
+    }
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _quoted(etag: str) -> str:

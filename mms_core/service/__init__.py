@@ -5,7 +5,8 @@ from mms_core.service.parts import GraphPorts, Options, Parts
 from mms_core.service.previews import Previews
 from mms_core.service.queries import Queries
 from mms_core.service.recovery import Recovery
+from mms_core.service.retention import Retention
 from mms_core.service.runs import Runs
 from mms_core.service.triage import Triage
 
-__all__ = ["GraphPorts", "Intake", "Options", "Parts", "Previews", "Queries", "Recovery", "Runs", "Triage"]
+__all__ = ["GraphPorts", "Intake", "Options", "Parts", "Previews", "Queries", "Recovery", "Retention", "Runs", "Triage"]

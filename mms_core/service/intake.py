@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from mms_core.debounce import Outcome
 from mms_core.errors import BadInput
-from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, TenantEvent, users_changed
+from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, StartMany, TenantEvent, users_changed
 from mms_core.model import NAME_PREFIX, Request, Selection, Source, Target, UserKey, name_key
+from mms_core.service.fanout import Fanout, run_id
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
     from mms_core.notifications import Notified, ParsedEvent
     from mms_core.service.parts import Parts
+    from mms_core.settings import TenantSettings
 
-MOST_IDENTITIES: Final = 1000
+MOST_IDENTITIES: Final = 50_000
+MOST_AT_ONCE: Final = 100
+"""A longer list is written down as messages and answered before its rows are."""
 LONGEST_SETTLE: Final = timedelta(days=7)
 _GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _NAME: Final = re.compile(r"(?:sip:)?[^\s@/\\?#]+(?:#EXT#[^\s@/\\?]*)?@[^\s@/\\?#]+", re.IGNORECASE)
@@ -76,6 +80,8 @@ class Intake:
         A bad identity refuses its own row only.
         """
         settings = await self._parts.settings()
+        if len(wanted.identities) > MOST_AT_ONCE and settings.MeetingMigrationEnabled:
+            return await self._start_many(wanted, settings)
         results = []
         for identity in wanted.identities:
             if not settings.MeetingMigrationEnabled:
@@ -87,6 +93,50 @@ class Intake:
                 results.append(Result(identity=identity, status="refused", code=exc.code))
                 continue
             results.append(await self._start_one(key, identity.strip(), wanted))
+        return results
+
+    async def _start_many(self, wanted: Wanted, settings: TenantSettings) -> list[Result]:
+        """Accept a large list; its rows become requests in the order of the list, at the tenant's rate.
+
+        A row that stands in the list before is merged into the first; whether a user has a run that waits already is
+        found out later.
+        """
+        batch, first = self._parts.new_id(), dict[UserKey, int]()
+        results: list[Result] = []
+        rows: list[tuple[int, str, str]] = []
+        for identity in wanted.identities:
+            try:
+                key = user_key(identity)
+            except BadInput as exc:
+                results.append(Result(identity=identity, status="refused", code=exc.code))
+                continue
+            is_new = key not in first
+            if is_new:
+                first[key] = len(first)
+                rows.append((first[key], key, identity.strip()))
+            results.append(
+                Result(
+                    identity=identity,
+                    user_id=None if key.startswith(NAME_PREFIX) else key,
+                    correlation_id=run_id(batch, first[key]),
+                    status="accepted" if is_new else "merged",
+                )
+            )
+        settle = wanted.settle if wanted.settle is not None else self._parts.settling_time(settings)
+        await Fanout(self._parts).spread(
+            rows,
+            len(rows),
+            StartMany(
+                batch=batch,
+                reason="T10 Manual",
+                source=str(wanted.source),
+                target=str(wanted.target),
+                settle_seconds=settle.total_seconds(),
+                not_before=wanted.not_before_at.isoformat() if wanted.not_before_at else None,
+                actor=wanted.actor,
+                selection=wanted.selection,
+            ),
+        )
         return results
 
     async def _start_one(self, key: UserKey, identity: str, wanted: Wanted) -> Result:

@@ -83,8 +83,18 @@ class Parts:
         stored = await self.documents.get("config", "tenant")
         return TenantSettings() if stored is None else msgspec.convert(stored.value, type=TenantSettings)
 
+    def settling_time(self, settings: TenantSettings) -> timedelta:
+        """Return how long a request waits for company that does not say so itself."""
+        return self.options.settle if self.options.settle is not None else timedelta(minutes=settings.SettleMinutes)
+
     async def accept(
-        self, key: UserKey, identity: str, request: Request, *, facts: UserFacts | None = None
+        self,
+        key: UserKey,
+        identity: str,
+        request: Request,
+        *,
+        facts: UserFacts | None = None,
+        run_id: RunId | None = None,
     ) -> Accepted:
         """Put a request into a user's record and make sure that a wake-up is on its way.
 
@@ -92,7 +102,7 @@ class Parts:
         message without a row.
         """
         settings = await self.settings()
-        settle = self.options.settle if self.options.settle is not None else timedelta(minutes=settings.SettleMinutes)
+        settle = self.settling_time(settings)
         for _ in range(CONFLICT_ATTEMPTS):
             stored = await self.users.read(key)
             accepted = accept(
@@ -100,7 +110,7 @@ class Parts:
                 request,
                 key=key,
                 identity=identity,
-                run_id=RunId(self.new_id()),
+                run_id=run_id or RunId(self.new_id()),
                 facts=facts,
                 settle=settle,
                 maximum_wait=timedelta(minutes=settings.MaximumWaitMinutes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ from mms_core.model import NAME_PREFIX, State, UserKey
 from mms_core.service.fencing import FencedLedger
 from mms_core.service.lease import Lease, LeaseLost
 from mms_core.service.passes import Pass
+from mms_core.service.sending import metered
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log
 from mms_core.windows import next_open_at
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from mms_core.model import UserRecord
     from mms_core.ports import Stored
-    from mms_core.service.parts import Parts
+    from mms_core.service.parts import GraphPorts, Parts
 
 RESOLVE_PAUSE: Final = timedelta(seconds=60)
 """A name that is still unknown when its request is due is asked for again this often."""
@@ -147,5 +149,11 @@ class Runs:
             ledger = await self._parts.ledger.claim(lease.key, generation)
         except PreconditionLost:
             raise LeaseLost from None
-        own = replace(self._parts, ledger=FencedLedger(ledger, lease))
+        own = replace(
+            self._parts, ledger=FencedLedger(ledger, lease), graph=functools.cache(lambda: self._graph(lease))
+        )
         await Pass(own, lease, began_at=began_at).go()
+
+    def _graph(self, lease: Lease) -> GraphPorts:
+        graph = self._parts.graph()
+        return replace(graph, calendar=metered(graph.calendar, self._parts, lease))

@@ -17,6 +17,7 @@ from mms_core.messages import (
     LookAfterSubscriptions,
     Preview,
     Resolve,
+    StartMany,
     TenantEvent,
     UnknownMessage,
     UsersChanged,
@@ -33,6 +34,7 @@ from mms_core.notifications import (
     event_data,
 )
 from mms_core.retrying import MAXIMUM_RETRIES
+from mms_core.service.fanout import Fanout
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.previews import Previews
 from mms_core.states import Happening, advance, can
@@ -86,8 +88,8 @@ class Triage:
                 raise UnknownMessage("a wake-up in the trigger queue")
             case LookAfterSubscriptions():
                 await self._recovery.subscriptions()
-            case Preview():
-                await Previews(self._parts).make(message.preview_id)
+            case Preview() | StartMany():
+                await self._asked(message)
             case Resolve():
                 await self._resolve(UserKey(message.user))
             case UsersChanged():
@@ -101,6 +103,13 @@ class Triage:
             case ActivityContent():
                 for uri in message.uris:
                     await self._activity(uri)
+
+    async def _asked(self, message: Preview | StartMany) -> None:
+        """Do what an administrator asked for and was promised."""
+        if isinstance(message, Preview):
+            await Previews(self._parts).make(message.preview_id)
+        else:
+            await Fanout(self._parts).admit(message)
 
     # -- names ------------------------------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ async def test_waiting_for_the_window_is_no_time_of_retrying(world):
 
 async def test_a_merge_does_not_move_a_run_out_of_the_window(world):
     """A second trigger at night's end pushes the run; the wake-up holds the line."""
-    world.skype_meetings(1)
+    world.tenant.add(skype_event(1, start=NOW + timedelta(days=30)))
     await world.configure(**NIGHT)
     await world.ask()
     await world.ask(not_before_at=TEN_PM + 9 * HOUR)

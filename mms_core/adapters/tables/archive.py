@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 _CHUNK: Final = 60_000
-_MOST_CHUNKS: Final = 15
+_MOST_CHUNKS: Final = 10
 """An entity holds 1 MiB."""
 
 

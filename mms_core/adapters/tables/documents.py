@@ -73,6 +73,20 @@ class TableDocuments(Documents):
             raise unavailable(exc) from exc
         return documents
 
+    async def purge(self, kind: str, *, low: str, high: str) -> int:
+        """See :class:`~mms_core.ports.Documents`."""
+        if kind in ONE_A_USER:
+            raise ValueError(f"{kind} is spread over partitions and cannot be purged")
+        table = await self._tables.table("State")
+        condition = f"PartitionKey eq '{kind}' and RowKey ge '{low}' and RowKey lt '{high}'"
+        try:
+            rows = [entity["RowKey"] async for entity in table.query_entities(condition, select=["RowKey"])]
+        except AzureError as exc:
+            raise unavailable(exc) from exc
+        for row in rows:
+            await answered(table.delete_entity(kind, row))
+        return len(rows)
+
 
 def _properties(value: dict[str, Any]) -> dict[str, Any]:
     """Return the properties that hold a document: one if it fits, several if a poisoned message is 48 KiB long."""

@@ -1,0 +1,107 @@
+"""What is done once a night: old runs are exported and purged, and the counters are counted again."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_core import jsontext
+from mms_core.errors import PreconditionLost
+from mms_core.status import meeting_row, run_row
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from mms_core.model import Run, UserKey
+    from mms_core.ports import Archive
+    from mms_core.service.parts import Parts
+
+_FAR: Final = 10**16
+
+
+def _line(kind: str, key: UserKey, row: dict[str, Any]) -> str:
+    return jsontext.dumps({"kind": kind, "user": key, **row}).decode()
+
+
+class Retention:
+    """Purges and recounts. Safe to repeat, and to be broken off anywhere: what is left is done the next time."""
+
+    def __init__(self, parts: Parts, archive: Archive) -> None:
+        self._parts = parts
+        self._archive = archive
+
+    async def night(self) -> None:
+        """Do all of it."""
+        await self.purge()
+        await self.recount()
+
+    async def purge(self) -> int:
+        """Export and remove the runs that ended before the retention time; returns how many.
+
+        The export is written first: the runs' rows and the meetings' rows, without the original invitations, whose
+        bodies are nobody's business after that time. A run that was started afresh since is kept.
+        """
+        now = self._parts.clock.now()
+        cutoff = now - timedelta(days=(await self._parts.settings()).RetentionDays)
+        purged = 0
+        async for key, run in self._parts.users.ended_before(cutoff):
+            if run.modified_at < cutoff:
+                purged += await self._purge(key, run, day=now.strftime("%Y%m%d"))
+        removed = await self._purge_documents(cutoff)
+        log("runs_purged", count=purged, total=removed)
+        return purged
+
+    async def _purge(self, key: UserKey, run: Run, *, day: str) -> bool:
+        stored = await self._parts.users.read(key)
+        lines = [_line("run", key, run_row(run))]
+        if stored is None or run.run_id not in (stored.value.current.run_id, stored.value.newest.run_id):
+            await self._archive.append(day, f"{key}-{run.run_id}", lines)
+            await self._parts.users.forget(key, run)
+            return True
+        record = stored.value
+        if (
+            record.following is not None
+            or not record.current.state.is_final
+            or record.current.modified_at != (run.modified_at)
+        ):
+            return False  # the user is in use
+        entries = await self._parts.ledger.entries(key)
+        await self._archive.append(day, f"{key}-{run.run_id}", lines)
+        if entries:  # under a name of their own: a purge that was broken off finds none, and must not overwrite them
+            meetings = [_line("meeting", key, meeting_row(entry)) for entry in entries]
+            await self._archive.append(day, f"{key}-{run.run_id}-meetings", meetings)
+        # The record goes last: as long as it is there, the next night finds what this one left.
+        await self._parts.ledger.forget(key)
+        try:
+            await self._parts.users.delete(stored)
+        except PreconditionLost:
+            return False
+        return True
+
+    async def _purge_documents(self, cutoff: datetime) -> int:
+        """Remove what was decided, poisoned or changed before then."""
+        stamp = cutoff.strftime("%Y%m%dT%H%M%S%f")
+        order = f"{_FAR - int(cutoff.timestamp() * 1_000_000):016d}"
+        removed = 0
+        for kind, low, high in (
+            ("decision", order, "~"),
+            ("poison", "", stamp),
+            ("configChange", "", stamp),
+            ("repair", "", stamp),
+        ):
+            removed += await self._parts.documents.purge(kind, low=low, high=high)
+        return removed
+
+    async def recount(self) -> int:
+        """Count users by state again; repairs are logged and kept. Returns how many shards were wrong."""
+        now = self._parts.clock.now()
+        wrong = await self._parts.users.recount()
+        for each in wrong:
+            log("counters_repaired", level=logging.ERROR, code=each.shard)
+            said, found = ({str(state): count for state, count in counts.items()} for counts in (each.said, each.found))
+            await self._parts.documents.put(
+                "repair",
+                f"{now.strftime('%Y%m%dT%H%M%S%f')}-{each.shard}",
+                {"at": now.isoformat(), "shard": each.shard, "said": said, "found": found},
+            )
+        return len(wrong)

@@ -1,0 +1,275 @@
+"""Large lists, sending limits, and what is done at night."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from functional_support import KEY, NAME
+from meeting_values import NOW, USER, people, skype_event
+
+from mms_core.adapters.memory import MemoryArchive
+from mms_core.messages import Resolve, StartMany, encode
+from mms_core.model import Source, State, Target, UserKey
+from mms_core.ports import Recount
+from mms_core.service import Retention
+from mms_core.service.intake import Wanted
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def _guid(number):
+    return f"{number:08d}-0000-4000-8000-000000000000"
+
+
+def _wanted(identities, **more):
+    return Wanted(identities=tuple(identities), source=Source.ALL, target=Target.TEAMS, **more)
+
+
+async def _admitted(world):
+    """Work through the messages of a list, and through nothing else."""
+    lists = [message for _, message in world.queue.messages if isinstance(message, StartMany)]
+    world.queue.messages = [pair for pair in world.queue.messages if not isinstance(pair[1], StartMany)]
+    for message in lists:
+        await world.dispatch(message)
+    return lists
+
+
+# -- large lists ----------------------------------------------------------------------------------------------------------
+
+
+async def test_fifty_thousand_rows_are_answered_one_by_one_and_written_as_messages(world):
+    """A result for each row, in order; bad rows refuse themselves; a repeated row merges; no user's row is written."""
+    identities = [_guid(number) for number in range(49_990)]
+    identities += [
+        "not an identity",
+        "",
+        identities[7],
+        identities[7].upper(),
+        *(f"u{n}@contoso.example" for n in range(6)),
+    ]
+    results = await world.intake.start(_wanted(identities))
+    assert [each.identity for each in results] == identities
+    assert [each.status for each in results[49_990:]] == ["refused", "refused", "merged", "merged"] + ["accepted"] * 6
+    assert results[49_992].correlation_id == results[7].correlation_id
+    assert (results[3].user_id, results[-1].user_id) == (_guid(3), None)
+    messages = [message for _, message in world.queue.messages]
+    assert sum(len(message.rows) for message in messages) == 49_996
+    assert max(len(encode(message)) for message in messages) <= 48 * 1024
+    assert await world.users.read(UserKey(_guid(1))) is None
+
+
+async def test_rows_become_runs_with_the_promised_ids(world):
+    """By name and by id, with everything that was asked for."""
+    identities = [_guid(number) for number in range(120)] + ["new@contoso.example"]
+    results = await world.intake.start(_wanted(identities, actor="admin", not_before_at=NOW + 3 * DAY))
+    await _admitted(world)
+    run = await world.run(UserKey(_guid(5)))
+    assert (run.run_id, run.actors, run.due_at) == (results[5].correlation_id, ("admin",), NOW + 3 * DAY)
+    assert (run.reasons, run.target) == (("T10 Manual",), Target.TEAMS)
+    assert len([message for _, message in world.queue.messages if isinstance(message, Resolve)]) == 1
+    assert (await world.users.counts())[State.PENDING] == 121
+
+
+async def test_a_message_of_a_list_that_comes_twice_or_half_makes_nothing_twice(world):
+    """Its worker died in the middle; the row's own id tells what is done."""
+    await world.intake.start(_wanted(_guid(number) for number in range(150)))
+    (message,) = [message for _, message in world.queue.messages]
+    half = replace_rows(message, message.rows[:70])
+    world.queue.messages.clear()
+    for each in (half, message, message):
+        await world.dispatch(each)
+    assert len(world.queue.wakes()) == 150
+    for number in range(150):
+        assert len(await world.users.runs_of(UserKey(_guid(number)))) == 1
+
+
+def replace_rows(message, rows):
+    """The same message with other rows."""
+    return type(message)(**{name: getattr(message, name) for name in message.__struct_fields__} | {"rows": tuple(rows)})
+
+
+async def test_a_list_is_admitted_at_the_tenants_rate_in_its_own_order(world):
+    """Pilots stand first in the list; the next list waits for the one before."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
+    for start in (0, 1000):
+        await world.intake.start(_wanted(_guid(start + number) for number in range(300)))
+    await _admitted(world)
+    due = [(await world.run(UserKey(_guid(number)))).due_at for number in (0, 60, 299, 1000, 1299)]
+    seconds = [round((at - NOW).total_seconds()) for at in due]
+    assert seconds == [600, 660, 899, 900, 1199]
+
+
+async def test_a_run_that_waits_already_is_not_pushed_to_the_end_of_a_list(world):
+    """The row merges; the maximum wait holds."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=1)
+    await world.ask()
+    await world.intake.start(_wanted([*(_guid(number) for number in range(1000)), USER]))
+    await _admitted(world)
+    run = await world.run()
+    assert run.due_at <= NOW + timedelta(minutes=360)
+    assert len(await world.users.runs_of(KEY)) == 1
+
+
+async def test_a_list_while_switched_off_is_refused_row_by_row(world):
+    """Nothing is queued."""
+    await world.configure(MeetingMigrationEnabled=False)
+    results = await world.intake.start(_wanted(_guid(number) for number in range(200)))
+    assert {each.code for each in results} == {"MigrationDisabled"}
+    assert world.queue.messages == []
+
+
+# -- sending limits -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_tenant_whose_recipients_are_used_up_goes_on_a_day_later(world):
+    """Recipients outside the organizer's domain count; the run waits and says why; nothing is lost or doubled."""
+    world.start_services(sending_limits=True)
+    await world.configure(RecipientsPerDay=25)
+    events = world.tenant.add(
+        *(
+            skype_event(number, start=NOW + timedelta(days=30 + number), attendees=people(10), organizer_address=NAME)
+            for number in range(1, 6)
+        )
+    )
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    run = await world.run()
+    assert (run.state, run.code, len(world.tenant.mails)) == (State.PENDING, "SendingLimit", 2)
+    assert DAY - 2 * MINUTE * 60 <= run.due_at - world.clock.now() <= DAY + timedelta(hours=1)
+    await world.until_quiet(within=timedelta(days=5))
+    await world.assert_migrated_once(events)
+    assert world.clock.now() > NOW + 2 * DAY
+
+
+async def test_people_of_the_organizers_domain_do_not_count(world):
+    """And without a limit nobody does."""
+    world.start_services(sending_limits=True)
+    await world.configure(RecipientsPerDay=1)
+    own = tuple(replace(each, address=each.address.replace("fabrikam", "contoso")) for each in people(10))
+    world.tenant.add(*(skype_event(n, attendees=own, organizer_address=NAME) for n in range(1, 4)))
+    await world.ask()
+    await world.until_quiet()
+    assert await world.state() is State.SUCCEEDED
+
+
+async def test_a_meeting_larger_than_the_whole_limit_is_sent_when_nothing_else_was(world):
+    """Otherwise it would never be."""
+    world.start_services(sending_limits=True)
+    await world.configure(RecipientsPerDay=5)
+    world.tenant.add(skype_event(1, attendees=people(50), organizer_address=NAME))
+    await world.ask()
+    await world.until_quiet()
+    assert await world.state() is State.SUCCEEDED
+
+
+async def test_a_mailbox_sends_thirty_a_minute(world, monkeypatch):
+    """The thirty-first waits until the first is a minute old."""
+    monkeypatch.setattr("mms_core.service.sending.asyncio", world.waiting)
+    world.start_services(sending_limits=True, run_lease=timedelta(minutes=30))
+    events = world.skype_meetings(70)
+    await world.ask()
+    began = NOW + 90 * MINUTE
+    await world.until_quiet()
+    await world.assert_migrated_once(events)
+    assert 2 * MINUTE <= world.clock.now() - began < 4 * MINUTE
+
+
+# -- at night ---------------------------------------------------------------------------------------------------------------
+
+
+async def _night(world, days):
+    archive = MemoryArchive()
+    world.clock.advance(days * DAY)
+    await Retention(world.parts, archive).night()
+    day = world.clock.now().strftime("%Y%m%d")
+    return [json.loads(line) async for line in archive.lines(day)]
+
+
+async def test_what_ended_150_days_ago_is_exported_and_purged(world):
+    """Runs and meetings as lines of JSON; status, counters, ledger and originals are gone."""
+    world.skype_meetings(2)
+    await world.ask()
+    await world.until_quiet()
+    assert await _night(world, 149) == []
+    lines = await _night(world, 2)
+    assert [line["kind"] for line in lines] == ["run", "meeting", "meeting"]
+    assert (lines[0]["State"], lines[0]["user"], lines[1]["verdict"]) == ("Succeeded", USER, "migrated")
+    assert await world.record() is None
+    assert await world.users.runs_of(KEY) == []
+    assert await world.ledger.entries(KEY) == []
+    assert await world.ledger.originals(KEY) == []
+    assert sum((await world.users.counts()).values()) == 0
+
+
+async def test_history_goes_and_the_user_stays(world):
+    """Only the old run of a user with a new one; the ledger is the user's."""
+    world.skype_meetings(1)
+    await world.ask()
+    await world.until_quiet()
+    world.clock.advance(140 * DAY)
+    await world.ask()
+    await world.until_quiet()
+    lines = await _night(world, 12)
+    assert [line["kind"] for line in lines] == ["run"]
+    assert len(await world.users.runs_of(KEY)) == 1
+    assert await world.record() is not None
+    assert len(await world.ledger.originals(KEY)) == 1
+
+
+async def test_what_waits_or_was_retried_is_never_purged(world):
+    """However old the request is."""
+    await world.ask(not_before_at=NOW + 400 * DAY)
+    assert await _night(world, 300) == []
+    assert await world.state() is State.PENDING
+
+
+async def test_old_decisions_and_poisoned_messages_go_too(world):
+    """And newer ones stay."""
+    await world.recovery.poisoned("rubbish")
+    await world.configure(SettleMinutes=1)
+    world.clock.advance(100 * DAY)
+    await world.recovery.poisoned("more rubbish")
+    await _night(world, 60)
+    assert [each["text"] for each in await world.documents.list("poison")] == ["more rubbish"]
+    assert await world.documents.list("configChange") == []
+
+
+async def test_a_repaired_counter_is_said(world, monkeypatch):
+    """In the log and among the documents."""
+    wrong = Recount(shard="s07", said=dict.fromkeys(State, 0), found={**dict.fromkeys(State, 0), State.FAILED: 2})
+
+    async def recount():
+        return [wrong]
+
+    monkeypatch.setattr(world.users, "recount", recount)
+    assert await Retention(world.parts, MemoryArchive()).recount() == 1
+    (kept,) = await world.documents.list("repair")
+    assert (kept["shard"], kept["said"]["Failed"], kept["found"]["Failed"]) == ("s07", 0, 2)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+async def test_a_purge_that_is_broken_off_is_done_the_next_night(world, steps):
+    """Nothing is left over, and nothing is exported under another name."""
+    from functional_support import Crash  # noqa: PLC0415 - used once
+
+    world.skype_meetings(1)
+    await world.ask()
+    await world.until_quiet()
+    world.clock.advance(200 * DAY)
+    world.steps.crashes[len(world.steps.names) + steps] = "before"
+    archive = MemoryArchive()
+    try:
+        await Retention(world.parts, archive).night()
+    except Crash:
+        world.steps.is_dead = False
+        await Retention(world.parts, archive).night()
+    assert await world.record() is None
+    day = world.clock.now().strftime("%Y%m%d")
+    assert len([line async for line in archive.lines(day)]) == 2
