@@ -145,6 +145,20 @@ async def config(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(wiring.app().admin.config, req)
 
 
+@app.function_name("decisions")
+@app.route(route="decisions", methods=["GET"])
+async def decisions(req: func.HttpRequest) -> func.HttpResponse:
+    """Who or what asked for what, and what was decided."""
+    return await _answer(wiring.app().journal.decisions, req)
+
+
+@app.function_name("discovery")
+@app.route(route="discovery", methods=["GET"])
+async def discovery(req: func.HttpRequest) -> func.HttpResponse:
+    """Users who need a migration and have none."""
+    return await _answer(wiring.app().journal.discovery, req)
+
+
 # -- what the queues and the clock call --------------------------------------------------------------------------------
 
 
@@ -198,3 +212,19 @@ async def subscribe(timer: func.TimerRequest) -> None:
     """Make sure that the tenant tells us what happens."""
     del timer
     await wiring.app().recovery.subscriptions()
+
+
+@app.function_name("reconcile")
+@app.timer_trigger(arg_name="timer", schedule="%MMS_SWEEP_SCHEDULE%")
+async def reconcile(timer: func.TimerRequest) -> None:
+    """Find what webhooks should have told."""
+    del timer
+    await wiring.app().triage.sweep()
+
+
+@app.function_name("discover")
+@app.timer_trigger(arg_name="timer", schedule="%MMS_DISCOVERY_SCHEDULE%")
+async def discover(timer: func.TimerRequest) -> None:
+    """Find users who need a migration and have none."""
+    del timer
+    await wiring.app().triage.discover()

@@ -63,6 +63,8 @@ class UsersChanged(Message, frozen=True, kw_only=True, tag="usersChanged"):
 
     users: tuple[str, ...]
     received: str
+    proof: str = "notification"
+    """What told us: ``notification``, ``eventGrid``, ``audit``."""
 
 
 class TenantEvent(Message, frozen=True, kw_only=True, tag="event"):
@@ -72,6 +74,8 @@ class TenantEvent(Message, frozen=True, kw_only=True, tag="event"):
     type: str
     data: dict[str, Any]
     actor: str | None = None
+    proof: str = ""
+    """What the sender proved itself with: ``token``, ``signature``."""
 
 
 class ActivityContent(Message, frozen=True, kw_only=True, tag="activity"):
@@ -90,8 +94,23 @@ class Preview(Message, frozen=True, kw_only=True, tag="preview"):
     preview_id: str
 
 
+class JobStep(Message, frozen=True, kw_only=True, tag="job"):
+    """Do the next page of a long job; its document says which. Another ``run`` than the document's is a leftover."""
+
+    job: str
+    run: str
+
+
 AnyMessage = (
-    Wake | Resolve | StartMany | UsersChanged | TenantEvent | ActivityContent | LookAfterSubscriptions | Preview
+    Wake
+    | Resolve
+    | StartMany
+    | UsersChanged
+    | TenantEvent
+    | ActivityContent
+    | LookAfterSubscriptions
+    | Preview
+    | JobStep
 )
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -139,12 +158,12 @@ def due_of(message: AnyMessage) -> datetime | None:
         return None
 
 
-def users_changed(users: list[str], *, received: str) -> list[UsersChanged]:
+def users_changed(users: list[str], *, received: str, proof: str = "notification") -> list[UsersChanged]:
     """Put user ids into as few messages as they fit in, each id once, in order."""
     unique = list(dict.fromkeys(users))
     # An id is a GUID of 36 characters, in JSON with quotes and a comma 39 bytes.
     chunk = (SIZE_LIMIT - 512) // 39
     return [
-        UsersChanged(users=tuple(unique[start : start + chunk]), received=received)
+        UsersChanged(users=tuple(unique[start : start + chunk]), received=received, proof=proof)
         for start in range(0, len(unique), chunk)
     ]

@@ -340,6 +340,20 @@ class UserFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TeamsFacts:
+    """What Teams says about a user. ``None`` where it says nothing."""
+
+    user_id: str
+    account_type: str | None = None
+    mode: str | None = None
+    """TeamsUpgradePolicy granted to the user directly."""
+    inherited_mode: str | None = None
+    """The one that a group or the tenant gives."""
+    video_interop: str | None = None
+    """Cloud Video Interop policy granted to the user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnlineMeeting:
     """A Teams meeting as ``/onlineMeetings`` tells it. ``join_information`` is the raw data URL."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Run,
         Series,
         State,
+        TeamsFacts,
         UserFacts,
         UserKey,
         UserRecord,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ONE_A_USER: Final = frozenset({"snapshot", "name"})
+ONE_A_USER: Final = frozenset({"snapshot", "name", "event", "handled", "content"})
 """Kinds of documents with one document a user: they can be read by key, not listed."""
 
 LONGEST_DELAY: Final = timedelta(days=7)
@@ -199,8 +200,11 @@ class Documents(Protocol):
         """
         ...
 
-    async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
-        """Return documents of a kind in the order of their keys. ``ValueError`` for one of :data:`ONE_A_USER`."""
+    async def list(self, kind: str, *, top: int = 1000, after: str = "") -> list[dict[str, Any]]:
+        """Return documents of a kind in the order of their keys. ``ValueError`` for one of :data:`ONE_A_USER`.
+
+        Only those whose keys come after *after*.
+        """
         ...
 
     async def purge(self, kind: str, *, low: str, high: str) -> int:
@@ -238,6 +242,14 @@ class WorkQueue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """A part of a long list, and where to go on; ``None`` at the end."""
+
+    items: tuple[T, ...]
+    next_link: str | None = None
+
+
 class Directory(Protocol):
     """Users and their licences."""
 
@@ -247,6 +259,26 @@ class Directory(Protocol):
         Raises:
             PermanentError: Code ``UserNotFound``.
         """
+        ...
+
+    async def users(self, link: str | None = None) -> Page[UserFacts]:
+        """Return a page of all users; *link* is the page before's ``next_link``."""
+        ...
+
+    async def configuration(self, user_id: str) -> TeamsFacts | None:
+        """Return what Teams says about a user, or ``None`` if it knows none."""
+        ...
+
+    async def configurations(self, link: str | None = None) -> Page[TeamsFacts]:
+        """Return a page of what Teams says about all users."""
+        ...
+
+    async def member_of(self, user_id: str, groups: Sequence[str]) -> frozenset[str]:
+        """Return those of *groups* (object ids) that a user is a member of, directly or nested."""
+        ...
+
+    async def mailbox(self, user_id: str) -> str:
+        """Say where a user's mailbox is: ``online``, ``onPremises``, or ``unknown`` if that cannot be told yet."""
         ...
 
     async def account_type(self, user_id: str) -> str | None:
@@ -350,11 +382,32 @@ class Subscribed:
     done: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Audit records that are ready to be fetched."""
+
+    uri: str
+    content_id: str
+    created_at: datetime
+
+
 class Tenant(Protocol):
     """What the tenant sends us by itself."""
 
     async def ensure_subscriptions(self, *, now: datetime) -> Sequence[Subscribed]:
         """Make, renew or re-create the subscriptions for users and the activity feed."""
+        ...
+
+    async def contents(self, content_type: str, *, since: datetime, until: datetime) -> Page[Content]:
+        """List the contents of the activity feed that became ready in a span of at most 24 hours.
+
+        Raises:
+            NotFound: There is no subscription for this content type.
+        """
+        ...
+
+    async def more_contents(self, link: str) -> Page[Content]:
+        """Return the following page of such a list."""
         ...
 
     async def activity(self, uri: str) -> list[dict[str, Any]]:

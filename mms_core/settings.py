@@ -51,6 +51,12 @@ class Deployment:
     """Secret that Graph repeats in every notification, at most 128 characters."""
     activity_auth_id: str
     """Secret that the activity feed repeats in every call."""
+    webhook_keys: str
+    """Secrets of scripts that sign their posts: ``[name=]whsec_<base64>``, several separated by blanks."""
+    notice_sender: str
+    """Mailbox from which notices are sent. Empty: none are sent, whatever the tenant's setting says."""
+    discovery_age: timedelta
+    """An answer of ``GET discovery`` that is older than this makes the search start again."""
     settle: timedelta | None
     """Overrides the tenant's settling time; for one machine only. ``None``: the tenant's setting."""
     run_lease: timedelta
@@ -94,8 +100,9 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
     lease = _seconds(values, "MMS_RUN_LEASE_SECONDS", 30)
     budget = _seconds(values, "MMS_FUNCTION_BUDGET_SECONDS", 1500)
     first_retry = _seconds(values, "MMS_FIRST_RETRY_SECONDS", 169)
+    discovery_age = _seconds(values, "MMS_DISCOVERY_MAX_AGE_SECONDS", 3600)
     if (
-        lease is None or budget is None or first_retry is None
+        lease is None or budget is None or first_retry is None or discovery_age is None
     ):  # pragma: no cover - a default is given, so mypy is the only reader
         raise AssertionError
     return Deployment(
@@ -118,6 +125,9 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
         public_url=values.get("MMS_PUBLIC_URL", "").rstrip("/"),
         client_state=values.get("MMS_CLIENT_STATE", ""),
         activity_auth_id=values.get("MMS_ACTIVITY_AUTH_ID", ""),
+        webhook_keys=values.get("MMS_WEBHOOK_KEYS", ""),
+        notice_sender=values.get("MMS_NOTICE_SENDER", ""),
+        discovery_age=discovery_age,
         settle=_seconds(values, "MMS_SETTLE_SECONDS", 0) if values.get("MMS_SETTLE_SECONDS") else None,
         run_lease=lease,
         sending_limits=values.get("MMS_SENDING_LIMITS", "").lower() != "off",

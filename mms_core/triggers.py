@@ -206,7 +206,8 @@ TABLE: Final[tuple[Row, ...]] = (
         provider=("thirdParty",),
         licensed=("no", "unknown"),
     ),
-    _refused("X2", _ALL, "the lists of users and groups leave the user out", "UserExcluded", audience=("excluded",)),
+    _ignored("X2", _AUTOMATIC, "the lists of users and groups leave the user out", audience=("excluded",)),
+    _refused("X2", (What.MANUAL,), "the lists leave the user out", "UserExcluded", audience=("excluded",)),
     _ignored("X3", _AUTOMATIC, "not in the pilot", audience=("notInPilot",)),
     _refused("W2", _ALL, "the mailbox is on-premises", "MailboxOnPremises", mailbox=_ON_PREMISES),
     # -- triggers ------------------------------------------------------------------------------------------------

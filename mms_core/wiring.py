@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from mms_core.adapters.tables import Tables
-    from mms_core.api import AdminApi, ApiRequest, WebhookApi
+    from mms_core.api import AdminApi, ApiRequest, JournalApi, WebhookApi
     from mms_core.ports import Archive
     from mms_core.service import GraphPorts, Parts, Recovery, Retention, Runs, Triage
 
@@ -47,6 +47,7 @@ class App:
     """Everything that the functions call."""
 
     admin: AdminApi
+    journal: JournalApi
     webhooks: WebhookApi
     triage: Triage
     runs: Runs
@@ -181,15 +182,32 @@ def app() -> App:
         BadInput: An app setting is missing or malformed.
     """
     from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
-    from mms_core.api import AdminApi, WebhookApi  # noqa: PLC0415
-    from mms_core.service import Intake, Previews, Queries, Recovery, Retention, Runs, Triage  # noqa: PLC0415
+    from mms_core.api import AdminApi, JournalApi, WebhookApi  # noqa: PLC0415
+    from mms_core.service import (  # noqa: PLC0415
+        Finds,
+        Intake,
+        Journal,
+        Previews,
+        Queries,
+        Recovery,
+        Retention,
+        Runs,
+        Triage,
+    )
 
     settings, parts = deployment(), _parts()
     intake, recovery = Intake(parts), Recovery(parts)
     keys = HttpKeys(settings.token_keys_url, parts.clock)
     return App(
         admin=AdminApi(intake, Queries(parts), Previews(parts), keys=keys, deployment=settings),
-        webhooks=WebhookApi(intake, recovery, keys=keys, deployment=settings),
+        journal=JournalApi(
+            Journal(parts),
+            Finds(parts, age=settings.discovery_age),
+            Queries(parts),
+            keys=keys,
+            deployment=settings,
+        ),
+        webhooks=WebhookApi(intake, recovery, keys=keys, deployment=settings, clock=parts.clock),
         triage=Triage(parts, recovery),
         runs=Runs(parts),
         recovery=recovery,

@@ -267,11 +267,12 @@ class MemoryDocuments(Documents):
         self._documents[kind, key] = new
         return new.etag
 
-    async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
+    async def list(self, kind: str, *, top: int = 1000, after: str = "") -> list[dict[str, Any]]:
         """See :class:`~mms_core.ports.Documents`."""
         if kind in ONE_A_USER:
             raise ValueError(f"{kind} is spread over partitions and cannot be listed")
         rows = sorted((key, stored.value) for (owner, key), stored in self._documents.items() if owner == kind)
+        rows = [row for row in rows if row[0] > after]
         return [copy.deepcopy(value) for _, value in rows[:top]]
 
     async def purge(self, kind: str, *, low: str, high: str) -> int:

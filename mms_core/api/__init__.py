@@ -2,6 +2,7 @@
 
 from mms_core.api.admin import AdminApi
 from mms_core.api.http import ApiRequest, ApiResponse
+from mms_core.api.journal import JournalApi
 from mms_core.api.webhooks import WebhookApi
 
-__all__ = ["AdminApi", "ApiRequest", "ApiResponse", "WebhookApi"]
+__all__ = ["AdminApi", "ApiRequest", "ApiResponse", "JournalApi", "WebhookApi"]

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 
 from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, list_response, text_response
+from mms_core.api.parameters import instant as _instant
+from mms_core.api.parameters import top as _top
+from mms_core.api.parameters import wants_csv as _wants_csv
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Principal, Role
 from mms_core.errors import BadInput, PreconditionLost
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from mms_core.service import Intake, Previews, Queries
     from mms_core.settings import Deployment
 
-MOST_ROWS: Final = 1000
 MOST_SELECTED: Final = 100
 """Meetings that a request may name: they have to fit into the user's row, whatever merges into it."""
 _SKYPE_TARGETS: Final = ("sfb", "skypeforbusiness")
@@ -108,24 +110,6 @@ def _member(kind: Any, text: str, *, name: str) -> Any:
     raise BadInput(f"one of {', '.join(kind)}", code="InvalidParameter", field=name)
 
 
-def _instant(text: str | None, *, name: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.strip().replace(" ", "+"))
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise BadInput("an ISO 8601 instant", code="InvalidParameter", field=name) from None
-
-
-def _top(text: str | None) -> int:
-    if text is None:
-        return 100
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MOST_ROWS:
-        raise BadInput(f"1 to {MOST_ROWS}", code="InvalidParameter", field="top")
-    return int(text)
-
-
 def _flag(text: str | None, *, name: str) -> bool:
     if text is None or text.lower() == "false":
         return False
@@ -161,10 +145,6 @@ def _matches(run: Run, query: RunQuery) -> bool:
         and (query.migration_type is None or run.migration_type == query.migration_type)
         and (query.reason is None or query.reason in {each.partition(" ")[0] for each in run.reasons})
     )
-
-
-def _wants_csv(request: ApiRequest) -> bool:
-    return "text/csv" in request.headers.get("accept", "").lower()
 
 
 class AdminApi:

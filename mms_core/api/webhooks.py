@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,9 +10,11 @@ from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response,
 from mms_core.auth import Keys, Principal, Role, bearer, require, verify
 from mms_core.errors import AccessDenied, BadInput
 from mms_core.notifications import decode, parse_activity, parse_events, parse_notifications, same_secret
+from mms_core.signatures import SigningKey, is_signed, read_keys, verify_signature
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
+    from mms_core.ports import Clock
     from mms_core.service import Intake, Recovery
     from mms_core.settings import Deployment
 
@@ -46,8 +49,12 @@ def _handshake(request: ApiRequest) -> ApiResponse | None:
 class WebhookApi:
     """Handlers of the webhook routes."""
 
-    def __init__(self, intake: Intake, recovery: Recovery, *, keys: Keys, deployment: Deployment) -> None:
+    def __init__(
+        self, intake: Intake, recovery: Recovery, *, keys: Keys, deployment: Deployment, clock: Clock | None = None
+    ) -> None:
         self._intake = intake
+        self._clock = clock
+        self._signing_keys: tuple[SigningKey, ...] | None = None
         self._recovery = recovery
         self._keys = keys
         self._deployment = deployment
@@ -83,18 +90,33 @@ class WebhookApi:
         """``POST, OPTIONS events``: CloudEvents."""
         if request.method == "OPTIONS":
             return self._abuse_protection(request)
-        principal = await authenticate(request, self._keys, self._deployment, Role.OPERATE)
+        actor, proof = await self._sender(request)
         events = parse_events(request.body, request.headers, tenant_id=self._deployment.tenant_id)
         if len(events) == 1 and events[0].problem is not None:
             raise events[0].problem
-        await self._intake.events(events, actor=principal.name)
+        repeated = await self._intake.events(events, actor=actor, proof=proof)
         rows: list[dict[str, Any]] = []
         for event in events:
-            row: dict[str, Any] = {"id": event.event_id.rpartition("|")[2], "status": "accepted"}
+            status = "duplicate" if event.unique_id in repeated else "accepted"
+            row: dict[str, Any] = {"id": event.event_id.rpartition("|")[2], "status": status}
             if event.problem is not None:
                 row |= {"status": "refused", "code": event.problem.code, "field": event.problem.field}
             rows.append(row)
         return json_response({"value": rows}, status=HTTPStatus.ACCEPTED)
+
+    async def _sender(self, request: ApiRequest) -> tuple[str, str]:
+        """Return who posts events, and what proves it: a token with the role, or a signature.
+
+        Raises:
+            AccessDenied: Neither does.
+        """
+        if not is_signed(request.headers):
+            return (await authenticate(request, self._keys, self._deployment, Role.OPERATE)).name, "token"
+        if self._signing_keys is None:
+            self._signing_keys = read_keys(self._deployment.webhook_keys)
+        now = self._clock.now() if self._clock else datetime.now(UTC)
+        key = verify_signature(request.headers, request.body, self._signing_keys, now=now)
+        return key.name, "signature"
 
     @staticmethod
     def _abuse_protection(request: ApiRequest) -> ApiResponse:

@@ -1,6 +1,8 @@
 """The use cases. They speak to the ports only; nothing here knows of HTTP, queues' triggers or SDKs."""
 
+from mms_core.service.finds import Finds
 from mms_core.service.intake import Intake
+from mms_core.service.journal import Journal
 from mms_core.service.parts import GraphPorts, Options, Parts
 from mms_core.service.previews import Previews
 from mms_core.service.queries import Queries
@@ -9,4 +11,17 @@ from mms_core.service.retention import Retention
 from mms_core.service.runs import Runs
 from mms_core.service.triage import Triage
 
-__all__ = ["GraphPorts", "Intake", "Options", "Parts", "Previews", "Queries", "Recovery", "Retention", "Runs", "Triage"]
+__all__ = [
+    "Finds",
+    "GraphPorts",
+    "Intake",
+    "Journal",
+    "Options",
+    "Parts",
+    "Previews",
+    "Queries",
+    "Recovery",
+    "Retention",
+    "Runs",
+    "Triage",
+]

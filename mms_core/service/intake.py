@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from mms_core.audience import is_listed_out
 from mms_core.debounce import Outcome
 from mms_core.errors import BadInput
 from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, StartMany, TenantEvent, users_changed
 from mms_core.model import NAME_PREFIX, Request, Selection, Source, Target, UserKey, name_key
 from mms_core.service.fanout import Fanout, run_id
+from mms_core.service.journal import Journal, Origin
 from mms_core.telemetry import log
+from mms_core.triggers import Case, Facts, What, answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from mms_core.notifications import Notified, ParsedEvent
     from mms_core.service.parts import Parts
     from mms_core.settings import TenantSettings
+    from mms_core.triggers import Decision
 
 MOST_IDENTITIES: Final = 50_000
 MOST_AT_ONCE: Final = 100
@@ -68,6 +73,11 @@ class Result:
     code: str | None = None
 
 
+def event_claim(unique_id: str) -> str:
+    """Return the key under which an event is remembered."""
+    return hashlib.sha256(unique_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
 class Intake:
     """Receives; never calls Graph."""
 
@@ -84,16 +94,55 @@ class Intake:
             return await self._start_many(wanted, settings)
         results = []
         for identity in wanted.identities:
-            if not settings.MeetingMigrationEnabled:
-                results.append(Result(identity=identity, status="refused", code="MigrationDisabled"))
-                continue
             try:
                 key = user_key(identity)
             except BadInput as exc:
                 results.append(Result(identity=identity, status="refused", code=exc.code))
                 continue
-            results.append(await self._start_one(key, identity.strip(), wanted))
+            decision = await self._decide(key, identity, settings)
+            if decision.code is not None:
+                await self._note(decision, key, identity, wanted, outcome=decision.code)
+                results.append(Result(identity=identity, status="refused", code=decision.code))
+                continue
+            results.append(await self._start_one(key, identity.strip(), wanted, decision))
         return results
+
+    async def _decide(self, key: UserKey, identity: str, settings: TenantSettings) -> Decision:
+        """Apply the rules for manual requests, as far as they need no question to Graph (a queued step asks it)."""
+        has_lists = bool(settings.AllowedUsers or settings.DeniedUsers)
+        known = await self._known(key) if has_lists and key.startswith(NAME_PREFIX) else key
+        names = {identity.strip().lower().removeprefix("sip:"), known or ""}
+        is_out = is_listed_out(settings, names, None) and (known is not None or not settings.AllowedUsers)
+        case = Case(
+            what=What.MANUAL,
+            facts=Facts(audience="excluded" if is_out else "in"),
+            enabled=settings.MeetingMigrationEnabled,
+            switched_on=settings.is_trigger_on("T10"),
+        )
+        return answer(case, settings)
+
+    async def _note(
+        self,
+        decision: Decision,
+        key: UserKey,
+        identity: str,
+        wanted: Wanted,
+        *,
+        outcome: str,
+        request_id: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        await Journal(self._parts).note(
+            decision,
+            what="POST migrations",
+            user=identity.strip(),
+            user_id=await self._known(key) if key.startswith(NAME_PREFIX) else key,
+            request_id=request_id or self._parts.new_id(),
+            origin=Origin(actor=wanted.actor, proof="token"),
+            outcome=outcome,
+            correlation_id=run_id,
+            more={"sourceMeetingType": str(wanted.source), "targetMeetingType": str(wanted.target)},
+        )
 
     async def _start_many(self, wanted: Wanted, settings: TenantSettings) -> list[Result]:
         """Accept a large list; its rows become requests in the order of the list, at the tenant's rate.
@@ -104,12 +153,19 @@ class Intake:
         batch, first = self._parts.new_id(), dict[UserKey, int]()
         results: list[Result] = []
         rows: list[tuple[int, str, str]] = []
+        delay: timedelta | None = None
         for identity in wanted.identities:
             try:
                 key = user_key(identity)
             except BadInput as exc:
                 results.append(Result(identity=identity, status="refused", code=exc.code))
                 continue
+            decision = await self._decide(key, identity, settings)
+            if decision.code is not None:
+                await self._note(decision, key, identity, wanted, outcome=decision.code)
+                results.append(Result(identity=identity, status="refused", code=decision.code))
+                continue
+            delay = decision.delay
             is_new = key not in first
             if is_new:
                 first[key] = len(first)
@@ -122,7 +178,9 @@ class Intake:
                     status="accepted" if is_new else "merged",
                 )
             )
-        settle = wanted.settle if wanted.settle is not None else self._parts.settling_time(settings)
+        settle = wanted.settle if wanted.settle is not None else delay
+        if settle is None:
+            settle = self._parts.settling_time(settings)
         await Fanout(self._parts).spread(
             rows,
             len(rows),
@@ -139,13 +197,13 @@ class Intake:
         )
         return results
 
-    async def _start_one(self, key: UserKey, identity: str, wanted: Wanted) -> Result:
+    async def _start_one(self, key: UserKey, identity: str, wanted: Wanted, decision: Decision) -> Result:
         request = Request(
             request_id=self._parts.new_id(),
             reason="T10 Manual",
             source=wanted.source,
             target=wanted.target,
-            settle=wanted.settle,
+            settle=wanted.settle if wanted.settle is not None else decision.delay,
             not_before_at=wanted.not_before_at,
             actor=wanted.actor,
             selection=wanted.selection,
@@ -155,6 +213,15 @@ class Intake:
         if is_name:
             # Who this is, Graph has to say; the record of the name waits as Pending until then.
             await self._parts.queue.send(Resolve(user=key))
+        await self._note(
+            decision,
+            key,
+            identity,
+            wanted,
+            outcome=str(accepted.outcome),
+            request_id=request.request_id,
+            run_id=accepted.run.run_id,
+        )
         known = await self._known(key) if is_name else None
         return Result(
             identity=identity,
@@ -181,18 +248,30 @@ class Intake:
             await self._parts.queue.send(message)
         log("notifications_received", count=len(notified.users), total=len(notified.users) + notified.rejected)
 
-    async def events(self, events: Sequence[ParsedEvent], *, actor: str | None) -> None:
-        """Put events into the queue; returns when that is durable. Events with a problem are left out."""
+    async def events(self, events: Sequence[ParsedEvent], *, actor: str | None, proof: str = "token") -> frozenset[str]:
+        """Put events into the queue; returns when that is durable. Events with a problem are left out.
+
+        Returns:
+            Unique ids of those that have been accepted before and are not queued again.
+        """
         received = self._parts.clock.now().isoformat()
-        good = [event for event in events if event.problem is None]
-        for message in users_changed([each.graph_user for each in good if each.graph_user], received=received):
+        good = {event.unique_id: event for event in events if event.problem is None}
+        claims = {name: event_claim(name) for name in good}
+        known = {name for name, claim in claims.items() if await self._parts.documents.get("event", claim) is not None}
+        fresh = [event for name, event in good.items() if name not in known]
+        users = [event.graph_user for event in fresh if event.graph_user]
+        for message in users_changed(users, received=received, proof="eventGrid"):
             await self._parts.queue.send(message)
-        for event in good:
+        for event in fresh:
             if event.graph_user is None:
                 await self._parts.queue.send(
-                    TenantEvent(event_id=event.unique_id, type=event.type, data=event.data, actor=actor)
+                    TenantEvent(event_id=event.unique_id, type=event.type, data=event.data, actor=actor, proof=proof)
                 )
-        log("events_received", count=len(good), total=len(events))
+        # After the queue: a crash in between lets the sender repeat, and the worker knows what it has handled.
+        for event in fresh:
+            await self._parts.documents.put("event", claims[event.unique_id], {"at": received})
+        log("events_received", count=len(fresh), total=len(events))
+        return frozenset(known)
 
     async def look_after_subscriptions(self) -> None:
         """Have the subscriptions checked soon; returns when that is durable."""

@@ -55,6 +55,11 @@ class Queries:
         stored = await self._parts.documents.get("name", key)
         return [key, UserKey(stored.value["userId"])] if stored else [key]
 
+    async def names_of(self, identity: str) -> frozenset[str]:
+        """Return every name that decisions may have used for a user: as given, and the object id where it is known."""
+        own = {key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)}
+        return frozenset({identity.strip().lower(), *own})
+
     async def runs_of(self, identity: str) -> list[Run]:
         """Return the runs of one user, by name or id, newest first."""
         runs = [run for key in await self._keys(identity) for run in await self._parts.users.runs_of(key)]

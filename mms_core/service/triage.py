@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from mms_core.debounce import Outcome, put
-from mms_core.errors import NotFound, PermanentError, PreconditionLost, TemporaryError, explain
+from mms_core.errors import PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import (
     ActivityContent,
     AnyMessage,
+    JobStep,
     LookAfterSubscriptions,
     Preview,
     Resolve,
@@ -24,36 +25,30 @@ from mms_core.messages import (
     Wake,
     decode,
 )
-from mms_core.model import Request, UserKey, name_key
-from mms_core.notifications import (
-    Anything,
-    NumberUnassigned,
-    PolicyGranted,
-    VideoInteropChanged,
-    audited,
-    event_data,
-)
+from mms_core.model import UserKey
+from mms_core.notifications import event_data
 from mms_core.retrying import MAXIMUM_RETRIES
+from mms_core.service.changes import Changes
+from mms_core.service.deciding import Deciding, audience_of, refuse, short
 from mms_core.service.fanout import Fanout
+from mms_core.service.feed import Feed
+from mms_core.service.jobs import Jobs
+from mms_core.service.journal import Origin
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.previews import Previews
-from mms_core.states import Happening, advance, can
+from mms_core.service.searching import Discovery, NumberSearch
+from mms_core.service.sweeps import SWEEP, Sweep
+from mms_core.service.tenantwide import DISCOVERY, NUMBER_SEARCH, TenantWide
 from mms_core.telemetry import log
-from mms_core.triggers import DIAL_IN_PLANS, ON_PREMISES_ACCOUNT, Answer, Facts, decide, license_change
 
 if TYPE_CHECKING:
     from mms_core.model import UserFacts, UserRecord
-    from mms_core.notifications import AnyData
     from mms_core.ports import Stored
     from mms_core.service.parts import Parts
     from mms_core.service.recovery import Recovery
-    from mms_core.triggers import Decision
 
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+_SIDE_BY_SIDE: Final = 8
+"""Users of one batch that are looked at side by side."""
 
 
 class Triage:
@@ -62,6 +57,27 @@ class Triage:
     def __init__(self, parts: Parts, recovery: Recovery) -> None:
         self._parts = parts
         self._recovery = recovery
+        self._deciding = Deciding(parts)
+        self._changes = Changes(parts, self._deciding)
+        self._tenant_wide = TenantWide(parts)
+        self._feed = Feed(parts, self._deciding, self._changes, self._tenant_wide)
+        self._jobs = Jobs(
+            parts,
+            {
+                SWEEP: Sweep(parts, self._changes, self._feed),
+                NUMBER_SEARCH: NumberSearch(parts, self._deciding),
+                DISCOVERY: Discovery(parts),
+            },
+        )
+
+    async def sweep(self) -> None:
+        """Start the reconciliation, and any other job again that fell silent."""
+        await self._jobs.start(SWEEP)
+        await self._jobs.revive()
+
+    async def discover(self) -> None:
+        """Start the search for users who need a migration."""
+        await self._jobs.start(DISCOVERY)
 
     async def message(self, text: str) -> None:
         """Handle one message of the queue; safe to repeat.
@@ -93,16 +109,14 @@ class Triage:
             case Resolve():
                 await self._resolve(UserKey(message.user))
             case UsersChanged():
-                for user in message.users:
-                    await self._user_changed(user, received=message.received)
+                await self._users_changed(message)
             case TenantEvent():
-                data = event_data(message.type, message.data)
-                await self._event(
-                    data, kind=message.type, request_id=f"e-{_short(message.event_id)}", actor=message.actor
-                )
+                await self._event(message)
             case ActivityContent():
                 for uri in message.uris:
-                    await self._activity(uri)
+                    await self._feed.read(uri)
+            case JobStep():
+                await self._jobs.step(message)
 
     async def _asked(self, message: Preview | StartMany) -> None:
         """Do what an administrator asked for and was promised."""
@@ -113,40 +127,20 @@ class Triage:
 
     # -- names ------------------------------------------------------------------------------------------------
 
-    async def _facts(self, identity: str) -> UserFacts:
-        facts = await self._parts.graph().directory.user(identity)
-        await self._remember(facts, identity)
-        return facts
-
-    async def _remember(self, facts: UserFacts, identity: str) -> None:
-        from_name = {identity.lower(), facts.user_principal_name.lower()} - {facts.user_id, ""}
-        for name in from_name:
-            await self._parts.documents.put("name", name_key(name), {"userId": facts.user_id})
-
     async def _resolve(self, key: UserKey) -> None:
         stored = await self._parts.users.read(key)
         if stored is None or stored.value.current.state.is_final:
             return  # resolved by an earlier delivery
         record = stored.value
         try:
-            facts = await self._facts(record.current.identity)
+            facts = await self._deciding.facts(record.current.identity)
         except PermanentError as exc:
-            await self._refuse(stored, exc)
+            await refuse(self._parts, stored, exc.code)
+            return
+        if await audience_of(self._parts, await self._parts.settings(), facts) == "excluded":
+            await refuse(self._parts, stored, "UserExcluded")
             return
         await self._move(stored, facts)
-
-    async def _refuse(self, stored: Stored[UserRecord], exc: PermanentError) -> None:
-        run = stored.value.current
-        if can(run, Happening.REFUSED):
-            failed = advance(
-                run,
-                Happening.REFUSED,
-                now=self._parts.clock.now(),
-                code=exc.code,
-                last_message=explain(exc.code),
-            )
-            await self._parts.users.save(replace(stored.value, current=failed), stored)
-            log("request_refused", correlation_id=run.run_id, code=exc.code)
 
     async def _move(self, stored: Stored[UserRecord], facts: UserFacts) -> None:
         """Move a name's request to the user's own record, then remove the name's.
@@ -183,81 +177,36 @@ class Triage:
 
     # -- what the tenant told -----------------------------------------------------------------------------------
 
-    async def _user_changed(self, user: str, *, received: str) -> None:
-        """Compare a user's dial-in plans with what we knew; a profile edit costs one read and causes nothing."""
-        try:
-            facts = await self._facts(user)
-        except PermanentError:
-            log("changed_user_is_gone", user_id=user)
+    async def _users_changed(self, message: UsersChanged) -> None:
+        """Look at the users of a batch; after a failure only those are put back that are still to be looked at."""
+        origin = Origin(actor="graph", proof=message.proof)
+        for start in range(0, len(message.users), _SIDE_BY_SIDE):
+            looks = [
+                self._changes.of_user(user, origin=origin) for user in message.users[start : start + _SIDE_BY_SIDE]
+            ]
+            failures = [each for each in await asyncio.gather(*looks, return_exceptions=True) if each is not None]
+            for failure in failures:
+                if start and isinstance(failure, TemporaryError):
+                    rest = msgspec.structs.replace(message, users=message.users[start:])
+                    delay = failure.retry_after or self._parts.options.first_retry
+                    await self._parts.queue.send(rest, delay=delay)
+                    log("message_put_back", code=failure.code, count=len(rest.users))
+                    return
+                raise failure
+
+    async def _event(self, message: TenantEvent) -> None:
+        """Decide about a CloudEvent, each once."""
+        claim = short(message.event_id)
+        if await self._parts.documents.get("handled", claim) is not None:
+            log("event_repeated", trigger=message.type)
             return
-        snapshot = await self._parts.documents.get("snapshot", facts.user_id)
-        known = frozenset(snapshot.value["dialInPlans"]) if snapshot else None
-        happened = license_change(facts, known, subscribed_at=await self._subscribed_at())
-        if happened.added or happened.removed:
-            change = ",".join([*(f"+{each}" for each in happened.added), *(f"-{each}" for each in happened.removed)])
-            assigned = max((facts.plan_assigned_at.get(each, _NEVER) for each in happened.added), default=_NEVER)
-            request_id = f"l-{_short(f'{facts.user_id}|{change}|{assigned.isoformat()}|{snapshot and snapshot.etag}')}"
-            await self._event(happened, kind="mms.license.changed", request_id=request_id, actor="graph", facts=facts)
-        now_in_force = sorted(facts.plans & DIAL_IN_PLANS)
-        if known is None or sorted(known) != now_in_force:
-            # After the request is filed: a crash in between repeats the request, whose id is remembered.
-            await self._parts.documents.put("snapshot", facts.user_id, {"dialInPlans": now_in_force, "at": received})
-
-    async def _subscribed_at(self) -> datetime | None:
-        stored = await self._parts.documents.get("subscription", "users")
-        return datetime.fromisoformat(stored.value["since"]) if stored else None
-
-    async def _activity(self, uri: str) -> None:
-        try:
-            records = await self._parts.graph().tenant.activity(uri)
-        except NotFound:
-            log("activity_content_is_gone")  # contents are kept 7 days
-            return
-        for record in records:
-            found = audited(record)
-            if found is not None:
-                data = event_data(found.type, found.data)
-                await self._event(data, kind=found.type, request_id=f"a-{_short(found.record_id)}", actor="activity")
-
-    async def _event(
-        self, data: AnyData, *, kind: str, request_id: str, actor: str | None, facts: UserFacts | None = None
-    ) -> None:
-        user = None if isinstance(data, Anything | NumberUnassigned | VideoInteropChanged) else data.user
-        account_type = None
-        if isinstance(data, PolicyGranted) and user is not None:
-            account_type, facts = await self._account(user)
-        known = Facts(homed="onPremises") if account_type == ON_PREMISES_ACCOUNT else Facts()
-        decision = decide(data, await self._parts.settings(), facts=known, kind=kind)
-        outcome = str(decision.answer)
-        if decision.answer is Answer.REQUEST and user is not None:
-            outcome = await self._file(user, decision, request_id=request_id, actor=actor, facts=facts)
-        await self._parts.note_decision(decision, user=user, request_id=request_id, actor=actor, outcome=outcome)
-
-    async def _account(self, user: str) -> tuple[str | None, UserFacts | None]:
-        try:
-            facts = await self._facts(user)
-        except PermanentError:
-            return None, None  # filing the request will say so
-        return await self._parts.graph().directory.account_type(facts.user_id), facts
-
-    async def _file(
-        self, user: str, decision: Decision, *, request_id: str, actor: str | None, facts: UserFacts | None
-    ) -> str:
-        """Turn a decision into a request for its user; returns what became of it."""
-        try:
-            facts = facts or await self._facts(user)
-        except PermanentError as exc:
-            return exc.code
-        accepted = await self._parts.accept(
-            UserKey(facts.user_id),
-            facts.user_principal_name or facts.user_id,
-            Request(
-                request_id=request_id,
-                reason=decision.reason,
-                source=decision.source,
-                target=decision.target,
-                actor=actor,
-            ),
-            facts=facts,
+        data = event_data(message.type, message.data)
+        request_id = f"e-{claim}"
+        decision = await self._deciding.happened(
+            data,
+            what=message.type,
+            request_id=request_id,
+            origin=Origin(actor=message.actor, proof=message.proof or "token"),
         )
-        return str(accepted.outcome)
+        await self._tenant_wide.follow(data, decision, request_id=request_id, actor=message.actor)
+        await self._parts.documents.put("handled", claim, {"at": self._parts.clock.now().isoformat()})

@@ -105,7 +105,7 @@ def restated(  # noqa: PLR0911 - a question each
     if not by_hand and provider == "thirdParty" and not (replace_acp and licensed == "yes"):
         return "ignore", "W4", None
     if audience == "excluded":
-        return "refuse", "X2", None
+        return ("refuse" if by_hand else "ignore"), "X2", None
     if audience == "notInPilot" and not by_hand:
         return "ignore", "X3", None
     if mailbox == "onPremises":

@@ -47,6 +47,8 @@ HTTP = {
     "preview": ("previews/{id}", ["GET"]),
     "apply": ("previews/{id}/apply", ["POST"]),
     "config": ("config", ["GET", "PATCH"]),
+    "decisions": ("decisions", ["GET"]),
+    "discovery": ("discovery", ["GET"]),
 }
 QUEUES = {
     "on_trigger": "%MMS_TRIGGER_QUEUE%",
@@ -56,6 +58,8 @@ QUEUES = {
 }
 TIMERS = {
     "housekeep": ("%MMS_HOUSEKEEPING_SCHEDULE%", False),
+    "reconcile": ("%MMS_SWEEP_SCHEDULE%", False),
+    "discover": ("%MMS_DISCOVERY_SCHEDULE%", False),
     "recover": ("%MMS_RECOVERY_SCHEDULE%", False),
     "subscribe": ("%MMS_SUBSCRIPTION_SCHEDULE%", True),
 }

@@ -1,23 +1,38 @@
-"""Users and their licences."""
+"""Users, their licences, groups and mailboxes, and what Teams says about them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_abstractions.method import Method
+from msgraph.generated.admin.teams.user_configurations.user_configurations_request_builder import (
+    UserConfigurationsRequestBuilder,
+)
+from msgraph.generated.users.item.calendar.calendar_request_builder import CalendarRequestBuilder
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 
-from mms_core.adapters.graph.wire import WireConfiguration, WireUser, WireUsers
-from mms_core.errors import NotFound, PermanentError
-from mms_core.model import UserFacts
-from mms_core.ports import Directory
+from mms_core import jsontext
+from mms_core.adapters.graph.wire import WireConfiguration, WireConfigurations, WireGroups, WireUser, WireUsers
+from mms_core.errors import NotFound, PermanentError, TemporaryError
+from mms_core.model import TeamsFacts, UserFacts
+from mms_core.ports import Directory, Page
 
 if TYPE_CHECKING:
-    from mms_core.adapters.graph.transport import GraphTransport
+    from collections.abc import Sequence
 
+    from mms_core.adapters.graph.transport import Answer, GraphTransport
+
+USERS_PAGE: Final = 500
+"""Graph gives 999 at most. Half of that is compared with its snapshots in a few seconds, and then checkpointed."""
+_CONFIGURATIONS_PAGE: Final = 500
+_MOST_GROUPS: Final = 20
+"""Groups that one checkMemberGroups takes."""
 _SELECT: Final = ["id", "userPrincipalName", "assignedPlans", "preferredLanguage"]
 _IN_FORCE: Final = ("Enabled", "Warning")
+_UPGRADE, _INTEROP = "teamsupgradepolicy", "teamsvideointeropservicepolicy"
 
 
 class GraphDirectory(Directory):
@@ -38,16 +53,72 @@ class GraphDirectory(Directory):
                 raise PermanentError(exc.detail, code="UserNotFound") from exc
             return found
 
-    async def account_type(self, user_id: str) -> str | None:
+    async def users(self, link: str | None = None) -> Page[UserFacts]:
+        """See :class:`~mms_core.ports.Directory`."""
+        configuration = RequestConfiguration(
+            query_parameters=UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(select=_SELECT, top=USERS_PAGE)
+        )
+        info = (
+            self._transport.page(link)
+            if link
+            else self._transport.client.users.to_get_request_information(configuration)
+        )
+        page = (await self._transport.read(info)).decoded(WireUsers)
+        return Page(items=tuple(map(_facts, page.value)), next_link=page.next_link)
+
+    async def configuration(self, user_id: str) -> TeamsFacts | None:
         """See :class:`~mms_core.ports.Directory`."""
         builder = self._transport.client.admin.teams.user_configurations.by_teams_user_configuration_id(user_id)
         try:
             answer = await self._transport.read(builder.to_get_request_information())
         except NotFound:
             return None
-        configuration = answer.decoded(WireConfiguration)
-        # The documentation's example wraps the object in "value", its schema does not.
-        return (configuration.value or configuration).account_type
+        return _teams(_one(answer), user_id)
+
+    async def configurations(self, link: str | None = None) -> Page[TeamsFacts]:
+        """See :class:`~mms_core.ports.Directory`."""
+        parameters = UserConfigurationsRequestBuilder.UserConfigurationsRequestBuilderGetQueryParameters(
+            top=_CONFIGURATIONS_PAGE
+        )
+        info = (
+            self._transport.page(link)
+            if link
+            else self._transport.client.admin.teams.user_configurations.to_get_request_information(
+                RequestConfiguration(query_parameters=parameters)
+            )
+        )
+        page = (await self._transport.read(info)).decoded(WireConfigurations)
+        rows = page.value if isinstance(page.value, list) else [page.value]
+        return Page(items=tuple(_teams(row, row.id) for row in rows if row.id), next_link=page.next_link)
+
+    async def account_type(self, user_id: str) -> str | None:
+        """See :class:`~mms_core.ports.Directory`."""
+        found = await self.configuration(user_id)
+        return found.account_type if found else None
+
+    async def member_of(self, user_id: str, groups: Sequence[str]) -> frozenset[str]:
+        """See :class:`~mms_core.ports.Directory`."""
+        builder = self._transport.client.users.by_user_id(user_id).check_member_groups
+        found: set[str] = set()
+        for start in range(0, len(groups), _MOST_GROUPS):
+            body = {"groupIds": list(groups[start : start + _MOST_GROUPS])}
+            answer = await self._transport.read(self._transport.request(builder, Method.POST, body))
+            found |= {each.lower() for each in answer.decoded(WireGroups).value}
+        return frozenset(found)
+
+    async def mailbox(self, user_id: str) -> str:
+        """See :class:`~mms_core.ports.Directory`."""
+        configuration = RequestConfiguration(
+            query_parameters=CalendarRequestBuilder.CalendarRequestBuilderGetQueryParameters(select=["id"])
+        )
+        builder = self._transport.client.users.by_user_id(user_id).calendar
+        try:
+            await self._transport.read(builder.to_get_request_information(configuration))
+        except PermanentError as exc:
+            return "onPremises" if exc.code == "MailboxOnPremises" else "unknown"
+        except NotFound:
+            return "unknown"
+        return "online"
 
     async def _read(self, name: str) -> UserFacts:
         configuration = RequestConfiguration(
@@ -69,16 +140,54 @@ class GraphDirectory(Directory):
         return _facts(users[0]) if len(users) == 1 else None
 
 
+def _one(answer: Answer) -> WireConfiguration:
+    """Read one configuration: the documentation's example wraps the object in "value", its schema does not."""
+    try:
+        wrapped: Any = jsontext.loads(answer.content, WireConfigurations).value
+    except msgspec.ValidationError:
+        return answer.decoded(WireConfiguration)
+    if isinstance(wrapped, list):
+        if not wrapped:
+            raise TemporaryError("an empty Teams configuration")
+        wrapped = wrapped[0]
+    found: WireConfiguration = wrapped
+    return found
+
+
+def _teams(wire: WireConfiguration, user_id: str) -> TeamsFacts:
+    direct: dict[str, str | None] = {}
+    inherited: dict[str, str | None] = {}
+    for each in wire.effective_policy_assignments or ():
+        if each.policy_assignment is not None:
+            is_direct = each.policy_assignment.assignment_type == "direct"
+            where = direct if is_direct else inherited
+            where[(each.policy_type or "").lower()] = each.policy_assignment.display_name
+    return TeamsFacts(
+        user_id=(wire.id or user_id).lower(),
+        account_type=wire.account_type,
+        mode=direct.get(_UPGRADE),
+        inherited_mode=inherited.get(_UPGRADE),
+        video_interop=direct.get(_INTEROP),
+    )
+
+
 def _facts(user: WireUser) -> UserFacts:
-    in_force = [plan for plan in user.assigned_plans or () if plan.capability_status in _IN_FORCE]
+    plans = [plan for plan in user.assigned_plans or () if plan.service_plan_id]
+    in_force = [plan for plan in plans if plan.capability_status in _IN_FORCE]
+    ids = frozenset(plan.service_plan_id.lower() for plan in in_force if plan.service_plan_id)
     return UserFacts(
         user_id=user.id.lower(),
         user_principal_name=user.user_principal_name or "",
-        plans=frozenset(plan.service_plan_id.lower() for plan in in_force if plan.service_plan_id),
+        plans=ids,
         plan_assigned_at={
             plan.service_plan_id.lower(): plan.assigned_date_time
             for plan in in_force
             if plan.service_plan_id and plan.assigned_date_time
+        },
+        plan_ended_at={
+            plan.service_plan_id.lower(): plan.assigned_date_time
+            for plan in plans
+            if plan.service_plan_id and plan.assigned_date_time and plan.service_plan_id.lower() not in ids
         },
         language=user.preferred_language,
     )

@@ -6,7 +6,7 @@ reference ("Start a subscription", webhook validation).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from kiota_abstractions.method import Method
 from mms_core.adapters.graph.failures import failure
 from mms_core.adapters.graph.wire import WireSubscription, WireSubscriptions
 from mms_core.errors import NotFound, PermanentError, TemporaryError
-from mms_core.ports import Subscribed, Tenant
+from mms_core.ports import Content, Page, Subscribed, Tenant
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 LIFETIME: Final = timedelta(minutes=41_760) - timedelta(hours=1)
 RENEW_BEFORE: Final = timedelta(days=7)
-CONTENT_TYPE: Final = "Audit.General"
+CONTENT_TYPES: Final = ("Audit.General", "Audit.AzureActiveDirectory")
+"""Teams admin actions are in the first, licences in the second."""
 
 
 class GraphTenant(Tenant):
@@ -45,7 +46,7 @@ class GraphTenant(Tenant):
         """See :class:`~mms_core.ports.Tenant`."""
         if not self._deployment.public_url:
             return []
-        return [await self._users(now), await self._feed()]
+        return [await self._users(now), *await self._feed()]
 
     # -- Graph ------------------------------------------------------------------------------------------------
 
@@ -103,6 +104,10 @@ class GraphTenant(Tenant):
     # -- the activity feed ------------------------------------------------------------------------------------
 
     async def _call(self, method: str, url: str, body: Any = None) -> Any:
+        return (await self._called(method, url, body))[0]
+
+    async def _called(self, method: str, url: str, body: Any = None) -> tuple[Any, str | None]:
+        """Return an answer, and where its next page is."""
         try:
             token = await self._credential.get_token(self._deployment.activity_scope)
             response = await self._http.request(
@@ -125,22 +130,26 @@ class GraphTenant(Tenant):
         if problem is not None:
             raise problem
         try:
-            return msgspec.json.decode(response.content or b"null")
+            return msgspec.json.decode(response.content or b"null"), response.headers.get("NextPageUri")
         except msgspec.MsgspecError as exc:
             raise TemporaryError("an answer of the activity feed could not be decoded") from exc
 
-    async def _feed(self) -> Subscribed:
+    async def _feed(self) -> list[Subscribed]:
         address = f"{self._deployment.public_url}/api/activity"
         listed = await self._call("GET", f"{self._deployment.activity_url}/subscriptions/list")
-        for each in listed if isinstance(listed, list) else []:
-            webhook = each.get("webhook") or {}
-            if (
-                each.get("contentType") == CONTENT_TYPE
-                and str(each.get("status", "")).lower() == "enabled"
-                and webhook.get("address") == address
-                and str(webhook.get("status") or "enabled").lower() == "enabled"
-            ):
-                return Subscribed(kind="activity", subscription_id=CONTENT_TYPE, done="kept")
+        kept = {
+            each.get("contentType")
+            for each in (listed if isinstance(listed, list) else [])
+            if isinstance(each, dict) and _is_ours(each, address)
+        }
+        return [
+            Subscribed(kind="activity", subscription_id=each, done="kept")
+            if each in kept
+            else await self._start_feed(each, address)
+            for each in CONTENT_TYPES
+        ]
+
+    async def _start_feed(self, content_type: str, address: str) -> Subscribed:
         body = {
             "webhook": {
                 "address": address,
@@ -149,9 +158,42 @@ class GraphTenant(Tenant):
                 "expiration": "",
             }
         }
-        url = f"{self._deployment.activity_url}/subscriptions/start?contentType={CONTENT_TYPE}"
-        await self._call("POST", url, body)
-        return Subscribed(kind="activity", subscription_id=CONTENT_TYPE, done="created")
+        await self._call(
+            "POST", f"{self._deployment.activity_url}/subscriptions/start?contentType={content_type}", body
+        )
+        return Subscribed(kind="activity", subscription_id=content_type, done="created")
+
+    async def contents(self, content_type: str, *, since: datetime, until: datetime) -> Page[Content]:
+        """See :class:`~mms_core.ports.Tenant`."""
+        span = f"&startTime={since:%Y-%m-%dT%H:%M:%S}&endTime={until:%Y-%m-%dT%H:%M:%S}"
+        url = f"{self._deployment.activity_url}/subscriptions/content?contentType={content_type}{span}"
+        return await self._contents(url)
+
+    async def more_contents(self, link: str) -> Page[Content]:
+        """See :class:`~mms_core.ports.Tenant`.
+
+        Raises:
+            PermanentError: The link leads to another host.
+        """
+        self._check_host(link)
+        return await self._contents(link)
+
+    async def _contents(self, url: str) -> Page[Content]:
+        listed, link = await self._called("GET", url)
+        rows = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        contents = (
+            Content(
+                uri=str(row.get("contentUri") or ""),
+                content_id=str(row.get("contentId") or ""),
+                created_at=_instant(row.get("contentCreated")),
+            )
+            for row in rows
+        )
+        return Page(items=tuple(each for each in contents if each.uri), next_link=link)
+
+    def _check_host(self, uri: str) -> None:
+        if urlsplit(uri)[:2] != urlsplit(self._deployment.activity_url)[:2]:
+            raise PermanentError("a content address leads to another host", code="InvalidParameter")
 
     async def activity(self, uri: str) -> list[dict[str, Any]]:
         """See :class:`~mms_core.ports.Tenant`.
@@ -159,11 +201,29 @@ class GraphTenant(Tenant):
         Raises:
             PermanentError: The URI leads to another host; our token must not go there.
         """
-        if urlsplit(uri)[:2] != urlsplit(self._deployment.activity_url)[:2]:
-            raise PermanentError("a content address leads to another host", code="InvalidParameter")
+        self._check_host(uri)
         records = await self._call("GET", uri)
         return [each for each in records if isinstance(each, dict)] if isinstance(records, list) else []
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _is_ours(listed: dict[str, Any], address: str) -> bool:
+    """Say whether a subscription of the feed is enabled and leads to us."""
+    webhook = listed.get("webhook") or {}
+    return (
+        str(listed.get("status", "")).lower() == "enabled"
+        and webhook.get("address") == address
+        and str(webhook.get("status") or "enabled").lower() == "enabled"
+    )
+
+
+def _instant(text: Any) -> datetime:
+    """Read an instant of the feed: UTC, whether it says so or not."""
+    try:
+        at = datetime.fromisoformat(str(text)[:19])
+    except ValueError as exc:
+        raise TemporaryError("an instant of the activity feed could not be read") from exc
+    return at.replace(tzinfo=UTC)

@@ -310,13 +310,42 @@ class WireUsers(_Struct):
     """A page of users."""
 
     value: list[WireUser]
+    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+
+
+class WireAssignment(_Struct):
+    """policyAssignment."""
+
+    display_name: str | None = None
+    assignment_type: str | None = None
+
+
+class WirePolicy(_Struct):
+    """effectivePolicyAssignment."""
+
+    policy_type: str | None = None
+    policy_assignment: WireAssignment | None = None
 
 
 class WireConfiguration(_Struct):
     """The part of a teamsUserConfiguration that we read."""
 
+    id: str = ""
     account_type: str | None = None
-    value: WireConfiguration | None = None
+    effective_policy_assignments: list[WirePolicy] | None = None
+
+
+class WireConfigurations(_Struct):
+    """A page of Teams configurations, or one that the documentation's example wraps in ``value``."""
+
+    value: list[WireConfiguration] | WireConfiguration
+    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+
+
+class WireGroups(_Struct):
+    """Answer of checkMemberGroups."""
+
+    value: list[str]
 
 
 class WireContent(_Struct):

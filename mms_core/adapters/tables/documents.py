@@ -58,14 +58,15 @@ class TableDocuments(Documents):
                 raise
         return str(answer["etag"])
 
-    async def list(self, kind: str, *, top: int = 1000) -> list[dict[str, Any]]:
+    async def list(self, kind: str, *, top: int = 1000, after: str = "") -> list[dict[str, Any]]:
         """See :class:`~mms_core.ports.Documents`."""
         if kind in ONE_A_USER:
             raise ValueError(f"{kind} is spread over partitions and cannot be listed")
         table = await self._tables.table("State")
         documents: list[dict[str, Any]] = []
         try:
-            async for entity in table.query_entities(f"PartitionKey eq '{kind}'", results_per_page=min(top, 1000)):
+            condition = f"PartitionKey eq '{kind}' and RowKey gt '{key_safe(after)}'"
+            async for entity in table.query_entities(condition, results_per_page=min(top, 1000)):
                 documents.append(_value(entity))
                 if len(documents) == top:
                     break

@@ -1,0 +1,121 @@
+"""Compares users with what we knew of them, and lets the rules decide about what has really changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mms_core.errors import PermanentError, PreconditionLost
+from mms_core.service.deciding import short
+from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.snapshots import Snapshot, observe
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from mms_core.model import TeamsFacts, UserFacts
+    from mms_core.notifications import AnyData
+    from mms_core.ports import Stored
+    from mms_core.service.deciding import Deciding
+    from mms_core.service.journal import Origin
+    from mms_core.service.parts import Parts
+
+WHAT = {
+    "LicenseChanged": "mms.license.changed",
+    "UserMoved": "mms.user.moved",
+    "PolicyGranted": "mms.policy.granted",
+    "VideoInteropChanged": "videoInteropChanged",
+}
+"""Types under which derived events are recorded: those of the events that would have told the same."""
+
+
+class Changes:
+    """Finds out what happened to users."""
+
+    def __init__(self, parts: Parts, deciding: Deciding) -> None:
+        self._parts = parts
+        self._deciding = deciding
+
+    async def of_user(self, user: str, *, origin: Origin) -> None:
+        """Look at one user of whom we heard that something changed.
+
+        A profile edit costs one read and causes nothing: Teams is asked only if plans have changed, too, or if we
+        see the user for the first time.
+        """
+        try:
+            facts = await self._deciding.facts(user)
+        except PermanentError:
+            log("changed_user_is_gone")
+            return
+        stored = await self._parts.documents.get("snapshot", facts.user_id)
+        before = Snapshot.read(stored.value if stored else None)
+        subscribed_at = await self.subscribed_at()
+        now = self._parts.clock.now()
+        events, after = observe(before, user=facts, subscribed_at=subscribed_at, now=now)
+        teams = None
+        if events or "accountType" not in before.seen:
+            teams = await self._parts.graph().directory.configuration(facts.user_id)
+            more, after = observe(after, teams=teams, now=now)
+            events = [*more, *events]
+        await self._act(events, facts.user_id, stored, before, after, origin=origin, user=facts, teams=teams)
+
+    async def compare(
+        self,
+        *,
+        user: UserFacts | None = None,
+        teams: TeamsFacts | None = None,
+        subscribed_at: datetime | None,
+        origin: Origin,
+    ) -> int:
+        """Compare what a list says about one user; returns how many changes it showed."""
+        user_id = user.user_id if user else teams.user_id if teams else ""
+        stored = await self._parts.documents.get("snapshot", user_id)
+        before = Snapshot.read(stored.value if stored else None)
+        events, after = observe(
+            before, user=user, teams=teams, subscribed_at=subscribed_at, now=self._parts.clock.now()
+        )
+        await self._act(events, user_id, stored, before, after, origin=origin, user=user, teams=teams)
+        return len(events)
+
+    async def _act(
+        self,
+        events: list[AnyData],
+        user_id: str,
+        stored: Stored[dict[str, Any]] | None,
+        before: Snapshot,
+        after: Snapshot,
+        *,
+        origin: Origin,
+        user: UserFacts | None,
+        teams: TeamsFacts | None,
+    ) -> None:
+        for happened in events:
+            # The same for everybody who compares the same two states, so that they file one request.
+            request_id = f"l-{short(f'{user_id}|{happened}|{stored and stored.etag}')}"
+            await self._deciding.happened(
+                happened,
+                what=WHAT[type(happened).__name__],
+                request_id=request_id,
+                origin=origin,
+                user=user,
+                is_compared=True,
+            )
+        # After the requests are filed: a crash in between repeats them, and their ids are remembered.
+        for _ in range(CONFLICT_ATTEMPTS):
+            if after == before and stored is not None:
+                return
+            try:
+                await self._parts.documents.put(
+                    "snapshot", user_id, after.document(), etag=stored.etag if stored else ""
+                )
+            except PreconditionLost:
+                # Whoever wrote meanwhile has told or seen something: what we saw is put on top, and not acted on again.
+                stored = await self._parts.documents.get("snapshot", user_id)
+                before = Snapshot.read(stored.value if stored else None)
+                _, after = observe(before, user=user, teams=teams, now=self._parts.clock.now())
+            else:
+                return
+
+    async def subscribed_at(self) -> datetime | None:
+        """Return since when the tenant tells us about users."""
+        stored = await self._parts.documents.get("subscription", "users")
+        return datetime.fromisoformat(stored.value["since"]) if stored else None

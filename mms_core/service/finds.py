@@ -1,0 +1,100 @@
+"""What discovery found, for administrators: users who need a migration and have none. Never calls Graph."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from mms_core.model import State, UserKey
+from mms_core.service.jobs import start_job
+from mms_core.service.tenantwide import DISCOVERY
+
+if TYPE_CHECKING:
+    from mms_core.model import Run
+    from mms_core.service.parts import Parts
+
+NEED = "need"
+
+
+class Finds:
+    """Lists what discovery found."""
+
+    def __init__(self, parts: Parts, *, age: timedelta) -> None:
+        self._parts = parts
+        self._age = age
+
+    async def page(self, *, top: int, continuation: str | None) -> dict[str, Any]:
+        """Return a page of users with reason and number of meetings, and requests that can be posted back as they are.
+
+        A search that is older than the deployment's limit is started again in the background.
+        """
+        rows: list[dict[str, Any]] = []
+        after, token = continuation or "", None
+        while len(rows) < top:
+            found = await self._parts.documents.list(NEED, top=500, after=after)
+            for need in found:
+                after = need["userId"]
+                if need.get("meetings") and not await self._is_served(need):
+                    rows.append(_row(need))
+                    if len(rows) == top:
+                        token = after
+                        break
+            if len(found) < 500:  # noqa: PLR2004 - the page above
+                break
+        job = await self._parts.documents.get("job", DISCOVERY)
+        state = job.value if job else {}
+        await self._refresh(state)
+        return {
+            "value": rows,
+            "requests": _requests(rows),
+            "continuationToken": token,
+            "discoveredAt": state.get("doneAt"),
+            "isRunning": bool(state) and not state.get("doneAt"),
+        }
+
+    async def _is_served(self, need: dict[str, Any]) -> bool:
+        """Say whether a run of the user waits, works, or has begun since the search looked."""
+        stored = await self._parts.users.read(UserKey(need["userId"]))
+        if stored is None:
+            return False
+        run: Run = stored.value.newest
+        if not run.state.is_final:
+            return True
+        return run.state is State.SUCCEEDED and run.created_at >= datetime.fromisoformat(need["at"])
+
+    async def _refresh(self, state: dict[str, Any]) -> None:
+        done = state.get("doneAt")
+        is_old = done is None or self._parts.clock.now() - datetime.fromisoformat(done) > self._age
+        if is_old:
+            await start_job(self._parts, DISCOVERY)
+
+
+def _row(need: dict[str, Any]) -> dict[str, Any]:
+    shown = {
+        "identity": need["userPrincipalName"] or need["userId"],
+        "userId": need["userId"],
+        "reason": need["reason"],
+        "meetings": need["meetings"],
+        "sourceMeetingType": need["source"],
+        "targetMeetingType": need["target"],
+        "notBefore": need.get("notBefore"),
+        "discovered": need["at"],
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _requests(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Group rows into bodies for ``POST migrations``."""
+    groups: dict[tuple[str, str, str | None], list[str]] = {}
+    for row in rows:
+        key = (row["sourceMeetingType"], row["targetMeetingType"], row.get("notBefore"))
+        groups.setdefault(key, []).append(row["userId"])
+    return [
+        {
+            "identities": users,
+            "sourceMeetingType": source,
+            "targetMeetingType": target,
+            **({"notBefore": ready} if ready else {}),
+        }
+        for (source, target, ready), users in groups.items()
+    ]

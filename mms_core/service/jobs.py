@@ -1,0 +1,118 @@
+"""Long jobs over the whole tenant: a page at a time, each in a queue message of its own.
+
+A job's document holds its cursor, fenced by the ETag. So a job goes on where it was after a crash, leaves room for
+other messages between two pages, and a throttled page is simply put back into the queue with a delay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mms_core.errors import PreconditionLost
+from mms_core.messages import JobStep
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mms_core.service.parts import Parts
+
+SILENCE: Final = timedelta(minutes=15)
+"""A job whose cursor has not moved for so long has lost its message: it gets another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What one page came to: where to go on (``None`` at the end), and how many of what were found."""
+
+    cursor: dict[str, Any] | None
+    counts: dict[str, int]
+
+
+class Handler(Protocol):
+    """One kind of job."""
+
+    async def page(self, run: str, arguments: dict[str, Any], cursor: dict[str, Any] | None) -> Done:
+        """Do one page; safe to repeat."""
+        ...
+
+
+class Jobs:
+    """Starts jobs, takes their steps, and revives those that fell silent."""
+
+    def __init__(self, parts: Parts, handlers: Mapping[str, Handler]) -> None:
+        self._parts = parts
+        self._handlers = handlers
+
+    async def start(self, job: str, *, arguments: dict[str, Any] | None = None, kind: str | None = None) -> bool:
+        """Start a job unless it is at work; one that fell silent goes on where it was.
+
+        Args:
+            job: Its name; one of this name is at work at a time.
+            arguments: For the handler.
+            kind: Which handler; by default that of the job's own name.
+
+        Returns:
+            Whether a message was sent.
+        """
+        return await start_job(self._parts, job, arguments=arguments, kind=kind)
+
+    async def step(self, message: JobStep) -> None:
+        """Do one page and send the message for the next."""
+        stored = await self._parts.documents.get("job", message.job)
+        if stored is None or stored.value["run"] != message.run or stored.value.get("doneAt"):
+            return  # a leftover
+        state = stored.value
+        done = await self._handlers[state["kind"]].page(message.run, state["arguments"], state.get("cursor"))
+        counts = dict(state.get("counts") or {})
+        for name, count in done.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        now = self._parts.clock.now().isoformat()
+        after = {**state, "cursor": done.cursor, "counts": counts, "beatAt": now}
+        if done.cursor is None:
+            after["doneAt"] = now
+        try:
+            await self._parts.documents.put("job", message.job, after, etag=stored.etag)
+        except PreconditionLost:
+            return  # another delivery of this message was faster
+        if done.cursor is None:
+            log("job_done", state=state["kind"], count=sum(counts.values()))
+        else:
+            await self._parts.queue.send(JobStep(job=message.job, run=message.run))
+
+    async def revive(self) -> None:
+        """Send another message for every job that fell silent."""
+        for state in await self._parts.documents.list("job"):
+            if not state.get("doneAt"):
+                await start_job(self._parts, state["job"], arguments=state["arguments"], kind=state["kind"])
+
+
+async def start_job(
+    parts: Parts, job: str, *, arguments: dict[str, Any] | None = None, kind: str | None = None
+) -> bool:
+    """See :meth:`Jobs.start`; for those who only start one."""
+    stored = await parts.documents.get("job", job)
+    now = parts.clock.now()
+    state = stored.value if stored else None
+    if state is not None and not state.get("doneAt"):
+        if now - datetime.fromisoformat(state["beatAt"]) < SILENCE:
+            return False
+        fresh = {**state, "beatAt": now.isoformat()}
+    else:
+        fresh = {
+            "job": job,
+            "kind": kind or job,
+            "run": parts.new_id(),
+            "arguments": arguments or {},
+            "cursor": None,
+            "startedAt": now.isoformat(),
+            "beatAt": now.isoformat(),
+        }
+    try:
+        await parts.documents.put("job", job, fresh, etag=stored.etag if stored else "")
+    except PreconditionLost:
+        return False  # somebody else starts it right now
+    await parts.queue.send(JobStep(job=job, run=fresh["run"]))
+    return True

@@ -1,0 +1,149 @@
+"""Who or what asked, when, with which proof, what was decided by which rule: everything is kept, the ignored too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_core.errors import BadInput
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from mms_core.service.parts import Parts
+    from mms_core.triggers import Decision
+
+_FAR: Final = 10**16
+_MOST_READ: Final = 5000
+"""Decisions that one question looks at; the continuation token goes on from there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a trigger came from."""
+
+    actor: str | None
+    """Object or app id of a caller, name of a signing key, or which feed or sweep."""
+    proof: str
+    """token, signature, notification, eventGrid, audit, or comparison."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionQuery:
+    """Which decisions to list; ``None`` takes all. Instants: the end is exclusive."""
+
+    names: frozenset[str] | None = None
+    """Names and ids of one user, in lower case."""
+    rule: str | None = None
+    reason: str | None = None
+    """Rule or words that the reason contains, in any case."""
+    answer: str | None = None
+    correlation_id: str | None = None
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    top: int = 100
+    continuation: str | None = None
+
+
+def _order(at: datetime) -> str:
+    return f"{_FAR - int(at.timestamp() * 1_000_000):016d}"
+
+
+class Journal:
+    """Writes and lists decisions, newest first."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def note(
+        self,
+        decision: Decision,
+        *,
+        what: str,
+        user: str | None,
+        user_id: str | None = None,
+        request_id: str,
+        origin: Origin,
+        outcome: str,
+        correlation_id: str | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep one decision.
+
+        Args:
+            decision: With its rule and reason.
+            what: The event's type.
+            user: As the event named it.
+            user_id: Object id, where it is known.
+            request_id: The same for every delivery of the same event.
+            origin: Who or what told us.
+            outcome: What became of it: a request's outcome, ``ignore``, or a code.
+            correlation_id: The run that it became part of.
+            more: Anything else worth knowing.
+        """
+        now = self._parts.clock.now()
+        key = f"{_order(now)}-{self._parts.new_id()}"
+        value: dict[str, Any] = {
+            "id": key,
+            "at": now.isoformat(),
+            "what": what,
+            "rule": decision.rule,
+            "reason": decision.reason,
+            "answer": str(decision.answer),
+            "outcome": outcome,
+            "user": user,
+            "userId": user_id,
+            "correlationId": correlation_id,
+            "requestId": request_id,
+            "actor": origin.actor,
+            "proof": origin.proof,
+            **(more or {}),
+        }
+        await self._parts.documents.put("decision", key, value)
+        log("trigger_decided", rule=decision.rule, state=outcome, correlation_id=correlation_id)
+
+    async def page(self, query: DecisionQuery) -> tuple[list[dict[str, Any]], str | None]:
+        """List decisions, newest first, and the token for more.
+
+        Raises:
+            BadInput: The continuation token is not one of ours.
+        """
+        after = _position(query)
+        found: list[dict[str, Any]] = []
+        read = 0
+        while read < _MOST_READ:
+            rows = await self._parts.documents.list("decision", top=500, after=after)
+            for row in rows:
+                read += 1
+                after = row["id"]
+                at = datetime.fromisoformat(row["at"])
+                if query.start_at is not None and at < query.start_at:
+                    return found, None
+                if _matches(row, query, at):
+                    found.append(row)
+                    if len(found) == query.top:
+                        return found, after
+            if len(rows) < 500:  # noqa: PLR2004 - the page above
+                return found, None
+        return found, after
+
+
+def _position(query: DecisionQuery) -> str:
+    start = _order(query.end_at - timedelta(microseconds=1)) if query.end_at is not None else ""
+    if query.continuation is None:
+        return start
+    if not all(each.isalnum() or each == "-" for each in query.continuation):
+        raise BadInput("continuationToken", code="InvalidParameter", field="continuationToken")
+    return max(start, query.continuation)
+
+
+def _matches(row: dict[str, Any], query: DecisionQuery, at: datetime) -> bool:
+    of_user = {str(row.get(name) or "").lower() for name in ("user", "userId")}
+    return (
+        (query.names is None or bool(query.names & of_user))
+        and (query.rule is None or row["rule"].lower() == query.rule.lower())
+        and (query.reason is None or query.reason.lower() in row["reason"].lower())
+        and (query.answer is None or row["answer"] == query.answer)
+        and (query.correlation_id is None or row.get("correlationId") == query.correlation_id)
+        and (query.end_at is None or at < query.end_at)
+    )

@@ -1,0 +1,192 @@
+"""Two searches through the calendars of the tenant: who carries a number (T8), and who needs a migration (N3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_core import block
+from mms_core.errors import PermanentError
+from mms_core.model import Source, Target, UserKey
+from mms_core.notifications import NumberUnassigned
+from mms_core.planning import Step, Wish, plan
+from mms_core.service.deciding import audience_of
+from mms_core.service.jobs import Done
+from mms_core.service.journal import Origin
+from mms_core.service.sweeps import each
+from mms_core.snapshots import Snapshot
+from mms_core.triggers import DIAL_IN_PLANS, ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
+
+if TYPE_CHECKING:
+    from mms_core.model import Event, TeamsFacts, UserFacts
+    from mms_core.service.deciding import Deciding
+    from mms_core.service.parts import Parts
+
+NEED: Final = "need"
+"""Kind of the documents with discovery's findings: one a user, replaced by every search."""
+
+
+def digits(number: str) -> str:
+    """Return a telephone number as it is dialled: without blanks, signs, and a conference ID behind commas."""
+    return "".join(each for each in number.partition(",")[0] if each.isdigit())
+
+
+def carries(event: Event, number: str) -> bool:
+    """Say whether an invitation tells people to dial a number (given as :func:`digits`)."""
+    return any(digits(each) == number for found in block.locate(event.body).blocks for each in found.numbers)
+
+
+class NumberSearch:
+    """Finds the users whose future invitations carry a number, and lets the rules decide about each (T8)."""
+
+    def __init__(self, parts: Parts, deciding: Deciding) -> None:
+        self._parts = parts
+        self._deciding = deciding
+
+    async def page(self, run: str, arguments: dict[str, Any], cursor: dict[str, Any] | None) -> Done:
+        """See :class:`~mms_core.service.jobs.Handler`."""
+        del run
+        page = await self._parts.graph().directory.users((cursor or {}).get("link"))
+        found = await each(page.items, lambda user: self._user(user, arguments))
+        following = {"link": page.next_link} if page.next_link else None
+        return Done(cursor=following, counts={"users": len(page.items), "found": found})
+
+    async def _user(self, user: UserFacts, arguments: dict[str, Any]) -> int:
+        number = digits(arguments["number"])
+        if not await self._carries(user.user_id, number):
+            return 0
+        await self._deciding.happened(
+            NumberOfUser(user=user.user_id, number=arguments["number"]),
+            what="mms.bridge.numberunassigned",
+            request_id=f"{arguments['requestId']}-{user.user_id}",
+            origin=Origin(actor=arguments.get("actor"), proof="invitations"),
+            user=user,
+        )
+        return 1
+
+    async def _carries(self, user_id: str, number: str) -> bool:
+        """Ask the ledger first; whatever it says, the calendar has the last word."""
+        calendar, now = self._parts.graph().calendar, self._parts.clock.now()
+        for entry in await self._parts.ledger.entries(UserKey(user_id)):
+            if entry.after is not None and any(digits(each) == number for each in entry.after.numbers):
+                event = await calendar.event(user_id, entry.event_id)
+                is_future = event is not None and (event.recurrence is not None or (event.end_at or now) >= now)
+                if event is not None and is_future and carries(event, number):
+                    return True
+        try:
+            async for event in calendar.candidates(user_id, now=now):
+                if event.is_organizer and not event.is_cancelled and carries(event, number):
+                    return True
+        except PermanentError:
+            return False  # no mailbox of ours
+        return False
+
+
+class NumberOfUser(NumberUnassigned, kw_only=True):
+    """A number that is gone, as it concerns one user."""
+
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Need:
+    reason: str
+    meetings: int
+    source: Source
+    target: Target
+    not_before_at: datetime | None = None
+
+
+class Discovery:
+    """Finds the users who need a migration and have none, after a tenant-wide grant above all."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def page(self, run: str, arguments: dict[str, Any], cursor: dict[str, Any] | None) -> Done:
+        """See :class:`~mms_core.service.jobs.Handler`."""
+        del arguments
+        page = await self._parts.graph().directory.configurations((cursor or {}).get("link"))
+        found = await each(page.items, lambda teams: self._user(teams, run))
+        following = {"link": page.next_link} if page.next_link else None
+        return Done(cursor=following, counts={"users": len(page.items), "found": found})
+
+    async def _user(self, teams: TeamsFacts, run: str) -> int:
+        need, name = await self._need(teams)
+        old = await self._parts.documents.get(NEED, teams.user_id)
+        if need is None:
+            if old is not None and old.value.get("meetings"):
+                await self._parts.documents.put(
+                    NEED, teams.user_id, {"userId": teams.user_id, "run": run, "meetings": 0}
+                )
+            return 0
+        value = {
+            "userId": teams.user_id,
+            "userPrincipalName": name,
+            "reason": need.reason,
+            "meetings": need.meetings,
+            "source": str(need.source),
+            "target": str(need.target),
+            "notBefore": need.not_before_at.isoformat() if need.not_before_at else None,
+            "run": run,
+            "at": self._parts.clock.now().isoformat(),
+        }
+        await self._parts.documents.put(NEED, teams.user_id, value)
+        return 1
+
+    async def _need(self, teams: TeamsFacts) -> tuple[_Need | None, str]:  # noqa: PLR0911 - a reason each
+        if teams.account_type in (ON_PREMISES_ACCOUNT, "guest"):
+            return None, ""
+        is_teams = (teams.mode or teams.inherited_mode or "").lower() in TEAMS_MODES
+        stored = await self._parts.documents.get("snapshot", teams.user_id)
+        interop_at = Snapshot.read(stored.value if stored else None).interop_at
+        if not is_teams and interop_at is None:
+            return None, ""
+        try:
+            user = await self._parts.graph().directory.user(teams.user_id)
+            if await audience_of(self._parts, await self._parts.settings(), user) == "excluded":
+                return None, ""
+            skype, all_teams = await self._count(user)
+        except PermanentError:
+            return None, ""  # no user or mailbox of ours
+        name = user.user_principal_name
+        if is_teams and skype:
+            granted = "PolicyGranted" if teams.mode else "PolicyGrantedTenantWide"
+            reason = f"{'T9' if teams.mode else 'N3'} {granted}"
+            return _Need(reason=reason, meetings=skype, source=Source.ALL, target=Target.TEAMS), name
+        if interop_at is not None and all_teams and not await self._has_run_since(user.user_id, interop_at):
+            ready = datetime.fromisoformat(interop_at) + POLICY_CACHE
+            need = _Need(
+                reason="T11 VideoInteropChanged",
+                meetings=all_teams,
+                source=Source.TEAMS,
+                target=Target.CURRENT,
+                not_before_at=ready,
+            )
+            return need, name
+        return None, ""
+
+    async def _has_run_since(self, user_id: str, instant: str) -> bool:
+        stored = await self._parts.users.read(UserKey(user_id))
+        started = stored.value.newest.started_at if stored else None
+        return started is not None and started >= datetime.fromisoformat(instant) + POLICY_CACHE
+
+    async def _count(self, user: UserFacts) -> tuple[int, int]:
+        """Count the future meetings that a migration would look at: Skype's, and Teams'."""
+        settings, now = await self._parts.settings(), self._parts.clock.now()
+        wish = Wish(
+            source=Source.ALL,
+            target=Target.TEAMS,
+            organizer_id=user.user_id,
+            tenant_id=self._parts.options.tenant_id,
+            is_licensed=bool(user.plans & DIAL_IN_PLANS),
+            replace_acp=settings.AutomaticallyReplaceAcpProvider,
+            maximum_attendees=settings.MaximumAttendees,
+        )
+        steps = {Step.MIGRATE: 0, Step.REFRESH: 0}
+        async for event in self._parts.graph().calendar.candidates(user.user_id, now=now):
+            planned = plan(event, wish, now=now)
+            if planned is not None and planned.step in steps:
+                steps[planned.step] += 1
+        return steps[Step.MIGRATE], steps[Step.REFRESH]
