@@ -1,5 +1,6 @@
 """The acts of the demo, one method each: seed, fire, watch, report, judge."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -125,11 +126,14 @@ class Performance:
 
 def _wrong_runs(seeded: Seeded, runs: Runs) -> list[Finding]:
     """Several triggers make one run, and what is to be ignored makes none; the tenant alone cannot tell that."""
-    names = [run["UserPrincipalName"].lower() for run in runs]
+    by_user = defaultdict(list)
+    for run in runs:
+        by_user[str(run["UserPrincipalName"]).lower()].append(", ".join(run.get("Reasons") or ()) or "no reason given")
     findings = []
     for person in seeded.people:
-        expected, found = int(person.story.leads_to_a_run), names.count(person.address)
-        if found != expected:
-            what = f"{found} runs instead of {expected}: {person.story.value}"
-            findings.append(Finding(Check.RUNS, person.name, what))
+        expected, found = int(person.story.leads_to_a_run), by_user[person.address]
+        if len(found) != expected:
+            what = f"{len(found)} runs instead of {expected}: {person.story.value}"
+            because = f" (heard of as: {'; '.join(found)})" if found else ""
+            findings.append(Finding(Check.RUNS, person.name, what + because))
     return findings
