@@ -19,6 +19,8 @@ ADMIN_ROUTES = [
     ("POST", "previews", "operator"),
     ("GET", f"previews/{SOMEBODY}", "reader"),
     ("POST", f"previews/{SOMEBODY}/apply", "operator"),
+    ("GET", "decisions", "reader"),
+    ("GET", "discovery", "reader"),
     ("GET", "config", "reader"),
     ("PATCH", "config", "operator"),
 ]

@@ -1,0 +1,364 @@
+"""From what an administrator does to the tenant to calendar, outbox and status, with nobody calling our API between."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from system_stack import AUDIO_CONFERENCING, Stack, User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GUEST = "zoe@fabrikam.example"
+TEAMS_ONLY = {"policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
+LICENSED = {"plans": [AUDIO_CONFERENCING]}
+
+
+def _teams_meeting(stack: Stack, user: User) -> str:
+    """A Teams meeting as Graph makes it, with the dial-in that the user has now."""
+    made = stack.graph(
+        "POST",
+        f"users/{user.id}/events",
+        {
+            "subject": "Weekly",
+            "start": {"dateTime": "2031-03-03T09:00:00", "timeZone": "UTC"},
+            "end": {"dateTime": "2031-03-03T10:00:00", "timeZone": "UTC"},
+            "body": {"contentType": "html", "content": "<html><body><p>Hello&nbsp;all</p></body></html>"},
+            "isOnlineMeeting": True,
+            "onlineMeetingProvider": "teamsForBusiness",
+            "attendees": [{"type": "required", "emailAddress": {"address": GUEST}}],
+        },
+    )
+    return str(made["id"])
+
+
+def _act(stack: Stack, name: str, user: User | None = None, **more: Any) -> None:
+    stack.tenant("POST", f"actions/{name}", {**({"user": user.name} if user else {}), **more})
+
+
+def _decisions(stack: Stack, **query: str) -> list[dict[str, Any]]:
+    text = "&".join(f"{name}={quote(value)}" for name, value in query.items())
+    answer = stack.api("GET", f"decisions?{text}", token="reader")
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["value"])
+
+
+def _decided(stack: Stack, user: User, rule: str, answer: str = "ignore") -> dict[str, Any]:
+    """Wait until something about a user was decided by a rule."""
+    return stack.until(lambda: _decisions(stack, identity=user.id, rule=rule, answer=answer))[0]
+
+
+@pytest.fixture
+def config(stack: Stack) -> Iterator[Any]:
+    """Change settings for one test."""
+    before = stack.api("GET", "config", token="reader").json()
+    changed: dict[str, Any] = {}
+
+    def change(**settings: Any) -> None:
+        changed.update(settings)
+        assert stack.api("PATCH", "config", settings).status_code == 200
+
+    yield change
+    assert stack.api("PATCH", "config", {name: before[name] for name in changed}).status_code == 200
+
+
+def test_moves_and_grants_turn_skype_meetings_into_teams_meetings(stack: Stack) -> None:
+    """T1, T2 and T9 in both modes: one run, one update, and the reason in the status."""
+    users = {
+        rule: stack.user(homed="onPremises" if rule in ("T1", "T2") else "online") for rule in ("T1", "T2", "T9", "T9b")
+    }
+    events = {rule: stack.skype_meeting(user, attendees=(GUEST,)) for rule, user in users.items()}
+    stack.forget_mails()
+
+    _act(stack, "moveUser", users["T1"], direction="toCloud", moveToTeams=True)
+    _act(stack, "moveUser", users["T2"], direction="toCloud", moveToTeams=False)
+    _act(stack, "grantPolicy", users["T9"], **TEAMS_ONLY)
+    _act(stack, "grantPolicy", users["T9b"], policy="TeamsUpgradePolicy", mode="SfBWithTeamsCollabAndMeetings")
+
+    for rule, user in users.items():
+        rows = stack.finished(user)
+        assert [(row["State"], row["MigrationType"]) for row in rows] == [("Succeeded", "AllToTeams")], rule
+        assert [reason.partition(" ")[0] for reason in rows[0]["Reasons"]] == [rule[:2]]
+        assert stack.event(user, events[rule]["id"])["isOnlineMeeting"] is True
+        assert [(mail["reason"], mail["recipients"]) for mail in stack.mails(user)] == [("update", [GUEST])]
+        decision = _decided(stack, user, rule[:2], "request")
+        assert decision["correlationId"] == rows[0]["CorrelationId"]
+        assert decision["proof"] in ("token", "audit")
+
+
+def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
+    """T3 (both ways) to T8: each finds its user, and the refreshed invitation goes out once."""
+    number = f"+1 425-555-{random.randint(1000, 9999)}"  # noqa: S311
+    rules = ("T3", "T3removed", "T4", "T5", "T6", "T7", "T8")
+    plans = {rule: [] if rule == "T3" else [AUDIO_CONFERENCING] for rule in rules}
+    audio = {
+        "T4": {"provider": "thirdParty"},
+        "T8": {"provider": "microsoft", "tollNumber": number},
+    }
+    users = {
+        rule: stack.user(plans=plans[rule], audioConferencing=audio.get(rule, {"provider": "microsoft"}))
+        for rule in rules
+    }
+    bystander = stack.user(plans=[AUDIO_CONFERENCING])
+    _teams_meeting(stack, bystander)
+    for user in users.values():
+        _teams_meeting(stack, user)
+    for rule, user in (*users.items(), ("bystander", bystander)):
+        if rule != "T3":  # a licence that is younger than our subscription counts as assigned
+            stack.finished(user)
+    stack.forget_mails()
+
+    _act(stack, "assignLicense", users["T3"], **LICENSED)
+    _act(stack, "removeLicense", users["T3removed"], **LICENSED)
+    _act(stack, "setAudioConferencing", users["T4"], provider="microsoft")
+    _act(stack, "setAudioConferencing", users["T5"], enabled=False)
+    _act(stack, "setAudioConferencing", users["T6"], conferenceId="987654321")
+    _act(stack, "setAudioConferencing", users["T7"], bridge="Tokyo", tollNumber="+81 3-4579-5000")
+    _act(stack, "unassignNumber", number=number, replacement="+1 425-555-9999")
+
+    mailed = {}
+    for rule, user in users.items():
+        rows = stack.finished(user, runs=1 if rule == "T3" else 2)
+        assert rows[0]["State"] == "Succeeded", (rule, rows[0])
+        assert [reason.partition(" ")[0] for reason in rows[0]["Reasons"]] == [rule[:2]]
+        assert rows[0]["MigrationType"] == "ToSameType"
+        mailed[rule] = [mail["reason"] for mail in stack.mails(user)]
+    assert mailed == {rule: ["update"] for rule in rules}
+    assert len(stack.status(bystander)) == 1, "its invitations do not carry the number"
+    assert stack.mails(bystander) == []
+
+
+def test_what_is_no_trigger_is_recorded_and_disturbs_nobody(stack: Stack) -> None:
+    """N1 to N6, W3, W4 and T6's condition: ignored by its rule, no run, no mail."""
+    users = {
+        rule: stack.user(homed="onPremises" if rule == "N6" else "online")
+        for rule in ("N1", "N4", "N5", "N6", "W3", "W4")
+    }
+    for user in users.values():
+        stack.skype_meeting(user, attendees=(GUEST,))
+    stack.forget_mails()
+
+    _act(stack, "changeSipAddress", users["N1"], sip=f"new.{users['N1'].name}")
+    _act(stack, "changeMeetingUrl", url="https://meet.contoso.example/new")
+    _act(stack, "grantPolicy", users["N4"], policy="TeamsUpgradePolicy", mode="SfBOnly")
+    _act(stack, "grantPolicy", users["N5"], **TEAMS_ONLY, migrateMeetingsToTeams=False)
+    _act(stack, "grantPolicy", users["N6"], **TEAMS_ONLY)
+    _act(stack, "moveUser", users["W3"], direction="toOnPremises")
+    _act(stack, "setAudioConferencing", users["W4"], provider="thirdParty")
+    for rule in ("N4", "N5", "N6", "W3", "W4"):
+        decision = _decided(stack, users[rule], rule)
+        assert (decision["outcome"], decision["correlationId"]) == ("ignore", None)
+    stack.until(lambda: _decisions(stack, rule="N1"))
+    stack.until(lambda: _decisions(stack, rule="N2"))
+
+    # The provider is remembered: what changes now is left alone, too (W4).
+    _act(stack, "assignLicense", users["W4"], **LICENSED)
+    stack.until(
+        lambda: [each for each in _decisions(stack, identity=users["W4"].id) if each["what"] == "mms.license.changed"]
+    )
+    assert {each["rule"] for each in _decisions(stack, identity=users["W4"].id)} == {"W4"}
+
+    for user in users.values():
+        assert stack.status(user) == []
+        assert stack.mails(user) == []
+
+
+def test_mailbox_on_premises_is_refused_before_any_work(stack: Stack) -> None:
+    """W2: terminal, with a remedy, and not one retry."""
+    user = stack.user(mailbox="onPremises")
+    _act(stack, "grantPolicy", user, **TEAMS_ONLY)
+    row = stack.finished(user)[0]
+    assert (row["State"], row["Rule"], row["RetryCount"]) == ("Failed", "W2", 0)
+    assert "MailboxOnPremises" in row["LastMessage"]
+    assert "Remedy" in row["LastMessage"]
+    assert _decided(stack, user, "W2", "refuse")["outcome"] == "MailboxOnPremises"
+
+
+def test_off_means_off(stack: Stack, config: Any) -> None:
+    """N7 stops everything, N8 the dial-in triggers only; a switch its own kind, a list its users."""
+    first, second, third, denied = stack.user(), stack.user(), stack.user(), stack.user()
+    config(MeetingMigrationEnabled=False)
+    _act(stack, "grantPolicy", first, **TEAMS_ONLY)
+    _decided(stack, first, "N7")
+    assert stack.start(first)["code"] == "MigrationDisabled"
+    config(MeetingMigrationEnabled=True, AutomaticallyMigrateUserMeetings=False)
+    _act(stack, "assignLicense", second, **LICENSED)
+    _decided(stack, second, "N8")
+    _act(stack, "grantPolicy", second, **TEAMS_ONLY)
+    assert stack.finished(second)[0]["Reasons"] == ["T9 PolicyGranted"]
+    config(AutomaticallyMigrateUserMeetings=True, TriggerT3=False, DeniedUsers=[denied.name])
+    _act(stack, "assignLicense", third, **LICENSED)
+    _decided(stack, third, "X1")
+    _act(stack, "grantPolicy", denied, **TEAMS_ONLY)
+    _decided(stack, denied, "X2")
+    assert stack.start(denied)["code"] == "UserExcluded"
+    assert [stack.status(user) for user in (first, third, denied)] == [[], [], []]
+
+
+def test_video_interop_is_by_hand_unless_the_tenant_wants_it(stack: Stack, config: Any) -> None:
+    """T11: seen by the sweep; ignored, or after its delay refreshed."""
+    by_hand, automatic = stack.user(), stack.user()
+    for user in (by_hand, automatic):
+        _teams_meeting(stack, user)
+    stack.until(lambda: _swept(stack))  # both have been seen without a partner
+    _act(stack, "setCvi", by_hand, policy="PexipServiceProviderEnabled")
+    _decided(stack, by_hand, "T11")
+    config(TriggerT11=True, TriggerT11DelayMinutes=0)
+    _act(stack, "setCvi", automatic, policy="PexipServiceProviderEnabled")
+    row = stack.finished(automatic)[0]
+    assert row["Reasons"] == ["T11 VideoInteropChanged"]
+    assert stack.status(by_hand) == []
+
+
+def _swept(stack: Stack) -> bool:
+    """Say whether a whole sweep has begun and ended since: two sweeps are 15 s apart here."""
+    key = id(stack), "swept"
+    if key not in _MARKS:
+        _MARKS[key] = time.monotonic() + 35
+    done = time.monotonic() > _MARKS[key]
+    if done:
+        del _MARKS[key]
+    return done
+
+
+_MARKS: dict[Any, float] = {}
+
+
+def test_tenant_wide_grant_is_ignored_and_starts_the_discovery(stack: Stack) -> None:
+    """N3: nobody is migrated, everybody concerned is listed, and the list can be posted back."""
+    user, idle = stack.user(), stack.user()
+    for days in (3, 5):
+        stack.skype_meeting(user, attendees=(GUEST,), days=days)
+    stack.forget_mails()
+    try:
+        _act(stack, "grantPolicy", tenant=True, **TEAMS_ONLY)
+        stack.until(lambda: _decisions(stack, rule="N3"))
+
+        def listed() -> dict[str, Any] | None:
+            answer = stack.api("GET", "discovery?top=1000", token="reader").json()
+            return answer if any(row["userId"] == user.id for row in answer["value"]) else None
+
+        found = stack.until(listed)
+        row = next(row for row in found["value"] if row["userId"] == user.id)
+        assert (row["identity"], row["meetings"], row["reason"]) == (user.name, 2, "N3 PolicyGrantedTenantWide")
+        assert idle.id not in {row["userId"] for row in found["value"]}
+        assert stack.status(user) == []
+        assert stack.mails(user) == []
+        request = next(each for each in found["requests"] if user.id in each["identities"])
+        assert stack.api("POST", "migrations", {**request, "identities": [user.id]}).status_code == 202
+        assert stack.finished(user)[0]["SucceededMeeting"] == 2
+        assert listed() is None
+    finally:
+        _act(stack, "grantPolicy", tenant=True, policy="TeamsUpgradePolicy", mode="Islands")
+
+
+def test_profile_edit_costs_one_read_and_causes_nothing(stack: Stack) -> None:
+    """The subscription fires for everything; comparing is cheap."""
+    user = stack.user()
+    stack.until(lambda: _reads(stack, user) >= 2)  # first sight: directory and Teams
+    stack.tenant("DELETE", "traffic")
+    _act(stack, "editProfile", user)
+    stack.until(lambda: _reads(stack, user) >= 1)
+    time.sleep(1)
+    assert _reads(stack, user) == 1
+    assert stack.status(user) == []
+    assert _decisions(stack, identity=user.id) == []
+
+
+def _reads(stack: Stack, user: User) -> int:
+    lines = stack.http.get(f"{stack.ready['tenant']}/traffic").text.splitlines()
+    return sum(
+        user.id in line or user.name in line
+        for line in lines
+        if f"/users/{user.id}" in line or "userConfigurations/" in line
+    )
+
+
+@pytest.mark.parametrize("licence_first", [True, False], ids=["licence, move", "move, licence"])
+def test_licence_and_move_are_one_migration(stack: Stack, licence_first: bool) -> None:  # noqa: FBT001
+    """In either order, inside the settling time."""
+    user = stack.user(homed="onPremises")
+    stack.skype_meeting(user, attendees=(GUEST,))
+    stack.forget_mails()
+    actions = [("assignLicense", LICENSED), ("moveUser", {"direction": "toCloud", "moveToTeams": True})]
+    for name, more in actions if licence_first else reversed(actions):
+        _act(stack, name, user, **more)
+    rows = stack.finished(user)
+    assert len(rows) == 1
+    assert {reason.partition(" ")[0] for reason in rows[0]["Reasons"]} == {"T1", "T3"}
+    assert [mail["reason"] for mail in stack.mails(user)] == ["update"]
+
+
+def test_campaign_with_lost_duplicated_and_reordered_notifications_ends_as_without(stack: Stack) -> None:
+    """Done when 2: after one sweep there are the same runs, each once."""
+    dice = random.Random(7)  # noqa: S311
+    kinds = [
+        ("assignLicense", LICENSED, "T3"),
+        ("grantPolicy", TEAMS_ONLY, "T9"),
+        ("grantPolicy", {**TEAMS_ONLY, "migrateMeetingsToTeams": False}, None),
+        ("editProfile", {}, None),
+    ]
+    plan = [(stack.user(), *dice.choice(kinds)) for _ in range(24)]
+    before = stack.tenant("GET", "switches")
+    stack.tenant("PATCH", "switches", {"duplicateNotifications": True, "reorderNotifications": True})
+    try:
+        for user, name, more, _ in plan:
+            stack.tenant("PATCH", "switches", {"loseNotifications": dice.random() < 0.2})
+            _act(stack, name, user, **more)
+    finally:
+        names = ("duplicateNotifications", "reorderNotifications", "loseNotifications")
+        stack.tenant("PATCH", "switches", {name: before[name] for name in names})
+    for user, _, _, rule in plan:
+        if rule is not None:
+            stack.finished(user)
+    stack.until(lambda: _swept(stack))
+    ended = {
+        user.id: [[r.partition(" ")[0] for r in row["Reasons"]] for row in stack.status(user)] for user, *_ in plan
+    }
+    assert ended == {user.id: [[rule]] if rule else [] for user, _, _, rule in plan}
+
+
+def test_each_event_is_accepted_once(stack: Stack) -> None:
+    """A repeated id is no second trigger, and a bad event names its field without spoiling the others."""
+    user = stack.user()
+    good = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": "/scripts/test",
+        "type": "mms.policy.granted",
+        "data": {"user": user.name, **TEAMS_ONLY},
+    }
+    bad = {**good, "id": "bad", "data": {"user": user.name, "policy": "TeamsUpgradePolicy", "mode": 5}}
+    headers = {"Content-Type": "application/cloudevents-batch+json"}
+    answer = stack.api("POST", "events", [good, bad], **headers)
+    assert answer.status_code == 202
+    rows = answer.json()["value"]
+    assert [row["status"] for row in rows] == ["accepted", "refused"]
+    assert rows[1]["field"] == "data.mode"
+    assert stack.api("POST", "events", [good], **headers).json()["value"][0]["status"] == "duplicate"
+    assert len(stack.finished(user)) == 1
+    assert len(_decisions(stack, identity=user.id)) == 1
+
+
+def test_unsigned_and_badly_signed_events_are_refused(stack: Stack) -> None:
+    """A signature that no key made is a 401, whatever else is right."""
+    body = json.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "mms.user.sipaddresschanged"})
+    moment = str(int(time.time()))
+    digest = hmac.new(b"wrong key", f"m1.{moment}.{body}".encode(), hashlib.sha256).digest()
+    headers = {
+        "Content-Type": "application/cloudevents+json",
+        "webhook-id": "m1",
+        "webhook-timestamp": moment,
+        "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+    }
+    answer = stack.http.post(f"{stack.ready['api']}/events", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "Unauthorized")
