@@ -69,6 +69,16 @@ lock: setup ## compile requirements.txt and requirements-dev.txt from pyproject.
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.txt --no-emit-package meeting-migration-service pyproject.toml -o requirements-dev.txt
 
+HISTORIES ?= 2000
+COMMANDS ?= 100
+soak: setup ## long histories of commands, crashes and clocks (HISTORIES, COMMANDS)
+	MMS_HISTORIES=$(HISTORIES) MMS_COMMANDS=$(COMMANDS) $(BIN)/python -m pytest tests/stateful -q --timeout 86400
+
+RUNS ?= 200
+SEED ?= 6
+chaos: setup ## kill the real stack again and again, and count what was lost or doubled (RUNS, SEED)
+	$(BIN)/python tests/chaos/campaign.py --runs $(RUNS) --seed $(SEED)
+
 states: setup ## write docs/states.md from the tables of transitions
 	PYTHONPATH=. $(BIN)/python docs/generate_states.py
 
