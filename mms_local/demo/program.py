@@ -63,7 +63,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="how long a request waits for company, 90 minutes in real life (default: %(default)s)",
     )
     parser.add_argument(
-        "--patience-seconds", type=float, default=100, metavar="N", help="when to stop waiting (default: %(default)s)"
+        "--patience-seconds", type=float, default=300, metavar="N", help="when to stop waiting (default: %(default)s)"
     )
     parser.add_argument("--stay", action="store_true", help="leave the stack running at the end, until ctrl-c")
     parser.add_argument(
