@@ -121,8 +121,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The meeting was changed so that there is nothing to migrate any more.", "Nothing to do."
     ),
     "BlockNotFound": Explanation(
-        "The event is an online meeting but its body holds no meeting block.",
-        "Nothing was changed. Ask the organizer to add the meeting again.",
+        "The event was made as a Skype meeting, but its invitation holds no meeting block any more.",
+        "Nothing was changed. If people are to meet online, ask the organizer to add a Teams meeting.",
     ),
     "MeetingChanged": Explanation(
         "The meeting was edited while the run wanted to write it.",

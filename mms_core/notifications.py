@@ -60,10 +60,20 @@ def decode(content: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as exc:
-        field = str(exc).rpartition("`$")[2].strip("`.") or None
-        raise BadInput(str(exc), field=field) from exc
+        raise BadInput(str(exc), field=_field(exc)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise BadInput("not JSON") from exc
+
+
+_MISSING: Final = re.compile(r"missing required field `([^`]+)`")
+
+
+def _field(exc: msgspec.ValidationError, *, prefix: str = "") -> str | None:
+    """Name the place that msgspec complains about: its path, and the field that is missing there."""
+    head, _, path = str(exc).partition(" - at `$")
+    missing = _MISSING.search(head)
+    parts = (prefix, path.strip("`."), missing[1] if missing else "")
+    return ".".join(part for part in parts if part).replace(".[", "[") or None
 
 
 def same_secret(given: str | None, expected: str) -> bool:
@@ -226,8 +236,7 @@ def event_data(kind: str, data: Any) -> AnyData:
     try:
         typed: AnyData = msgspec.convert(data if data is not None else {}, type=shape)
     except msgspec.ValidationError as exc:
-        path = str(exc).rpartition("`$")[2].strip("`.")
-        raise BadInput(str(exc), field=f"data.{path}" if path else "data") from exc
+        raise BadInput(str(exc), field=_field(exc, prefix="data")) from exc
     return typed
 
 
@@ -262,9 +271,8 @@ def _parse_one(raw: Any, *, tenant_id: str) -> ParsedEvent:
     try:
         event = msgspec.convert(raw, type=CloudEvent)
     except msgspec.ValidationError as exc:
-        path = str(exc).rpartition("`$")[2].strip("`.")
         name = str(raw.get("id", "")) if isinstance(raw, dict) else ""
-        return ParsedEvent(event_id=name, type="", data={}, problem=BadInput(str(exc), field=path or None))
+        return ParsedEvent(event_id=name, type="", data={}, problem=BadInput(str(exc), field=_field(exc)))
     data = event.data if isinstance(event.data, dict) else {}
     # CloudEvents: source and id together are unique.
     unique = f"{event.source}|{event.id}"

@@ -536,8 +536,8 @@ async def test_a_meeting_that_is_refused_fails_alone(world):
 
 async def test_an_ambiguous_body_is_a_listed_failure(world):
     """Nothing is written where it is not certain what to replace."""
-    block = skype_block(skype_url("AB12CD01"))
-    (event,) = world.tenant.add(skype_event(1, body=page(block + "<p>and</p>" + block.replace("AB12CD01", "ZZ99"))))
+    block = skype_block(skype_url("YY88"))
+    (event,) = world.tenant.add(skype_event(1, body=page(block + "<p>and</p>" + block.replace("YY88", "ZZ99"))))
     await world.ask()
     await world.until_quiet()
     entry = await world.entry(event)
@@ -652,7 +652,7 @@ async def test_a_meeting_that_lost_its_block_meanwhile_is_a_skip(world):
     world.tenant.on("update", lambda: world.tenant.edit(event.event_id, body="<p>Lunch instead</p>"))
     await world.ask()
     await world.until_quiet()
-    assert ((await world.entry(event)).verdict, (await world.entry(event)).code) == ("skipped", "NoLongerDue")
+    assert ((await world.entry(event)).verdict, (await world.entry(event)).code) == ("skipped", "BlockNotFound")
     assert world.tenant.events[event.event_id].body == "<p>Lunch instead</p>"
 
 

@@ -301,3 +301,10 @@ def test_the_core_speaks_of_no_other_part_of_the_repository():
         assert not {
             name for name in _imported(path) if name.partition(".")[0] in ("mms_local", "mms_simulator", "mms_cli")
         }
+
+
+def test_every_code_of_the_catalogue_is_used():
+    """A code that nothing raises is a promise to nobody."""
+    text = "".join(path.read_text() for path in CORE if path.name != "errors.py")
+    text += "".join(re.findall(r'default_code = "\w+"', (ROOT / "mms_core" / "errors.py").read_text()))
+    assert [code for code in CATALOGUE if f'"{code}"' not in text] == []

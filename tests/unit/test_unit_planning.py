@@ -119,9 +119,8 @@ def test_a_series_without_an_end_date_is_not_over_by_its_own_facts(kind):
         skype_event(start=NOW - 2 * DAY),
         an_event(),
         an_event(body=""),
-        an_event(properties=skype_properties()),
     ],
-    ids=["copy", "cancelled", "draft", "past", "no block", "empty body", "properties without a block"],
+    ids=["copy", "cancelled", "draft", "past", "no block", "empty body"],
 )
 def test_what_is_none_of_our_business_gives_nothing(event):
     """No row, no mail."""
@@ -192,9 +191,24 @@ def test_an_exceptions_own_properties_come_before_inherited_ones():
     assert plan(skype_event(), _wish(), now=NOW, inherited=skype_properties("OTHER")).step is Step.MIGRATE
 
 
+def test_a_skype_meeting_that_lost_its_block_is_listed():
+    """Its properties say that people could meet online; the invitation does not tell how."""
+    planned = _plan(an_event(properties=skype_properties()))
+    assert (planned.step, planned.code) == (Step.SKIP, "BlockNotFound")
+
+
+def test_of_several_meetings_the_events_own_is_replaced_and_the_pasted_one_stays():
+    """The event's properties settle which block is its own."""
+    own, pasted = skype_block(skype_url("AB12CD01")), skype_block(skype_url("ZZ99"))
+    planned, change, _ = _rewritten(skype_event(body=page(f"{own}<p>and</p>{pasted}")))
+    assert planned.step is Step.MIGRATE
+    assert "AB12CD01" not in change.body
+    assert change.body.count(skype_url("ZZ99")) == planned.event.body.count(skype_url("ZZ99"))
+
+
 def test_an_ambiguous_body_is_a_failure_with_its_reason():
     """Nothing may be changed where it is not certain what to change."""
-    one, two = skype_block(skype_url("AB12CD01")), skype_block(skype_url("ZZ99"))
+    one, two = skype_block(skype_url("YY88")), skype_block(skype_url("ZZ99"))
     planned = _plan(skype_event(body=page(f"{one}<p>and</p>{two}")))
     assert (planned.step, planned.code) == (Step.FAIL, "AmbiguousBlock")
     assert planned.detail.startswith("several-meetings")
