@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import PermanentError, PreconditionLost
 from mms_core.service.deciding import short
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from mms_core.service.journal import Origin
     from mms_core.service.parts import Parts
 
-WHAT = {
+AT_ONCE: Final = 3
+"""Users whom one machine looks at side by side, over all messages: a burst of notifications must not keep the next
+one waiting for its answer, nor Graph for a breath."""
+WHAT: Final = {
     "LicenseChanged": "mms.license.changed",
     "UserMoved": "mms.user.moved",
     "PolicyGranted": "mms.policy.granted",
@@ -33,6 +37,7 @@ class Changes:
 
     def __init__(self, parts: Parts, deciding: Deciding) -> None:
         self._parts = parts
+        self._gate = asyncio.Semaphore(AT_ONCE)
         self._deciding = deciding
 
     async def of_user(self, user: str, *, origin: Origin) -> None:
@@ -41,6 +46,10 @@ class Changes:
         A profile edit costs one read and causes nothing: Teams is asked only if plans have changed, too, or if we
         see the user for the first time.
         """
+        async with self._gate:
+            await self._of_user(user, origin=origin)
+
+    async def _of_user(self, user: str, *, origin: Origin) -> None:
         try:
             facts = await self._deciding.facts(user)
         except PermanentError:

@@ -40,9 +40,12 @@ class Stopped(Exception):
     @property
     def happening(self) -> Happening:
         """What that is for the run: its end, or a pause."""
-        return {"Cancelled": Happening.CANCELLED, "MigrationDisabled": Happening.SKIPPED}.get(
-            self.code, Happening.CHECKPOINTED
-        )
+        ends = {
+            "Cancelled": Happening.CANCELLED,
+            "MigrationDisabled": Happening.SKIPPED,
+            "UserExcluded": Happening.SKIPPED,
+        }
+        return ends.get(self.code, Happening.CHECKPOINTED)
 
 
 class Lease:

@@ -13,6 +13,7 @@ from mms_core.model import LedgerEntry, Verdict, meeting_key
 from mms_core.planning import Planned, Step
 from mms_core.retrying import next_attempt_at
 from mms_core.service.applying import Applier
+from mms_core.service.deciding import audience_of
 from mms_core.service.finding import CONCURRENCY, Finder
 from mms_core.service.lease import Lease, LeaseLost, Stopped
 from mms_core.service.previews import Previews, fingerprint
@@ -166,6 +167,8 @@ class Pass:
     async def _migrate(self) -> None:
         graph, user = self._parts.graph(), self._lease.key
         facts = await graph.directory.user(user)
+        if await audience_of(self._parts, await self._parts.settings(), facts) == "excluded":
+            raise Stopped("UserExcluded")  # the lists hold for queued work, too
         await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
         run = self._lease.run
         wish = wish_of(

@@ -34,7 +34,7 @@ OVERLAP: Final = timedelta(hours=6)
 """Contents are listed hours late and out of order: each list begins so long before the newest one known."""
 _DAY: Final = timedelta(hours=24)
 _KEPT: Final = timedelta(days=7)
-_SIDE_BY_SIDE: Final = 8
+_SIDE_BY_SIDE: Final = 4
 """Users compared at once: storage answers them in parallel, and Graph is asked only about those that changed."""
 _ORIGIN: Final = Origin(actor="sweep", proof="comparison")
 

@@ -1,0 +1,125 @@
+"""What comes in is decided once, put back in part, and heeds settings that change while it waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from functional_support import NAME
+from meeting_values import AUDIO_CONFERENCING, NOW, USER
+
+from mms_core.errors import TemporaryError
+from mms_core.messages import JobStep, TenantEvent, UsersChanged, encode
+from mms_core.model import State, TeamsFacts, UserKey
+from mms_core.ports import Content, Page
+
+GRANT = {"user": NAME, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
+
+
+def _event(**data):
+    return encode(TenantEvent(event_id="source|1", type="mms.policy.granted", data={**GRANT, **data}, actor="script"))
+
+
+async def test_a_user_who_is_denied_while_the_run_waits_is_left_alone(world):
+    """Lists are effective at once for queued work, too; the run says why."""
+    world.skype_meetings(2)
+    await world.ask()
+    await world.configure(DeniedUsers=[NAME])
+    await world.until_quiet()
+    run = await world.run()
+    assert (run.state, run.code) == (State.SKIPPED, "UserExcluded")
+    assert world.tenant.mails == []
+
+
+async def test_an_event_that_is_delivered_twice_is_decided_once(world):
+    """The queue delivers at least once."""
+    for _ in range(2):
+        await world.triage.message(_event())
+    decisions = await world.documents.list("decision")
+    assert [each["outcome"] for each in decisions] == ["accepted"]
+    assert decisions[0]["correlationId"] == (await world.run()).run_id
+
+
+async def test_after_a_failure_only_the_rest_of_a_batch_is_put_back(world):
+    """A thousand users are not read again for the sake of one."""
+    users = [f"00000000-0000-4000-9000-{number:012d}" for number in range(20)]
+    for number, user in enumerate(users):
+        world.tenant.add_user(user, f"u{number}@contoso.example")
+    world.tenant.on("user", *[None] * 8, TemporaryError(retry_after=timedelta(seconds=9)))
+    await world.triage.message(encode(UsersChanged(users=tuple(users), received=NOW.isoformat())))
+    ((at, message),) = world.queue.messages
+    assert at == NOW + timedelta(seconds=9)
+    assert message.users == tuple(users[8:])
+
+
+async def test_a_mailbox_on_premises_is_refused_at_once(world):
+    """W2: where Graph says so, the request never waits."""
+
+    async def mailbox(user_id):
+        assert user_id == USER
+        return "onPremises"
+
+    world.tenant.mailbox = mailbox
+    await world.triage.message(_event())
+    run = await world.run()
+    assert (run.state, run.code, run.retries) == (State.FAILED, "MailboxOnPremises", 0)
+    assert (await world.documents.list("decision"))[0]["rule"] == "W2"
+
+
+class _Lists:
+    """The fake tenant with the lists that a sweep reads."""
+
+    def __init__(self, tenant):
+        self._tenant = tenant
+        self.people = dict(tenant.users)
+
+    def __getattr__(self, name):
+        return getattr(self._tenant, name)
+
+    async def users(self, link=None):
+        """Two pages."""
+        rows = tuple(self.people.values())
+        return Page(items=rows[:1], next_link="2") if link is None else Page(items=rows[1:])
+
+    async def configurations(self, link=None):
+        """One page."""
+        assert link is None
+        return Page(items=tuple(TeamsFacts(user_id=user, account_type="user") for user in self.people))
+
+    async def contents(self, content_type, *, since, until):
+        """One content of one type."""
+        assert until - since <= timedelta(hours=24)
+        found = Content(uri="https://manage.example/1", content_id="1", created_at=NOW)
+        return Page(items=(found,) if content_type == "Audit.General" else ())
+
+
+async def _sweep(world):
+    await world.triage.sweep()
+    while jobs := [each for each in world.queue.visible() if isinstance(each, JobStep)]:
+        for job in jobs:
+            await world.dispatch(job)
+
+
+async def test_a_sweep_finds_what_nobody_told_once(world):
+    """Feed, directory and Teams, a page a message; the next sweep finds nothing more."""
+    record = {
+        "Id": "r1",
+        "Operation": "TeamsAdminAction",
+        "ItemName": "Grant-CsTeamsUpgradePolicy",
+        "ObjectId": NAME,
+        "Parameters": [{"Name": "PolicyName", "Value": "TeamsOnly"}],
+    }
+    world.tenant.records["https://manage.example/1"] = [record, {"Operation": "UserLoggedIn"}]
+    other = "00000000-0000-4000-9000-000000000001"
+    world.tenant.add_user(other, "b@contoso.example")
+    lists = world.tenant = _Lists(world.tenant)
+    await world.documents.put("subscription", "activity", {"id": "x", "since": NOW.isoformat()})
+    await _sweep(world)
+    lists.people[other] = replace(lists.people[other], plans=frozenset({AUDIO_CONFERENCING}))
+    for _ in range(2):
+        await _sweep(world)
+    assert (await world.run()).reasons == ("T9 PolicyGranted",)
+    assert (await world.run(UserKey(other))).reasons == ("T3 LicenseAssigned",)
+    assert sorted(each["rule"] for each in await world.documents.list("decision")) == ["T3", "T9"]
+    unknown = await world.documents.get("unknownRecords", "all")
+    assert unknown.value["counts"] == {"UserLoggedIn": 1}
