@@ -169,14 +169,16 @@ def put(
         return _joined(waiting, run, not_before_at=not_before_at, maximum_wait=maximum_wait, now=now)
 
     current, following = record.current, record.following
-    if following is not None:
+    if following is not None and not following.state.is_final:
         merged = merge(following)
         return Accepted(record=replace(record, following=merged, seen=seen), run=merged, outcome=Outcome.MERGED)
     if current.state is State.PENDING and not current.undo:
         merged = merge(current)
         return Accepted(record=replace(record, current=merged, seen=seen), run=merged, outcome=Outcome.MERGED)
     if current.state.is_final:
-        return Accepted(record=replace(record, current=run, seen=seen), run=run, outcome=Outcome.ACCEPTED)
+        # A following run that was cancelled is in the history; its place is free.
+        made = replace(record, current=run, following=None, seen=seen)
+        return Accepted(record=made, run=run, outcome=Outcome.ACCEPTED)
     return Accepted(record=replace(record, following=run, seen=seen), run=run, outcome=Outcome.ACCEPTED)
 
 

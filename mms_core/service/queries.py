@@ -119,7 +119,7 @@ class Queries:
 
         def change(record: UserRecord) -> UserRecord:
             current, following = record.current, record.following
-            if following is not None:
+            if following is not None and can(following, Happening.CANCELLED):
                 following = advance(
                     following, Happening.CANCELLED, now=now, code="Cancelled", last_message=explain("Cancelled")
                 )

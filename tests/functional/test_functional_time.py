@@ -211,3 +211,25 @@ async def test_the_sweep_leaves_a_run_alone_whose_message_waits_its_turn(world):
     assert len(world.queue.wakes()) == 2
     await world.until_quiet()
     assert len(world.tenant.mails) == 1
+
+
+async def test_a_request_after_a_cancelled_one_in_line_is_a_run_of_its_own(world):
+    """While the first still works: cancelled twice, asked again; nothing is illegal, and the new one runs."""
+    world.skype_meetings(3)
+    await world.ask()
+    stored = await world.users.read(KEY)
+    working = replace(
+        stored.value.current, state=State.IN_PROGRESS, lease_until_at=world.clock.now() + 30 * MINUTE, lease_owner="w"
+    )
+    await world.users.save(replace(stored.value, current=working), stored)
+    await world.ask()
+    for _ in range(2):
+        await world.queries.cancel(USER)
+    assert (await world.record()).following.state is State.CANCELLED
+    result = await world.ask()
+    record = await world.record()
+    assert (result.status, record.following.run_id) == ("accepted", result.correlation_id)
+    await world.recover()
+    states = {run.run_id: run.state for run in await world.users.runs_of(KEY)}
+    assert states.pop(result.correlation_id) is State.SUCCEEDED
+    assert set(states.values()) == {State.CANCELLED}

@@ -79,11 +79,13 @@ class Router:
 
 
 class CheckedUsers(TableUserStore):
-    """Sees every change of state."""
+    """Sees every change of state, and a run that begins before it is due."""
 
-    def __init__(self, tables, seen):
+    def __init__(self, tables, seen, clock, violations):
         super().__init__(tables)
         self._seen = seen
+        self._clock = clock
+        self._violations = violations
 
     async def save(self, record, previous, *, publish=True):
         """See the base; notes transitions."""
@@ -92,6 +94,9 @@ class CheckedUsers(TableUserStore):
         for run_id, run in runs_in(record).items():
             if run_id in before:
                 self._seen.append((before[run_id].state, run.state))
+                begins = (before[run_id].state, run.state) == (State.PENDING, State.IN_PROGRESS)
+                if begins and self._clock.now() < before[run_id].due_at:
+                    self._violations.append("begun before it was due")
         return stored
 
 
@@ -131,7 +136,7 @@ class Histories(RuleBasedStateMachine):
             self._watch_writes(tenant, user)
             self.tenants[user] = tenant
         router = Router(self.tenants)
-        self.users = CheckedUsers(tables, self.transitions)
+        self.users = CheckedUsers(tables, self.transitions, self.clock, self.violations)
         self.queue = _steps(MemoryQueue, "send")(self.true)
         self.queue.steps = self.steps
         self.parts = Parts(
