@@ -86,7 +86,8 @@ async def _burst(url: str, bodies: list[bytes], *, at_half: Any) -> tuple[list[f
 async def _looked_at(tenant: str, users: set[str]) -> set[str]:
     """Return which of the users the worker has asked the directory about: every notification that was not lost."""
     seen: set[str] = set()
-    deadline = time.monotonic() + 240
+    # A message that a killed host had in hand comes back when its lease of 10 minutes is over.
+    deadline = time.monotonic() + 780
     async with aiohttp.ClientSession() as session:
         while seen != users and time.monotonic() < deadline:
             await asyncio.sleep(2)
