@@ -136,6 +136,20 @@ def tables() -> Tables:
     return made
 
 
+def recovery() -> Recovery:
+    """Return what looks after lost and poisoned messages."""
+    from mms_core.service import Recovery  # noqa: PLC0415
+
+    return Recovery(_parts())
+
+
+async def close() -> None:
+    """Close the connections to storage; for programs that end, which a function app does not."""
+    await tables().close()
+    queue: Any = _parts().queue
+    await queue.close()
+
+
 def archive() -> Archive:
     """Return where purged rows go."""
     from mms_core.adapters.tables import TableArchive  # noqa: PLC0415

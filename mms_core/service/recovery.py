@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mms_core.debounce import with_next
-from mms_core.errors import PreconditionLost, explain
+from mms_core.errors import NotFound, PreconditionLost, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.model import State, UserKey, name_key
 from mms_core.service.parts import CONFLICT_ATTEMPTS
@@ -86,9 +88,8 @@ class Recovery:
     async def poisoned(self, text: str) -> None:
         """Make a message that failed five times visible: keep it, and fail the run that it is about."""
         now = self._parts.clock.now()
-        await self._parts.documents.put(
-            "poison", f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}", {"at": now.isoformat(), "text": text}
-        )
+        kept = f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}"
+        await self._parts.documents.put("poison", kept, {"id": kept, "at": now.isoformat(), "text": text})
         try:
             message = decode(text)
         except UnknownMessage as exc:
@@ -97,6 +98,26 @@ class Recovery:
         log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
         if isinstance(message, Wake | Resolve):
             await self._fail(UserKey(message.user), message)
+
+    async def kept(self) -> list[dict[str, Any]]:
+        """Return the messages that were poisoned or not understood, oldest first."""
+        return await self._parts.documents.list("poison")
+
+    async def replay(self, message_id: str) -> None:
+        """Put a kept message back into its queue, as if it had never failed; it stays in the list, marked.
+
+        Raises:
+            NotFound: There is none of that id.
+            UnknownMessage: This version does not understand it; a later one may.
+        """
+        stored = await self._parts.documents.get("poison", message_id)
+        if stored is None:
+            raise NotFound
+        message = msgspec.structs.replace(decode(stored.value["text"]), attempt=0)
+        await self._parts.queue.send(message)
+        marked = {**stored.value, "replayedAt": self._parts.clock.now().isoformat()}
+        await self._parts.documents.put("poison", message_id, marked)
+        log("message_replayed", error_type=type(message).__name__)
 
     async def _fail(self, key: UserKey, message: Wake | Resolve) -> None:
         for _ in range(CONFLICT_ATTEMPTS):
