@@ -27,7 +27,7 @@ run: setup ## leave the same stack running (ctrl-c stops it)
 	$(BIN)/python -m mms_local up --ready-file .mms/ready.json
 
 test: setup ## every test: unit, contract, functional, system
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Microsoft's worker installs on Python 3.13 and newer only; `make test` runs its test when it runs on one itself.
 NEWER := $(shell for each in python3.13 python3.14 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python"; do \
