@@ -17,6 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
 from html import unescape
+from itertools import islice
 from typing import Final
 
 UNMATCHED: Final = -1
@@ -33,8 +34,11 @@ SLASH: Final = ord("/")
 _ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
 _WHOLE_ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>)))*+"""
 _RAW = rb"style|script|title|textarea|xmp|iframe|noembed|noframes"
-# A name is not one of _RAW; only five letters can begin one of those, the others need no second look.
-_NAME = rb"(?:[a-hj-mo-ru-wyz]|(?!(?:" + _RAW + rb")[\s/>])[a-z])"
+# A name is not one of _RAW; only five letters can begin one of those, and of these "s" is nearly always <span>.
+_NAME = (
+    rb"(?:[a-hj-mo-ru-wyz]|s(?!(?:tyle|cript)[\s/>])|t(?!(?:itle|extarea)[\s/>])|i(?!frame[\s/>])"
+    rb"|n(?!o(?:embed|frames)[\s/>])|x(?!mp[\s/>]))"
+)
 # Most tags have no attributes, or values between double quotes; what has not goes the longer way.
 _PLAIN = rb""">|(?:[^>=]*+="[^"]*+")*+[^<>"'=]*+>"""
 _TOKEN = re.compile(
@@ -44,12 +48,15 @@ _TOKEN = re.compile(
     rb"|(" + _RAW + rb")" + _ATTRIBUTES + rb"(?:>.*?(?:</\2(?=[\s/>])[^>]*+(?:>|\Z)|\Z)|\Z))",
     re.DOTALL,
 )
+# Written out instead of referred back to: a group inside a possessive repeat makes Python 3.11's re raise SystemError.
+_WHOLE_RAW_ELEMENTS = rb"|".join(
+    name + rb"(?=[\s/>])" + _WHOLE_ATTRIBUTES + rb">.*?</" + name + rb"(?=[\s/>])[^>]*+>" for name in _RAW.split(b"|")
+)
 _SKIP = re.compile(
     rb"(?:[^<]*+<(?:/?" + _NAME + rb"(?:" + _PLAIN + rb"|" + _WHOLE_ATTRIBUTES + rb">)"
     rb"|!--(?:-?>|.*?--!?>)|!(?!--)[^>]*+>|\?[^>]*+>|/(?![a-z])[^>]*+>"
     rb"|/(?:" + _RAW + rb")(?=[\s/>])[^>]*+>"
-    rb"|(" + _RAW + rb")" + _WHOLE_ATTRIBUTES + rb">.*?</\1(?=[\s/>])[^>]*+>"
-    rb"|(?![a-z/!?])))*+",
+    rb"|" + _WHOLE_RAW_ELEMENTS + rb"|(?![a-z/!?]|\Z)))*+",
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(
@@ -78,6 +85,10 @@ INLINE: Final = frozenset(
     b"a abbr acronym b big cite code del dfn em font i ins kbd label mark nobr q s samp small span strike strong sub "
     b"sup tt u var o:p st1:place bdi bdo time".split()
 )
+NOTHING_TO_SEE: Final = frozenset({b"!", b"br", b"wbr"})
+"""What has no partner and shows nothing."""
+SEEN: Final = frozenset({b"img", b"hr", b"input"})
+"""What a reader sees though there is no text in it."""
 ONE_LINE: Final = frozenset(b"p div h1 h2 h3 h4 h5 h6 center".split())
 """Elements that hold a line of text, as mail programs write them."""
 CLOSES_P: Final = frozenset(
@@ -236,14 +247,16 @@ class Window:
 
     def is_blank_between(self, lo: int, hi: int) -> bool:
         """Say whether a reader sees nothing in a range: no text, no picture, no rule."""
-        index = self.next_token(lo)
+        body, starts, ends, names = self.body, self.starts, self.ends, self.names
+        first, last = bisect_left(starts, lo), bisect_left(starts, hi)
         position = lo
-        while index < len(self.starts) and self.starts[index] < hi:
-            if not is_blank(self.body[position : self.starts[index]]) or self.names[index] in {b"img", b"hr", b"input"}:
+        for index in range(first, last):
+            if starts[index] > position and not is_blank(body[position : starts[index]]):
                 return False
-            position = self.ends[index]
-            index += 1
-        return is_blank(self.body[position:hi])
+            if names[index] in SEEN:
+                return False
+            position = ends[index]
+        return is_blank(body[position:hi])
 
     def text(self, lo: int, hi: int) -> str:
         """What a reader sees of a range, white space squeezed, at most 2,000 characters of it."""
@@ -280,36 +293,38 @@ class Window:
 
     def _over_blanks_left(self, position: int) -> int:
         """The nearest token on the left that is not an empty element, if only blanks lie between."""
-        index = self.previous_token(position)
-        while index >= 0 and is_blank(self.body[self.ends[index] : position]):
-            if self.mates[index] == VOID_MATE and self.names[index] in {b"!", b"br", b"wbr"}:
-                position = self.starts[index]
+        body, names, starts, ends, mates = self.body, self.names, self.starts, self.ends, self.mates
+        index = bisect_right(ends, position) - 1
+        while index >= 0 and (ends[index] == position or is_blank(body[ends[index] : position])):
+            mate = mates[index]
+            if mate == VOID_MATE and names[index] in NOTHING_TO_SEE:
+                position = starts[index]
                 index -= 1
                 continue
-            mate = self.mates[index]
-            if not self.names[index].startswith(b"/") or mate < 0 or index - mate > MAX_EMPTY:
+            if mate < 0 or mate > index or index - mate > MAX_EMPTY:
                 return index
-            if not self.is_blank_between(self.ends[mate], self.starts[index]):
+            if not self.is_blank_between(ends[mate], starts[index]):
                 return index
-            position = self.starts[mate]
+            position = starts[mate]
             index = mate - 1
         return -1
 
     def _over_blanks_right(self, position: int) -> int:
         """The same on the right; the number of tokens if there is none."""
-        index = self.next_token(position)
-        count = len(self.starts)
-        while index < count and is_blank(self.body[position : self.starts[index]]):
-            if self.mates[index] == VOID_MATE and self.names[index] in {b"!", b"br", b"wbr"}:
-                position = self.ends[index]
+        body, names, starts, ends, mates = self.body, self.names, self.starts, self.ends, self.mates
+        index = bisect_left(starts, position)
+        count = len(starts)
+        while index < count and (starts[index] == position or is_blank(body[position : starts[index]])):
+            mate = mates[index]
+            if mate == VOID_MATE and names[index] in NOTHING_TO_SEE:
+                position = ends[index]
                 index += 1
                 continue
-            mate = self.mates[index]
-            if self.names[index].startswith(b"/") or mate < 0 or mate - index > MAX_EMPTY:
+            if mate < index or mate - index > MAX_EMPTY:
                 return index
-            if not self.is_blank_between(self.ends[index], self.starts[mate]):
+            if not self.is_blank_between(ends[index], starts[mate]):
                 return index
-            position = self.ends[mate]
+            position = ends[mate]
             index = mate + 1
         return count
 
@@ -336,11 +351,15 @@ def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
         start=start,
         end=end,
         names=names,
-        starts=[match.start() for match in matches],
-        ends=[match.end() for match in matches],
+        starts=list(map(re.Match.start, matches)),
+        ends=list(map(re.Match.end, matches)),
         mates=pairing.mates,
         parents=pairing.parents,
     )
+
+
+_PLAIN_ENDS: Final = {name: b"/" + name for name in INLINE - _SPECIAL.keys()}
+"""The end tags of the names that most tags have."""
 
 
 class _Pairing:
@@ -356,11 +375,59 @@ class _Pairing:
         self.opened: defaultdict[bytes, int] = defaultdict(int)
 
     def run(self) -> None:
-        """Go through the tokens once: what is common is written out here, the rest is below."""
-        mates, parents, stack, opened, names = self.mates, self.parents, self.stack, self.opened, self.names
-        special_names, void, ends_its_like = _SPECIAL, _Special.VOID, _Special.ENDS_ITS_LIKE
-        top = -1
+        """Go through the tokens once, as long as every end tag closes the innermost element; then the longer way.
+
+        Nearly all mail is nested that well around its block, and then nothing needs to be counted.
+        """
+        mates, parents, names = self.mates, self.parents, self.names
+        plain_ends, special_names, void, closes_p = _PLAIN_ENDS, _SPECIAL, _Special.VOID, _Special.CLOSES_P
+        # What ends each element; the last stands for "nothing is open", which is what -1 means as an index as well.
+        closers = [b""] * (len(names) + 1)
+        top, closer = -1, b""
+        in_paragraph = False
         for index, name in enumerate(names):
+            if name == closer:
+                mates[top] = index
+                mates[index] = top
+                parents[index] = top = parents[top]
+                closer = closers[top]
+                if in_paragraph and name == b"/p":
+                    in_paragraph = False
+                continue
+            end = plain_ends.get(name)
+            if end is None:
+                if name[0] == SLASH:
+                    if top >= 0:
+                        break
+                    continue
+                special = special_names.get(name)
+                if special is void and (name != b"hr" or not in_paragraph):
+                    mates[index] = VOID_MATE
+                    parents[index] = top
+                    continue
+                if special is not None and (in_paragraph or special is not closes_p):
+                    break
+                if name == b"p":
+                    in_paragraph = True
+                end = b"/" + name
+            parents[index] = top
+            top = index
+            closers[index] = closer = end
+        else:
+            return
+        self._go_on(index, top)
+
+    def _go_on(self, first: int, innermost: int) -> None:
+        """Pair from a token on, whatever comes: what is common is written out here, the rest is below."""
+        mates, parents, stack, opened, names = self.mates, self.parents, self.stack, self.opened, self.names
+        while innermost >= 0:
+            stack.append(innermost)
+            opened[names[innermost]] += 1
+            innermost = parents[innermost]
+        stack.reverse()
+        special_names, void, ends_its_like = _SPECIAL, _Special.VOID, _Special.ENDS_ITS_LIKE
+        top = stack[-1] if stack else -1
+        for index, name in enumerate(islice(names, first, None), first):
             if name[0] == SLASH:
                 bare = name[1:]
                 if top >= 0 and names[top] == bare:

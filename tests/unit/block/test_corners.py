@@ -6,6 +6,7 @@ import pytest
 from bodies import DOTS, NEW, RULE, element, join, options, restyled, skype, skype_text, teams, teams_text
 
 from mms_core.block import locate, remove, replace
+from mms_core.block.tokens import token_start
 
 FILLER = "<p class=MsoNormal>Some words&nbsp;</p>\r\n" * 2_500
 
@@ -185,3 +186,10 @@ def test_options_link_of_one_language_in_another_form():
     """Its language counts wherever it stands."""
     assert locate(restyled()).blocks[0].language == "de-DE"
     assert "language=de-DE" in options()
+
+
+def test_place_between_two_tags_is_found_behind_a_style_sheet():
+    """Wherever the search ends: a group inside a possessive repeat made Python's own re raise SystemError here."""
+    shadow = b'<div x="<!--"><style>p{}</style><p title="a > b">'
+    places = {token_start(shadow, 0, position) for position in range(len(shadow))}
+    assert places == {0, 14, 32}
