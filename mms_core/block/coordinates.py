@@ -12,7 +12,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from mms_core.block.urls import is_microsoft_host, unwrap
+from mms_core.block.urls import MICROSOFT_HOSTS, unwrap
 
 MIN_NUMBER: Final = 4
 """Digits of the shortest number that can be dialled into a conference: an internal one."""
@@ -32,7 +32,9 @@ _ADDRESS = re.compile(r"[\w.+-]{1,80}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
 _ID_AFTER = re.compile(r"(?<![0-9])[0-9](?:[0-9 \u00a0]{4,20})[0-9](?![0-9])")
 _LINE_TAG = re.compile(r"<(?:/?(?:p|div|tr|li|td|h[1-6]|table|ul|ol)|br|hr)\b[^>]*+>", re.IGNORECASE)
 _OTHER_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!][^>]*+>", re.DOTALL)
-_HREF = re.compile(rb"https?://[^\"'<>\s]{4,2000}")
+_HREF = re.compile(rb"https?://(?=([a-z0-9.-]*+)([^a-z0-9.-]|\Z))[^\"'<>\s]{4,2000}")
+_HOST_ENDS: Final = frozenset({b"/", b"?", b"#", b'"', b"'", b"<", b">", b" ", b""})
+"""What follows a host that is whole: a colon or an ``@`` may make a user's name of what stands before it."""
 _ONLY_DIGITS = re.compile(r"[^0-9]")
 
 
@@ -176,17 +178,24 @@ def _is_third_party(raw: str, low: bytes, join_host: str) -> bool:
     for match in _HREF.finditer(low):
         if b"dial" not in match[0] and b"number" not in match[0]:
             continue
-        url = unwrap(raw[match.start() : match.end()])
+        # Most are somebody's whom we know, and then the URL need not be taken apart.
+        if match[2] in _HOST_ENDS and _is_known(match[1].decode(), domain):
+            continue
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(unwrap(raw[match.start() : match.end()]))
+            host = (parts.hostname or "").lower()
         except ValueError:
             continue
-        host = (parts.hostname or "").lower()
-        if not host or is_microsoft_host(url) or host.endswith(domain) or host.startswith("dialin."):
+        if not host or _is_known(host, domain):
             continue
         if "dial" in (parts.path + host).lower() or "number" in parts.path.lower():
             return True
     return False
+
+
+def _is_known(host: str, domain: str) -> bool:
+    """Say whether a host is Microsoft's or the organisation's own."""
+    return host.endswith((domain, *MICROSOFT_HOSTS)) or host.startswith("dialin.")
 
 
 def _number(text: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mms_core.block.marks import holds
+
 _LCIDS: Final[dict[int, str]] = {
     1025: "ar-SA", 1026: "bg-BG", 1027: "ca-ES", 1028: "zh-TW", 1029: "cs-CZ", 1030: "da-DK", 1031: "de-DE",
     1032: "el-GR", 1033: "en-US", 1034: "es-ES", 1035: "fi-FI", 1036: "fr-FR", 1037: "he-IL", 1038: "hu-HU",
@@ -68,6 +70,8 @@ def skype_language(shadow: bytes) -> str | None:
 def linked_language(shadow: bytes) -> str | None:
     """Language in the query of one of the block's own links (meeting options, help)."""
     for parameter in _PARAMETERS:
+        if not holds(shadow, parameter):
+            continue
         position = shadow.find(parameter)
         if position > 0 and shadow[position - 1 : position] in {b"?", b"&", b";", b"f", b"6"}:
             found = _VALUE.match(shadow, position)

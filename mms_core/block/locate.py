@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from mms_core.block import plain, skype_html, teams_html
 from mms_core.block.coordinates import skype_coordinates, teams_coordinates
@@ -15,6 +14,7 @@ from mms_core.block.marks import (
     MAX_ANCHORS,
     TEAMS_CLASS,
     Mark,
+    holds,
     rule_after,
     rule_before,
     skype_links,
@@ -44,6 +44,8 @@ END_ROOM: Final = 250
 
 PRODUCT: Final = b"microsoft teams"
 """The product's name, which no language translates."""
+
+_MARKS_OF_3: Final = (b"meeting-code", b"microsoft-teams/download-app", b"microsoft-teams/join-a-meeting")
 
 GAP: Final = 60_000
 """Anchors farther apart than this are looked at separately."""
@@ -223,7 +225,7 @@ def _describe(window: Window, region: Region, spans: tuple[tuple[int, int], ...]
         language = linked_language(low) or tidy_tag(region.lang)
         generation = _teams_generation(low, region)
     else:
-        host = urlsplit(url.canonical).hostname or "" if url is not None else ""
+        host = url.canonical.split("/", 3)[2] if url is not None else ""
         found = skype_coordinates(raw, low, host)
         language = skype_language(low)
         generation = _skype_generation(low, host)
@@ -256,11 +258,11 @@ def _teams_generation(low: bytes, region: Region) -> str:
     """Which of Microsoft's templates this is, told by marks that no language changes."""
     if any(url.product == "consumer" for url in region.urls):
         return "consumer"
-    if any(url.short for url in region.urls) or b"join_link_compatibility" in low:
+    if any(url.short for url in region.urls) or holds(low, b"join_link_compatibility"):
         return "4"
-    if b"meet_invite_block" in low or b"jointeamsmeeting?omkt=" in low:
+    if holds(low, b"meet_invite_block") or holds(low, b"jointeamsmeeting?omkt="):
         return "3b"
-    if b"meeting-code" in low or b"microsoft-teams/download-app" in low or b"microsoft-teams/join-a-meeting" in low:
+    if any(holds(low, mark) for mark in _MARKS_OF_3):
         return "3"
     if region.container is None and _MEETING_ID.search(low):
         return "3b" if b"overflow:hidden" in low.replace(b" ", b"") else "3"

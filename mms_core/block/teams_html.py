@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.marks import Rule, find_all, rule_after, rule_before
+from mms_core.block.marks import Rule, find_all, holds, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 from mms_core.block.tokens import INLINE, VOID_MATE, is_blank
@@ -61,7 +61,7 @@ _SECONDARY: Final[tuple[tuple[bytes, str], ...]] = (
 def secondary_anchors(shadow: bytes, lo: int, hi: int) -> set[str]:
     """Marks besides the join link and the separators that a stretch carries."""
     part = shadow[lo:hi]
-    found = {name for needle, name in _SECONDARY if needle in part}
+    found = {name for needle, name in _SECONDARY if holds(part, needle)}
     if _CONFERENCE_URI.search(part):
         found.add("conference-uri")
     return found

@@ -29,6 +29,8 @@ _QUOTE = re.compile(
 )
 _LETTER = re.compile(r"[^\W\d_]")
 _TEAMS_STYLES: Final[tuple[bytes, ...]] = (b"font-size:", b"me-email-", b"data-tid")
+_SKYPE_OWN: Final = frozenset({b"a", b"font"})
+"""Elements that Outlook styles by what they are."""
 _SKYPE_STYLES: Final[tuple[bytes, ...]] = (b"font-size:", b"text-autospace")
 
 
@@ -60,11 +62,14 @@ def typed_text(window: Window, region: Region) -> str | None:
     ):
         if hi - lo < MIN_TEXT:
             continue
+        # Nearly every text of a template stands right behind the tag that styles it: look there first.
+        before = index - 1
+        if before >= first and mates[before] >= index and shadow.find(styles[0], starts[before], lo) >= 0:
+            continue
         piece = body[lo:hi]
         if piece.isspace() or piece.strip()[:4] in RULES:
             continue
         holder = mates[index] if mates[index] >= 0 and mates[index] < index else parents[index]
-        # Nearly every text of a template is styled by the element that it stands in: look there first.
         if holder >= 0 and shadow.find(styles[0], starts[holder], ends[holder]) >= 0:
             continue
         if _is_typed(window, holder, region, styles) and len(_LETTER.findall(unescape(piece))) >= MIN_LETTERS:
@@ -89,13 +94,15 @@ def _paragraph(window: Window, element: int) -> int:
 
 def _is_typed(window: Window, element: int, region: Region, styles: tuple[bytes, ...]) -> bool:
     """Say whether no element around a text, up to the block's own, bears the template's style."""
-    shadow = window.shadow
+    shadow, starts, ends, names, parents = window.shadow, window.starts, window.ends, window.names, window.parents
     top = region.container[0] if region.container is not None else region.lo - 1
-    while element >= 0 and window.starts[element] > top:
-        lo, hi = window.starts[element], window.ends[element]
-        if any(shadow.find(style, lo, hi) >= 0 for style in styles):
+    of_skype = region.kind is BlockKind.SKYPE
+    while element >= 0 and starts[element] > top:
+        if of_skype and names[element] in _SKYPE_OWN:
             return False
-        if region.kind is BlockKind.SKYPE and window.names[element] in {b"a", b"font"}:
-            return False
-        element = window.parents[element]
+        lo, hi = starts[element], ends[element]
+        for style in styles:
+            if shadow.find(style, lo, hi) >= 0:
+                return False
+        element = parents[element]
     return True

@@ -23,6 +23,17 @@ MAX_URL: Final = 8_192
 MAX_PARAMETERS: Final = 50
 """Parameters of a wrapper's query; real ones have five."""
 
+MICROSOFT_HOSTS: Final = (
+    ".microsoft.com",
+    ".lync.com",
+    ".microsoft.us",
+    ".cloud.microsoft",
+    ".live.com",
+    "aka.ms",
+    ".office.com",
+)
+"""How hosts of Microsoft's end: its own dial-in pages are not another provider's."""
+
 _TEAMS_HOST = re.compile(r"(?:(?:gov|dod)\.)?teams\.(?:microsoft\.(?:com|us)|cloud\.microsoft|microsoftonline\.cn)\Z")
 _THREAD_PATH = re.compile(r"/l/meetup-join/([^/]+)/([^/]+)\Z")
 _SHORT_PATH = re.compile(r"/meet/([0-9]{6,20})/?\Z")
@@ -41,6 +52,8 @@ _WRAPPERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"(?:[\w-]+\.)*protection\.sophos\.com\Z"), "u"),
     (re.compile(r"urldefense\.proofpoint\.com\Z"), "u"),
 )
+_GATEWAYS: Final = ("safelinks", "cudasvc", "sophos", "urldefense")
+"""What is in the URL of every gateway: without one of these there is nothing to take off."""
 _URLDEFENSE_3 = re.compile(r"https?://urldefense\.(?:com|us)/v3/__(.*?)__;", re.IGNORECASE | re.DOTALL)
 
 
@@ -112,20 +125,14 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
-def is_microsoft_host(url: str) -> bool:
-    """Say whether a URL leads to Microsoft: its own dial-in pages are not another provider's."""
-    parts = _split(unwrap(url))
-    host = (parts.hostname or "").lower() if parts is not None else ""
-    return host.endswith(
-        (".microsoft.com", ".lync.com", ".microsoft.us", ".cloud.microsoft", ".live.com", "aka.ms", ".office.com")
-    )
-
-
 def unwrap(url: str) -> str:
     """Take off HTML escapes and the wrappers of mail gateways, at most :data:`MAX_WRAPPERS` of them."""
     bare = url.strip()
     if "&" in bare:
         bare = unescape(bare)
+    lower = bare.lower()
+    if not any(gateway in lower for gateway in _GATEWAYS):
+        return bare
     for _ in range(MAX_WRAPPERS):
         inner = _inside(bare)
         if inner is None:

@@ -8,7 +8,7 @@ import pytest
 from bodies import ORGANIZER, TENANT, join, safe
 
 from mms_core.block import canonical_join_url
-from mms_core.block.urls import MAX_URL, is_microsoft_host, parse_join_url
+from mms_core.block.urls import MAX_URL, parse_join_url
 
 
 def proofpoint(url: str) -> str:
@@ -104,17 +104,3 @@ def test_extra_context_is_kept():
     """A live event says so in its context, and its URL needs that."""
     url = CLASSIC.replace("%7d", "%2c%22IsBroadcastMeeting%22%3atrue%7d")
     assert canonical_join_url(url) == url
-
-
-@pytest.mark.parametrize(
-    ("url", "own"),
-    [
-        ("https://dialin.teams.microsoft.com/0", True),
-        ("https://dialin.lync.com", True),
-        ("https://[", False),
-        ("https://x.example/", False),
-    ],
-)
-def test_microsoft_hosts(url, own):
-    """Only Microsoft's own pages are Microsoft's."""
-    assert is_microsoft_host(url) is own
