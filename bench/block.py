@@ -47,7 +47,7 @@ def best(function: Callable[[], object], budget: float = 0.6) -> float:
     quickest = float("inf")
     end = time.perf_counter() + budget
     runs = 0
-    while runs < 3 or time.perf_counter() < end:  # noqa: PLR2004
+    while runs < 3 or time.perf_counter() < end:
         start = time.perf_counter()
         function()
         quickest = min(quickest, time.perf_counter() - start)
