@@ -11,16 +11,16 @@ import json
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableClient
 
 from mms_local.stack import Stack
-
-AT_ONCE = 100
 
 
 def users(ready: dict[str, Any], count: int) -> list[str]:
@@ -46,7 +46,7 @@ def users(ready: dict[str, Any], count: int) -> list[str]:
 def starts(connection: str) -> list[tuple[float, float | None]]:
     """Return when each run was due, and how long after that it started."""
     found: list[tuple[float, float | None]] = []
-    with TableClient.from_connection_string(connection, "MmsUsers") as table:
+    with suppress(ResourceNotFoundError), TableClient.from_connection_string(connection, "MmsUsers") as table:
         for entity in table.query_entities("RowKey gt 'u|' and RowKey lt 'u|~'"):
             run = json.loads(entity["Record"])["current"]
             due = datetime.fromisoformat(run["due_at"])
@@ -61,22 +61,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=500)
     parser.add_argument("--settle", type=float, default=60)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an app setting")
     arguments = parser.parse_args()
-    options = ("--empty", "--in-memory", "--settle-seconds", f"{arguments.settle:g}")
+    more = [word for each in arguments.set for word in ("--set", each)]
+    options = ("--empty", "--in-memory", "--settle-seconds", f"{arguments.settle:g}", *more)
     with tempfile.TemporaryDirectory() as directory, Stack(Path(directory), *options) as stack:
         ids = users(stack.ready, arguments.users)
         headers = {"Authorization": f"Bearer {stack.ready['tokens']['operator']}"}
-        for start in range(0, len(ids), AT_ONCE):
-            body = {"identities": ids[start : start + AT_ONCE], "targetMeetingType": "Teams"}
-            httpx.post(f"{stack.ready['api']}/migrations", json=body, headers=headers, timeout=60).raise_for_status()
+        # One list: all rows are due at the same instant.
+        body = {"identities": ids, "targetMeetingType": "Teams"}
+        httpx.post(f"{stack.ready['api']}/migrations", json=body, headers=headers, timeout=60).raise_for_status()
         deadline = time.monotonic() + arguments.settle + 120
         while True:
+            time.sleep(2)
             found = starts(stack.ready["storage"])
             if all(late is not None for _, late in found) and len(found) == len(ids):
                 break
             if time.monotonic() > deadline:
                 break
-            time.sleep(2)
     late = sorted(each for _, each in found if each is not None)
     dues = [due for due, _ in found]
     within = sum(each <= 10 for each in late)

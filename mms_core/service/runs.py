@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from mms_core.ports import Stored
     from mms_core.service.parts import GraphPorts, Parts
 
+AT_WORK: Final = 24
+"""Runs that one process works on at once; others have their lease and wait for a place, so that memory is bounded."""
+PATIENCE: Final = timedelta(minutes=1)
 RESOLVE_PAUSE: Final = timedelta(seconds=60)
 """A name that is still unknown when its request is due is asked for again this often."""
 
@@ -34,6 +38,7 @@ class Runs:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._places = asyncio.Semaphore(AT_WORK)
 
     async def message(self, text: str) -> None:
         """Handle one message of the queue; safe to repeat.
@@ -136,7 +141,7 @@ class Runs:
         lease = Lease(self._parts, taken)
         try:
             async with lease.beating():
-                await self._work(lease, generation, began_at=now)
+                await self._work(lease, generation)
         except LeaseLost:
             log("lease_lost", correlation_id=run.run_id, user_id=stored.value.key)
         except Exception:
@@ -144,7 +149,20 @@ class Runs:
             await lease.release()
             raise
 
-    async def _work(self, lease: Lease, generation: int, *, began_at: datetime) -> None:
+    async def _work(self, lease: Lease, generation: int) -> None:
+        """Wait for one of the places at work, and work; after a minute without one the run goes back in line."""
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                await self._places.acquire()
+        except TimeoutError:
+            await lease.end(Happening.CHECKPOINTED, due_at=self._parts.clock.now())
+            return
+        try:
+            await self._pass(lease, generation)
+        finally:
+            self._places.release()
+
+    async def _pass(self, lease: Lease, generation: int) -> None:
         try:
             ledger = await self._parts.ledger.claim(lease.key, generation)
         except PreconditionLost:
@@ -152,7 +170,7 @@ class Runs:
         own = replace(
             self._parts, ledger=FencedLedger(ledger, lease), graph=functools.cache(lambda: self._graph(lease))
         )
-        await Pass(own, lease, began_at=began_at).go()
+        await Pass(own, lease, began_at=self._parts.clock.now()).go()
 
     def _graph(self, lease: Lease) -> GraphPorts:
         graph = self._parts.graph()

@@ -233,3 +233,20 @@ async def test_a_request_after_a_cancelled_one_in_line_is_a_run_of_its_own(world
     states = {run.run_id: run.state for run in await world.users.runs_of(KEY)}
     assert states.pop(result.correlation_id) is State.SUCCEEDED
     assert set(states.values()) == {State.CANCELLED}
+
+
+async def test_a_run_that_finds_no_place_at_work_goes_back_in_line(world, monkeypatch):
+    """Its lease is given back, and the next delivery finds a place."""
+    monkeypatch.setattr("mms_core.service.runs.PATIENCE", timedelta(seconds=0.01))
+    events = world.skype_meetings(2)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    places = world.runs._places
+    world.runs._places = type(places)(0)
+    await world.deliver()
+    run = await world.run()
+    assert (run.state, run.due_at, run.lease_owner) == (State.PENDING, world.clock.now(), None)
+    assert world.tenant.mails == []
+    world.runs._places = places
+    await world.until_quiet()
+    await world.assert_migrated_once(events)
