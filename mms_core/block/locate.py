@@ -277,10 +277,12 @@ def _names_product_in_link(low: bytes) -> bool:
     link = low.find(b"meetup-join")
     if link < 0:
         return PRODUCT in low[: low.find(b"\n") if b"\n" in low else len(low)]
-    line = max(low.rfind(stop, 0, link) for stop in (b"\n", b"<br", b"<p", b"<div"))
+    line = 0
+    for stop in (b"\n", b"<br", b"<p", b"<div"):
+        line = max(line, low.rfind(stop, line, link))
     end = low.find(b"</a", link)
     words = low[low.rfind(b">", link, end) : end] if end >= 0 else b""
-    return PRODUCT in b" ".join(words.split()) or PRODUCT in low[max(0, line) : link]
+    return PRODUCT in b" ".join(words.split()) or PRODUCT in low[line:link]
 
 
 def _skype_generation(low: bytes, host: str) -> str:
