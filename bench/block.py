@@ -96,7 +96,8 @@ def comparison() -> None:
         for size in SIZES:
             body = body_of(template, size * KIB)
             bodies = [
-                body.replace("TW9kZWxsYmF1ZXI1", f"TW9kZWxs{turn:08}") for turn in range(400 if size < KIB / 2 else 40)
+                body.replace("TW9kZWxsYmF1ZXI1", f"TW9kZWxs{turn:08}").replace("K7RTQ2XN", f"K7R{turn:05}")
+                for turn in range(400 if size < KIB / 2 else 40)
             ]
             mine = best(ours(bodies))
             soup = best(lambda body=body: by_beautifulsoup(body))
