@@ -39,7 +39,8 @@ T = TypeVar("T")
 READ_ATTEMPTS: Final = 3
 PATIENCE: Final = timedelta(seconds=10)
 """A longer ``Retry-After`` is not slept out here: it becomes a delayed message."""
-_LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+WRITE_TIMEOUT: Final = timedelta(seconds=15)
+"""A write must be over, or given up, before the lease that was looked at before it can run out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,11 @@ class GraphTransport:
         Raises:
             MmsError: As :func:`~mms_core.adapters.graph.failures.failure` says.
         """
-        return await self._once(info, is_write=True)
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT.total_seconds()):
+                return await self._once(info, is_write=True)
+        except TimeoutError as exc:
+            raise OutcomeUnknown("no answer in time") from exc
 
     async def read(self, info: RequestInformation) -> Answer:
         """Send, and repeat a few times what can be repeated at once.
