@@ -53,14 +53,14 @@ class Finds:
         }
 
     async def _is_served(self, need: dict[str, Any]) -> bool:
-        """Say whether a run of the user waits, works, or has begun since the search looked."""
+        """Say whether a run of the user waits, works, or has ended well since the search looked."""
         stored = await self._parts.users.read(UserKey(need["userId"]))
         if stored is None:
             return False
         run: Run = stored.value.newest
         if not run.state.is_final:
             return True
-        return run.state is State.SUCCEEDED and run.created_at >= datetime.fromisoformat(need["at"])
+        return run.state is State.SUCCEEDED and run.modified_at >= datetime.fromisoformat(need["at"])
 
     async def _refresh(self, state: dict[str, Any]) -> None:
         done = state.get("doneAt")
