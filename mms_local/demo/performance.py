@@ -115,7 +115,7 @@ class Performance:
             before.items[event_id].body,
             after.items[event_id].body,
         )
-        self.output.section("Verdict, from the tenant's calendars and outbox alone")
+        self.output.section("Verdict, from the tenant's calendars and outbox")
         report.print_verdict(self.output, verdict)
         self.stopwatch.lap("checking")
         self.output.line()

@@ -131,7 +131,7 @@ def _print_next(output: Output, ready: Mapping[str, Any], *, ready_file: Path | 
         return
     output.line("make run                           the same stack, left running")
     output.line("python -m mms_local demo --stay    this demo, left running at its end")
-    output.line("docs/                              architecture, operations, decisions")
+    output.line("docs/architecture.md               how it all works")
     output.line(f"logs of this run                   {_near(Path(ready['logs']))}")
 
 

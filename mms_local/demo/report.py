@@ -120,7 +120,7 @@ def print_verdict(output: Output, verdict: Verdict) -> None:
         Check.FACTS: _wrong(verdict, Check.FACTS) or f"{verdict.meetings} meetings as they were",
         Check.UNTOUCHED: f"{verdict.untouched} of {verdict.to_leave} untouched",
         Check.COPIES: _wrong(verdict, Check.COPIES) or f"{verdict.copies} as they were",
-        Check.RUNS: _wrong(verdict, Check.RUNS) or "as it must be",
+        Check.RUNS: _wrong(verdict, Check.RUNS) or "so says its own status",
     }
     for check, detail in rows.items():
         output.check(check.value, detail, is_good=not verdict.of(check))
