@@ -118,7 +118,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "Deleted": Explanation("The meeting was deleted before it was its turn.", "Nothing to do."),
     "NoLongerDue": Explanation(
-        "The meeting was changed so that there is nothing to migrate any more.", "Nothing to do."
+        "The meeting ended before it was its turn (W7), or was changed so that there is nothing to migrate any more.",
+        "Nothing to do.",
     ),
     "BlockNotFound": Explanation(
         "The event was made as a Skype meeting, but its invitation holds no meeting block any more.",

@@ -17,6 +17,7 @@ from mms_core.errors import (
     PreconditionLost,
     TemporaryError,
 )
+from mms_core.futures import is_over
 from mms_core.model import LedgerEntry, Original, Verdict, body_hash, meeting_key
 from mms_core.planning import (
     Planned,
@@ -36,6 +37,8 @@ from mms_core.ports import EventChange, Written
 from mms_core.service.wishes import find_meeting
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mms_core.model import Coordinates, Event, OnlineMeeting
     from mms_core.planning import Wish
     from mms_core.service.lease import Lease
@@ -61,6 +64,21 @@ def _teams_coordinates(event: Event) -> Coordinates | None:
     """Return how people join by the block that Exchange appended."""
     teams = [each for each in block.locate(event.body).blocks if each.kind is block.BlockKind.TEAMS]
     return coordinates(teams[0] if teams else None)
+
+
+def is_carried_out(intent: LedgerEntry, event: Event) -> bool:
+    """Say whether the write that an intent announced stands in the calendar.
+
+    Exchange may write the HTML in its own way, so the way to join counts as well as the letters.
+    """
+    if not intent.step:
+        return False
+    if body_hash(event.body) == intent.written_hash:
+        return True
+    found = [coordinates(each) for each in block.locate(event.body).blocks]
+    if intent.after is None:  # Exchange chose it (route A), where there was none before
+        return any(each is not None and each.kind == block.BlockKind.TEAMS for each in found)
+    return intent.after in found
 
 
 def _is_teams(planned: Planned) -> bool:
@@ -94,6 +112,36 @@ class Applier:
             applied = Applied(entry=self._failed(planned, earlier, exc, is_final=False), temporary=exc)
         except PermanentError as exc:
             applied = Applied(entry=self._failed(planned, earlier, exc, is_final=True))
+        return await self._noted(applied, started_at)
+
+    async def leave(self, entry: LedgerEntry) -> Applied:
+        """Settle a meeting that an earlier pass left open and that is in question no more.
+
+        It is over, gone, or was changed; or the write whose answer was lost had been carried out after all.
+
+        Args:
+            entry: What this run has noted about the meeting.
+
+        Raises:
+            LeaseLost: Nothing was noted.
+        """
+        started_at = self._parts.clock.now()
+        try:
+            event = await self._parts.graph().calendar.event(self._wish.organizer_id, entry.event_id)
+        except TemporaryError as exc:
+            applied = Applied(entry=replace(entry, code=exc.code, detail=exc.detail), temporary=exc)
+        else:
+            applied = self._left(entry, event)
+        return await self._noted(applied, started_at)
+
+    def _left(self, entry: LedgerEntry, event: Event | None) -> Applied:
+        if event is not None and is_carried_out(entry, event):
+            return self._settled(entry, event)
+        code, rule = self._why_not_due(event)
+        skipped = replace(entry, verdict=Verdict.SKIPPED, code=code, rule=rule, detail="", is_final=True, step="")
+        return Applied(entry=replace(skipped, updated_at=self._parts.clock.now()))
+
+    async def _noted(self, applied: Applied, started_at: datetime) -> Applied:
         took = self._parts.clock.now() - started_at
         entry = replace(applied.entry, duration_ms=took // timedelta(milliseconds=1))
         await self._lease.hold()
@@ -174,14 +222,14 @@ class Applier:
             except NotFound:
                 return self._skipped(replace(planned, step=Step.SKIP), intent, "Deleted")
             except (TemporaryError, PreconditionLost) as exc:
-                await self._after_failure(exc, planned, change, is_last=attempt == ATTEMPTS)
+                await self._after_failure(exc, intent, is_last=attempt == ATTEMPTS)
             else:
                 return self._verified(planned, intent, change, written)
             earlier = intent
-            looked_again = await self._look_again(planned)
-            if isinstance(looked_again, str):
-                return self._skipped(replace(planned, step=Step.SKIP), earlier, looked_again)
-            planned = looked_again
+            again = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
+            if again is not None and is_carried_out(intent, again):
+                return self._settled(intent, again)
+            planned = self._planned_again(planned, again)
         raise TemporaryError(code="MeetingChanged")  # pragma: no cover - the last attempt returns or raises
 
     async def _change(self, planned: Planned) -> Rewrite | None:
@@ -220,7 +268,7 @@ class Applier:
         return True
 
     async def _after_failure(
-        self, exc: TemporaryError | PreconditionLost, planned: Planned, change: Rewrite, *, is_last: bool
+        self, exc: TemporaryError | PreconditionLost, intent: LedgerEntry, *, is_last: bool
     ) -> None:
         """Return if another look at once makes sense, after waiting if need be; otherwise raise."""
         if is_last:
@@ -228,7 +276,8 @@ class Applier:
             raise TemporaryError(code="MeetingChanged") if isinstance(exc, PreconditionLost) else exc
         if isinstance(exc, OutcomeUnknown):
             # Never repeated here unless it is known to be done: the request may still be on its way.
-            if not await self._happened(planned, change):
+            event = await self._parts.graph().calendar.event(self._wish.organizer_id, intent.event_id)
+            if event is not None and not is_carried_out(intent, event):
                 raise exc
         elif isinstance(exc, TemporaryError):
             wait = exc.retry_after if exc.retry_after is not None else timedelta(seconds=1)
@@ -236,16 +285,21 @@ class Applier:
                 raise exc
             await asyncio.sleep(wait.total_seconds())
 
-    async def _look_again(self, planned: Planned) -> Planned | str:
-        """Read the meeting anew and plan it anew; a code if there is nothing left to do."""
-        again = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
-        if again is None:
-            return "Deleted"
-        return self._replan(planned, again) or "NoLongerDue"
+    def _planned_again(self, planned: Planned, again: Event | None) -> Planned:
+        """Plan a meeting anew as it stands now; a skip if there is nothing left to do."""
+        if again is not None:
+            event = replace(again, series_uid=planned.event.series_uid, series_master_id=planned.event.series_master_id)
+            new = plan(event, self._wish, now=self._parts.clock.now(), inherited=planned.event.properties)
+            if new is not None:
+                return new
+        code, rule = self._why_not_due(again)
+        return replace(planned, step=Step.SKIP, code=code, rule=rule, detail="")
 
-    def _replan(self, planned: Planned, again: Event) -> Planned | None:
-        event = replace(again, series_uid=planned.event.series_uid, series_master_id=planned.event.series_master_id)
-        return plan(event, self._wish, now=self._parts.clock.now(), inherited=planned.event.properties)
+    def _why_not_due(self, event: Event | None) -> tuple[str, str | None]:
+        """Return code and rule of a meeting that is in question no more."""
+        if event is None:
+            return "Deleted", None
+        return "NoLongerDue", "W7" if is_over(event, now=self._parts.clock.now()) else None
 
     async def _meeting(self, planned: Planned) -> OnlineMeeting:
         event, own = planned.event, planned.own_block
@@ -281,15 +335,21 @@ class Applier:
         )
         return Applied(entry=entry, is_rehashed=entry.written_hash != intent.written_hash)
 
-    async def _happened(self, planned: Planned, change: Rewrite) -> bool:
-        """After a lost answer: does the invitation lead to the new meeting now?"""
-        event = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
-        if event is None:
-            return True  # gone: the next look says so
-        found = block.locate(event.body).blocks
-        if change.after is None:
-            return bool(found) and found[0].kind is block.BlockKind.TEAMS
-        return bool(found) and coordinates(found[0]) == change.after
+    def _settled(self, intent: LedgerEntry, event: Event) -> Applied:
+        """Note a write whose answer was lost, and which stands in the calendar: it was us."""
+        entry = replace(
+            intent,
+            verdict=Verdict.MIGRATED if intent.step == Step.MIGRATE else Verdict.REFRESHED,
+            code=None,
+            rule=None,
+            detail="",
+            after=intent.after or _teams_coordinates(event),
+            mails=intent.mails + 1,
+            is_final=True,
+            written_hash=body_hash(event.body),
+            updated_at=self._parts.clock.now(),
+        )
+        return Applied(entry=entry, is_rehashed=entry.written_hash != intent.written_hash)
 
     async def _announce(self, planned: Planned, earlier: LedgerEntry | None, change: Rewrite) -> LedgerEntry:
         """Look whether the write is still wanted, and note it together with the original before it is sent."""

@@ -182,8 +182,15 @@ class Pass:
         groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()
         if run.preview_id:
             groups = await self._as_previewed(groups, run.preview_id)
-        self._total = sum(map(len, groups))
-        await self._work(groups, Applier(self._parts, self._lease, wish))
+        keys = {meeting_key(planned.event.event_id) for group in groups for planned in group}
+        self._total = len(keys | set(self._tally.entries))
+        applier = Applier(self._parts, self._lease, wish)
+        await self._work(groups, applier)
+        # What an earlier pass left open and this one did not find any more: over, gone, or done after all.
+        for entry in [each for each in self._tally.entries.values() if not each.is_final and each.key not in keys]:
+            self._check_time()
+            left = await applier.leave(entry)
+            await self._note(left.entry, temporary=left.temporary)
 
     async def _as_previewed(self, groups: list[list[Planned]], preview_id: str) -> list[list[Planned]]:
         """Keep exactly the writes that the preview showed; what has changed since is refused, each by name."""
@@ -237,10 +244,13 @@ class Pass:
         earlier = self._tally.earlier(meeting_key(planned.event.event_id))
         if earlier is not None and earlier.is_final:
             return
-        if self._parts.clock.now() - self._began_at > self._parts.options.function_budget:
-            raise OutOfTime
+        self._check_time()
         applied = await applier.apply(planned, earlier)
         await self._note(applied.entry, temporary=applied.temporary)
+
+    def _check_time(self) -> None:
+        if self._parts.clock.now() - self._began_at > self._parts.options.function_budget:
+            raise OutOfTime
 
     async def _note(self, entry: LedgerEntry, *, temporary: TemporaryError | None = None) -> None:
         """Count one meeting. A wish to wait that is long ends the pass: the others would only hear the same."""
