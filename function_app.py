@@ -222,6 +222,14 @@ async def reconcile(timer: func.TimerRequest) -> None:
     await wiring.app().triage.sweep()
 
 
+@app.function_name("digest")
+@app.timer_trigger(arg_name="timer", schedule="%MMS_DIGEST_SCHEDULE%")
+async def digest(timer: func.TimerRequest) -> None:
+    """Tell administrators what has failed, by cause."""
+    del timer
+    await wiring.app().noticing.digest()
+
+
 @app.function_name("discover")
 @app.timer_trigger(arg_name="timer", schedule="%MMS_DISCOVERY_SCHEDULE%")
 async def discover(timer: func.TimerRequest) -> None:

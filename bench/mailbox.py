@@ -117,6 +117,7 @@ async def run(ready: dict[str, Any], user_id: str) -> float:
             calendar=GraphCalendar(transport),
             meetings=GraphMeetings(transport),
             tenant=None,  # type: ignore[arg-type] # nothing subscribes here
+            mail=None,  # type: ignore[arg-type] # and nobody is told
         )
         queue = MemoryQueue(clock)
         parts = Parts(

@@ -94,6 +94,14 @@ class Preview(Message, frozen=True, kw_only=True, tag="preview"):
     preview_id: str
 
 
+class Notice(Message, frozen=True, kw_only=True, tag="notice"):
+    """Tell the organizer about a run: ``notice`` is ``before`` or ``after``."""
+
+    user: str
+    run: str
+    notice: str
+
+
 class JobStep(Message, frozen=True, kw_only=True, tag="job"):
     """Do the next page of a long job; its document says which. Another ``run`` than the document's is a leftover."""
 
@@ -111,6 +119,7 @@ AnyMessage = (
     | LookAfterSubscriptions
     | Preview
     | JobStep
+    | Notice
 )
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -337,6 +337,8 @@ class UserFacts:
     plan_ended_at: dict[str, datetime] = field(default_factory=dict)
     """When plans that are in force no more were last changed."""
     language: str | None = None
+    mail: str | None = None
+    """Primary SMTP address, where the directory tells it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ONE_A_USER: Final = frozenset({"snapshot", "name", "event", "handled", "content"})
+ONE_A_USER: Final = frozenset({"snapshot", "name", "event", "handled", "content", "notice"})
 """Kinds of documents with one document a user: they can be read by key, not listed."""
 
 LONGEST_DELAY: Final = timedelta(days=7)
@@ -224,6 +224,20 @@ class Archive(Protocol):
 
     def lines(self, day: str) -> AsyncIterator[str]:
         """Yield the lines of a day."""
+        ...
+
+
+class Mail(Protocol):
+    """Letters in the name of a mailbox of the tenant."""
+
+    async def send(self, sender: str, recipients: Sequence[str], *, subject: str, html: str) -> None:
+        """Send one letter, once: one request, never repeated here.
+
+        Raises:
+            OutcomeUnknown: It may or may not have been sent.
+            TemporaryError: It was not sent; another try is worth it.
+            NotFound, PermanentError: It was refused.
+        """
         ...
 
 

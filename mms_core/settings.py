@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from mms_core import templates
 from mms_core.errors import BadInput
 from mms_core.windows import parse
 
@@ -227,6 +228,20 @@ class TenantSettings:
     DeniedUsers: tuple[str, ...] = ()
     """Never touched, whatever else holds (X2)."""
     DeniedGroups: tuple[str, ...] = ()
+    FailureDigestRecipients: tuple[str, ...] = ()
+    """Mail addresses that get a digest of failures by cause. Empty: nobody does."""
+    NoticeBeforeSubject: str = ""
+    """Subject of the notice before a run; empty is ours. ``$user``, ``$count``, ``$due``."""
+    NoticeBeforeBody: str = ""
+    """Its body, HTML; also ``$meetings`` (a list) and ``$notKept`` (rule R8). Empty is ours."""
+    NoticeAfterSubject: str = ""
+    """Subject of the notice after a run; empty is ours. ``$user``, ``$result``, ``$changed``, ``$failed``."""
+    NoticeAfterBody: str = ""
+    """Its body, HTML; also ``$meetings`` and ``$failures`` (lists) and ``$notKept``. Empty is ours."""
+    NoticeDigestSubject: str = ""
+    """Subject of the digest; empty is ours. ``$since``, ``$until``, ``$users``, ``$causes``."""
+    NoticeDigestBody: str = ""
+    """Its body, HTML; also ``$failures`` (a list). Empty is ours."""
     PilotPercentage: int = 100
     """Share of users, 0 to 100, for whom triggers act by themselves (X3); always the same users. Not for T10."""
 
@@ -277,3 +292,7 @@ class TenantSettings:
         if self.MoveWithoutMoveToTeams not in ("Teams", "Current"):
             raise BadInput("MoveWithoutMoveToTeams must be Teams or Current", field="MoveWithoutMoveToTeams")
         self.window()
+        for kind in templates.TEXTS:
+            for part in ("Subject", "Body"):
+                name = f"Notice{kind}{part}"
+                templates.check(name, getattr(self, name), kind=kind, is_body=part == "Body")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mms_core.adapters.tables import Tables
     from mms_core.api import AdminApi, ApiRequest, JournalApi, WebhookApi
     from mms_core.ports import Archive
-    from mms_core.service import GraphPorts, Parts, Recovery, Retention, Runs, Triage
+    from mms_core.service import GraphPorts, Noticing, Parts, Recovery, Retention, Runs, Triage
 
 
 def api_request(
@@ -53,6 +53,7 @@ class App:
     runs: Runs
     recovery: Recovery
     retention: Retention
+    noticing: Noticing
 
 
 @functools.cache
@@ -75,6 +76,7 @@ def _graph() -> GraphPorts:
     from mms_core.adapters.graph import (  # noqa: PLC0415
         GraphCalendar,
         GraphDirectory,
+        GraphMail,
         GraphMeetings,
         GraphTenant,
         GraphTransport,
@@ -88,6 +90,7 @@ def _graph() -> GraphPorts:
         calendar=GraphCalendar(transport),
         meetings=GraphMeetings(transport),
         tenant=GraphTenant(transport, _credential(), deployment=settings),
+        mail=GraphMail(transport),
     )
 
 
@@ -183,6 +186,7 @@ def _parts() -> Parts:
             sending_limits=settings.sending_limits,
             function_budget=settings.function_budget,
             first_retry=settings.first_retry,
+            notice_sender=settings.notice_sender,
         ),
         stopping=termination,
     )
@@ -201,6 +205,7 @@ def app() -> App:
         Finds,
         Intake,
         Journal,
+        Noticing,
         Previews,
         Queries,
         Recovery,
@@ -226,4 +231,5 @@ def app() -> App:
         runs=Runs(parts),
         recovery=recovery,
         retention=Retention(parts, archive()),
+        noticing=Noticing(parts),
     )

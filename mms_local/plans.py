@@ -113,6 +113,7 @@ def app_settings(
         "MMS_SUBSCRIPTION_SCHEDULE": "*/10 * * * * *",
         "MMS_SWEEP_SCHEDULE": "*/15 * * * * *",
         "MMS_DISCOVERY_SCHEDULE": "0 30 2 * * *",
+        "MMS_DIGEST_SCHEDULE": "0 0 6 * * *",
         "MMS_DISCOVERY_MAX_AGE_SECONDS": "10",
         "MMS_WEBHOOK_KEYS": "",
         "MMS_NOTICE_SENDER": "",

@@ -3,6 +3,7 @@
 from mms_core.service.finds import Finds
 from mms_core.service.intake import Intake
 from mms_core.service.journal import Journal
+from mms_core.service.noticing import Noticing
 from mms_core.service.parts import GraphPorts, Options, Parts
 from mms_core.service.previews import Previews
 from mms_core.service.queries import Queries
@@ -16,6 +17,7 @@ __all__ = [
     "GraphPorts",
     "Intake",
     "Journal",
+    "Noticing",
     "Options",
     "Parts",
     "Previews",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mms_core.debounce import Accepted, Outcome, accept
-from mms_core.errors import PreconditionLost
-from mms_core.messages import Wake
-from mms_core.model import RunId, State
+from mms_core.errors import MmsError, PreconditionLost
+from mms_core.messages import Notice, Wake
+from mms_core.model import NAME_PREFIX, RunId, State
 from mms_core.retrying import FIRST_DELAY
 from mms_core.settings import TenantSettings
 from mms_core.telemetry import log
@@ -21,13 +21,14 @@ from mms_core.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mms_core.model import Request, UserFacts, UserKey, UserRecord
+    from mms_core.model import Request, Run, UserFacts, UserKey, UserRecord
     from mms_core.ports import (
         Calendar,
         Clock,
         Directory,
         Documents,
         Ledger,
+        Mail,
         Meetings,
         Stored,
         Tenant,
@@ -48,6 +49,7 @@ class GraphPorts:
     calendar: Calendar
     meetings: Meetings
     tenant: Tenant
+    mail: Mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,8 @@ class Options:
     sending_limits: bool = False
     function_budget: timedelta = timedelta(minutes=25)
     first_retry: timedelta = FIRST_DELAY
+    notice_sender: str = ""
+    """Mailbox that notices come from; empty sends none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,8 @@ class Parts:
                 trigger=request.reason.partition(" ")[0],
                 state=accepted.outcome,
             )
+            if accepted.outcome is Outcome.ACCEPTED:
+                await self.announce(key, accepted.run, "before")
             return accepted
         raise PreconditionLost("the user's record is written by others all the time")
 
@@ -165,6 +171,15 @@ class Parts:
             delay=max(timedelta(0), due - self.clock.now()),
         )
         return stored
+
+    async def announce(self, key: UserKey, run: Run, notice: str) -> None:
+        """Have the organizer told about a run: ``before`` it, or ``after`` it. Never fails, and never calls Graph."""
+        if not self.options.notice_sender or key.startswith(NAME_PREFIX):
+            return
+        try:
+            await self.queue.send(Notice(user=key, run=run.run_id, notice=notice))
+        except MmsError as exc:
+            log("notice_lost", correlation_id=run.run_id, code=exc.code)
 
     async def note_decision(
         self, decision: Decision, *, user: str | None, request_id: str, actor: str | None, outcome: str

@@ -137,6 +137,7 @@ class Pass:
         if code is not None:
             message = explain(code, detail) + (f" So far: {message}" if self._tally.entries else "")
         record = await self._lease.end(happening, code=code, last_message=message, **self._tally.counts(self._total))
+        await self._parts.announce(self._lease.key, self._lease.run, "after")
         log("run_ended", correlation_id=self._lease.run.run_id, user_id=record.key, state=happening, code=code)
 
     async def _postpone(self, exc: TemporaryError) -> None:

@@ -132,7 +132,11 @@ class Queries:
             )
             return replace(record, current=cancelled, wake_id="", wake_at=None)
 
-        return await self._change(identity, change)
+        run = await self._change(identity, change)
+        # Whoever was told that it comes is told that it does not.
+        if run.user_id is not None:
+            await self._parts.announce(UserKey(run.user_id), run, "after")
+        return run
 
     async def retry(self, identity: str) -> Run:
         """Start a run that failed, was skipped or was cancelled afresh, at once.

@@ -138,6 +138,7 @@ class Recovery:
                 stored = await self._parts.users.save(ended, stored)
             except PreconditionLost:
                 continue
+            await self._parts.announce(key, failed, "after")
             if ended.following is not None:
                 await self._promote(stored)
             return

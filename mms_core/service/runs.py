@@ -117,6 +117,8 @@ class Runs:
             await self._parts.users.save(replace(stored.value, current=run, wake_id="", wake_at=None), stored)
         except PreconditionLost:
             log("run_changed_meanwhile", correlation_id=run.run_id)
+        else:
+            await self._parts.announce(stored.value.key, run, "after")
 
     async def _start(self, stored: Stored[UserRecord], happening: Happening) -> None:
         now = self._parts.clock.now()

@@ -16,6 +16,7 @@ from mms_core.messages import (
     AnyMessage,
     JobStep,
     LookAfterSubscriptions,
+    Notice,
     Preview,
     Resolve,
     StartMany,
@@ -34,6 +35,7 @@ from mms_core.service.fanout import Fanout
 from mms_core.service.feed import Feed
 from mms_core.service.jobs import Jobs
 from mms_core.service.journal import Origin
+from mms_core.service.noticing import Noticing
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.previews import Previews
 from mms_core.service.searching import Discovery, NumberSearch
@@ -104,7 +106,7 @@ class Triage:
                 raise UnknownMessage("a wake-up in the trigger queue")
             case LookAfterSubscriptions():
                 await self._recovery.subscriptions()
-            case Preview() | StartMany():
+            case Preview() | StartMany() | Notice():
                 await self._asked(message)
             case Resolve():
                 await self._resolve(UserKey(message.user))
@@ -118,10 +120,12 @@ class Triage:
             case JobStep():
                 await self._jobs.step(message)
 
-    async def _asked(self, message: Preview | StartMany) -> None:
-        """Do what an administrator asked for and was promised."""
+    async def _asked(self, message: Preview | StartMany | Notice) -> None:
+        """Do what somebody waits for."""
         if isinstance(message, Preview):
             await Previews(self._parts).make(message.preview_id)
+        elif isinstance(message, Notice):
+            await Noticing(self._parts).tell(message)
         else:
             await Fanout(self._parts).admit(message)
 
@@ -168,6 +172,8 @@ class Triage:
                     await self._parts.save_with_wake(placed.record, own)
                 except PreconditionLost:
                     continue
+                if placed.outcome is Outcome.ACCEPTED:
+                    await self._parts.announce(key, placed.run, "before")
             break
         try:
             await self._parts.users.delete(stored)

@@ -28,7 +28,7 @@ from mms_core.errors import NotFound, PermanentError, PreconditionLost
 from mms_core.messages import TenantEvent, Wake, encode
 from mms_core.model import Series, Source, State, Target, UserFacts, UserKey
 from mms_core.planning import SKYPE_PROPERTIES
-from mms_core.ports import Calendar, Directory, Meetings, Subscribed, Tenant, Written
+from mms_core.ports import Calendar, Directory, Mail, Meetings, Subscribed, Tenant, Written
 from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
 from mms_core.service.intake import Wanted
 
@@ -94,7 +94,7 @@ async def _guarded(steps, name, coroutine):
 
 
 @dataclass
-class Mail:
+class Update:
     """One update that attendees saw."""
 
     event_id: str
@@ -102,7 +102,7 @@ class Mail:
 
 
 @dataclass
-class FakeTenant(Directory, Calendar, Meetings, Tenant):
+class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
     """Users, one calendar, Teams meetings, subscriptions."""
 
     clock: SettableClock
@@ -112,6 +112,7 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant):
     occurrences: dict = field(default_factory=dict)
     meetings: dict = field(default_factory=dict)
     mails: list = field(default_factory=list)
+    letters: list = field(default_factory=list)
     calls: list = field(default_factory=list)
     dial_in: dict = field(default_factory=dict)
     hooks: dict = field(default_factory=dict)
@@ -249,7 +250,7 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant):
         for each in list(self.events.values()):
             if each.series_master_id == event_id:
                 self.edit(each.event_id)  # writing a master moves its exceptions' ETags
-        self.mails.append(Mail(event_id, tuple(attendee.address for attendee in event.attendees)))
+        self.mails.append(Update(event_id, tuple(attendee.address for attendee in event.attendees)))
         # The answer to a PATCH expands no properties.
         return Written(event=replace(self.events[event_id], properties={}), request_id=f"request-{len(self.mails)}")
 
@@ -282,6 +283,11 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant):
         await self._at("ensure_subscriptions")
         assert now == self.clock.now()
         return [Subscribed(kind="users", subscription_id=self.subscription, done="kept")]
+
+    async def send(self, sender, recipients, *, subject, html):
+        """Send a letter."""
+        await self._at("send")
+        self.letters.append(SimpleNamespace(sender=sender, to=tuple(recipients), subject=subject, html=html))
 
     async def activity(self, uri):
         """Fetch records."""
@@ -317,7 +323,9 @@ class World:
 
     def _graph(self):
         self.graph_is_made += 1
-        return GraphPorts(directory=self.tenant, calendar=self.tenant, meetings=self.tenant, tenant=self.tenant)
+        return GraphPorts(
+            directory=self.tenant, calendar=self.tenant, meetings=self.tenant, tenant=self.tenant, mail=self.tenant
+        )
 
     def start_services(self, **options):
         """Start, or start again after a change of options: nothing is kept between messages but what is stored."""

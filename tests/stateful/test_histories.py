@@ -145,7 +145,7 @@ class Histories(RuleBasedStateMachine):
             documents=TableDocuments(tables),
             queue=self.queue,
             clock=self.clock,
-            graph=lambda: GraphPorts(directory=router, calendar=router, meetings=router, tenant=router),
+            graph=lambda: GraphPorts(directory=router, calendar=router, meetings=router, tenant=router, mail=router),
             options=Options(tenant_id=TENANT, run_lease=timedelta(seconds=60)),
             new_id=self._new_id,
             jitter=lambda: 0.5,

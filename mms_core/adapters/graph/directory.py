@@ -30,7 +30,7 @@ USERS_PAGE: Final = 500
 _CONFIGURATIONS_PAGE: Final = 500
 _MOST_GROUPS: Final = 20
 """Groups that one checkMemberGroups takes."""
-_SELECT: Final = ["id", "userPrincipalName", "assignedPlans", "preferredLanguage"]
+_SELECT: Final = ["id", "userPrincipalName", "assignedPlans", "preferredLanguage", "mail"]
 _IN_FORCE: Final = ("Enabled", "Warning")
 _UPGRADE, _INTEROP = "teamsupgradepolicy", "teamsvideointeropservicepolicy"
 
@@ -190,4 +190,5 @@ def _facts(user: WireUser) -> UserFacts:
             if plan.service_plan_id and plan.assigned_date_time and plan.service_plan_id.lower() not in ids
         },
         language=user.preferred_language,
+        mail=user.mail,
     )

@@ -304,6 +304,7 @@ class WireUser(_Struct):
     user_principal_name: str | None = None
     assigned_plans: list[WirePlan] | None = None
     preferred_language: str | None = None
+    mail: str | None = None
 
 
 class WireUsers(_Struct):

@@ -1,0 +1,230 @@
+"""Tells organizers about their runs, and administrators about failures: by mail, each notice at most once.
+
+Before a letter is sent, a row claims it, so that no second delivery sends another one. A worker that dies between the
+two has told nobody: that is the better mistake. Nothing in here can fail a run.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from mms_core import notices
+from mms_core.errors import CATALOGUE, MmsError, OutcomeUnknown, PreconditionLost, TemporaryError
+from mms_core.model import NAME_PREFIX, State, UserKey, Verdict
+from mms_core.planning import Step
+from mms_core.ports import RunQuery
+from mms_core.retrying import MAXIMUM_RETRIES
+from mms_core.service.deciding import audience_of
+from mms_core.service.finding import Finder
+from mms_core.service.wishes import wish_of
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mms_core.messages import Notice
+    from mms_core.model import Run, UserFacts
+    from mms_core.notices import Letter
+    from mms_core.ports import Stored
+    from mms_core.service.parts import Parts
+
+_FIRST_DIGEST: Final = timedelta(days=1)
+"""The first digest looks so far back."""
+
+
+def notice_key(run_id: str, kind: str) -> str:
+    """Return the key of the row that claims a notice."""
+    return f"{run_id}-{kind}"
+
+
+class Noticing:
+    """Sends notices."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def tell(self, message: Notice) -> None:
+        """Tell the organizer of a run what will be or was done; safe to repeat.
+
+        Raises:
+            TemporaryError: Nothing was sent, and another try is worth it.
+        """
+        settings = await self._parts.settings()
+        if not settings.AutomaticallySendEmailsToUsers or not self._parts.options.notice_sender:
+            return
+        run = next(
+            (each for each in await self._parts.users.runs_of(UserKey(message.user)) if each.run_id == message.run),
+            None,
+        )
+        if run is None:
+            return
+        try:
+            if message.notice == "before":
+                await self._before(UserKey(message.user), run)
+            else:
+                await self._after(UserKey(message.user), run)
+        except TemporaryError as exc:
+            if message.attempt < MAXIMUM_RETRIES:
+                raise
+            log("notice_given_up", correlation_id=run.run_id, code=exc.code, level=logging.WARNING)
+        except MmsError as exc:
+            # No user, no mailbox: then there is nobody to be told, and the run itself says so.
+            log("notice_not_sent", correlation_id=run.run_id, code=exc.code)
+
+    async def _before(self, key: UserKey, run: Run) -> None:
+        if run.state is not State.PENDING or run.started_at is not None or run.undo:
+            log("notice_is_late", correlation_id=run.run_id)
+            return
+        settings = await self._parts.settings()
+        graph = self._parts.graph()
+        facts = await graph.directory.user(key)
+        if not settings.MeetingMigrationEnabled or await audience_of(self._parts, settings, facts) == "excluded":
+            return
+        wish = wish_of(
+            facts,
+            settings,
+            source=run.source,
+            target=run.target,
+            tenant_id=self._parts.options.tenant_id,
+            selections=run.selections,
+        )
+        groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()
+        meetings = [
+            notices.Meeting(
+                subject=planned.event.subject,
+                start_at=planned.event.start_at,
+                is_replaced=planned.step is Step.MIGRATE,
+            )
+            for group in groups
+            for planned in group
+            if planned.step in (Step.MIGRATE, Step.REFRESH)
+        ]
+        if meetings:
+            letter = notices.before(settings, user=facts.user_principal_name, due_at=run.due_at, meetings=meetings)
+            await self._once(run, "before", facts, letter)
+
+    async def _after(self, key: UserKey, run: Run) -> None:
+        if not run.state.is_final:
+            return  # an administrator has started it afresh meanwhile
+        entries = [
+            entry
+            for entry in await self._parts.ledger.entries(key)
+            if entry.run_id == run.run_id and entry.verdict is not Verdict.WRITING
+        ]
+        told = await self._parts.documents.get("notice", notice_key(run.run_id, "before"))
+        is_promised = told is not None and told.value["state"] in ("sent", "unknown")
+        if not is_promised and not any(notices.is_changed(each) or notices.is_left_out(each) for each in entries):
+            return
+        facts = await self._parts.graph().directory.user(key)
+        letter = notices.after(await self._parts.settings(), run, user=facts.user_principal_name, entries=entries)
+        await self._once(run, "after", facts, letter)
+
+    async def _once(self, run: Run, kind: str, facts: UserFacts, letter: Letter) -> None:
+        """Send a letter to a user unless that has been done or tried.
+
+        Raises:
+            TemporaryError: It is certain that it was not sent.
+        """
+        key = notice_key(run.run_id, kind)
+        stored = await self._parts.documents.get("notice", key)
+        if stored is not None and stored.value["state"] != "postponed":
+            return
+        value = {"state": "sending", "at": self._parts.clock.now().isoformat(), "user": facts.user_id}
+        try:
+            await self._parts.documents.put("notice", key, value, etag=stored.etag if stored else "")
+        except PreconditionLost:
+            return  # another delivery was faster
+        try:
+            state = await self._send((facts.mail or facts.user_principal_name,), letter)
+        except TemporaryError:
+            await self._parts.documents.put("notice", key, {**value, "state": "postponed"})
+            raise
+        await self._parts.documents.put("notice", key, {**value, "state": state})
+        log("notice_sent", correlation_id=run.run_id, user_id=facts.user_id, state=state, trigger=kind)
+
+    async def _send(self, recipients: Sequence[str], letter: Letter) -> str:
+        """Send a letter; returns ``sent``, ``unknown``, or the code of a refusal.
+
+        Raises:
+            TemporaryError: It is certain that it was not sent, and another try is worth it.
+        """
+        sender = self._parts.options.notice_sender
+        try:
+            await self._parts.graph().mail.send(sender, recipients, subject=letter.subject, html=letter.html)
+        except OutcomeUnknown:
+            return "unknown"
+        except TemporaryError:
+            raise
+        except MmsError as exc:
+            log("notice_refused", code=exc.code, level=logging.WARNING)
+            return exc.code
+        return "sent"
+
+    # -- administrators -------------------------------------------------------------------------------------------
+
+    async def digest(self) -> int:
+        """Tell administrators which runs have failed since the last digest, by cause; returns how many causes.
+
+        Nothing is sent where nothing has failed, or nobody is named in ``FailureDigestRecipients``.
+        """
+        settings = await self._parts.settings()
+        recipients = settings.FailureDigestRecipients
+        if not recipients or not self._parts.options.notice_sender:
+            return 0
+        now = self._parts.clock.now()
+        stored = await self._parts.documents.get("digest", "mark")
+        since = datetime.fromisoformat(stored.value["until"]) if stored else now - _FIRST_DIGEST
+        failures = await self._failures(since, now)
+        etag = await self._claim_digest(now, stored)
+        if etag is None or not failures:
+            return 0
+        try:
+            state = await self._send(recipients, notices.digest(settings, since=since, until=now, failures=failures))
+        except TemporaryError as exc:
+            # The next one covers this time, too.
+            await self._parts.documents.put("digest", "mark", {"until": since.isoformat()}, etag=etag)
+            log("digest_postponed", code=exc.code, level=logging.WARNING)
+            return 0
+        log("digest_sent", count=len(failures), state=state)
+        return len(failures)
+
+    async def _claim_digest(self, now: datetime, stored: Stored[dict[str, Any]] | None) -> str | None:
+        try:
+            return await self._parts.documents.put(
+                "digest", "mark", {"until": now.isoformat()}, etag=stored.etag if stored else ""
+            )
+        except PreconditionLost:
+            return None  # another host sends it
+
+    async def _failures(self, since: datetime, until: datetime) -> list[notices.Failure]:
+        """Collect the causes of all runs that failed in a span; those of single meetings from the ledger."""
+        users: dict[str, dict[str, None]] = {}
+        meetings: dict[str, int] = {}
+        query = RunQuery(state=State.FAILED, top=1000)
+        while True:
+            page = await self._parts.users.page(query)
+            for run in page.runs:
+                if since <= run.modified_at < until:
+                    name = run.user_principal_name or run.identity
+                    for code, count in (await self._causes(run)).items():
+                        users.setdefault(code, {})[name] = None
+                        meetings[code] = meetings.get(code, 0) + count
+            if page.continuation is None:
+                break
+            query = RunQuery(state=State.FAILED, top=1000, continuation=page.continuation)
+        return [
+            notices.Failure(code=code, users=tuple(names), meetings=meetings[code]) for code, names in users.items()
+        ]
+
+    async def _causes(self, run: Run) -> dict[str, int]:
+        causes: dict[str, int] = {}
+        if run.user_id is not None and not run.user_id.startswith(NAME_PREFIX):
+            for entry in await self._parts.ledger.entries(UserKey(run.user_id)):
+                if entry.run_id == run.run_id and entry.verdict is Verdict.FAILED and entry.code in CATALOGUE:
+                    causes[entry.code] = causes.get(entry.code, 0) + 1
+        if not causes:
+            causes[run.code if run.code in CATALOGUE else "InternalError"] = 0
+        return causes

@@ -1,0 +1,192 @@
+"""Organizers are told before and after a run, administrators what failed: each once, and never at the run's cost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from functional_support import KEY, NAME
+from meeting_values import NOW, USER
+
+from mms_core.errors import NotFound, OutcomeUnknown, PermanentError, TemporaryError
+from mms_core.messages import Notice
+from mms_core.model import State
+from mms_core.service import Noticing
+
+SENDER = "notices@contoso.example"
+
+
+@pytest.fixture
+def told(world):
+    """A world whose deployment names a sender."""
+    world.start_services(notice_sender=SENDER)
+    return world
+
+
+async def _say_again(world, kind):
+    run = await world.run()
+    await world.dispatch(Notice(user=KEY, run=run.run_id, notice=kind))
+
+
+async def test_an_organizer_is_told_before_and_after(told):
+    """What, when, and what is not kept (R8); then what was done."""
+    events = told.skype_meetings(3, subject="Review <b>&")
+    await told.ask()
+    await told.deliver()
+    (before,) = told.tenant.letters
+    assert (before.sender, before.to) == (SENDER, (NAME,))
+    assert before.html.count("Review &lt;b&gt;&amp;") == 3
+    assert f"{NOW + timedelta(minutes=90):%Y-%m-%d %H:%M} (UTC)" in before.html
+    assert "Whiteboards, polls" in before.html
+    await told.until_quiet()
+    await told.assert_migrated_once(events)
+    _, after = told.tenant.letters
+    assert after.to == (NAME,)
+    assert after.html.count("<li>") == 3
+    assert "complete" in after.subject
+
+
+async def test_a_notice_is_sent_once_however_often_it_is_delivered(told):
+    """At most once is right for letters."""
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    for _ in range(3):
+        await _say_again(told, "before")
+    assert len(told.tenant.letters) == 1
+    await told.until_quiet()
+    for _ in range(3):
+        await _say_again(told, "after")
+    assert len(told.tenant.letters) == 2
+
+
+async def test_nobody_is_told_without_a_sender_or_when_switched_off(world):
+    """Both are needed; the switch is read when the letter would be sent."""
+    world.skype_meetings(1)
+    await world.ask()
+    await world.until_quiet()
+    assert world.tenant.letters == []
+    world.start_services(notice_sender=SENDER)
+    await world.configure(AutomaticallySendEmailsToUsers=False)
+    world.skype_meetings(3)
+    await world.ask()
+    await world.until_quiet()
+    assert world.tenant.letters == []
+    assert "send" not in world.tenant.calls
+
+
+async def test_nobody_is_told_about_nothing(told):
+    """A calendar without such meetings gets no letter."""
+    await told.ask()
+    await told.until_quiet()
+    assert await told.state() is State.SUCCEEDED
+    assert told.tenant.letters == []
+
+
+@pytest.mark.parametrize(
+    "problem", [PermanentError(code="MailboxAccessDenied"), OutcomeUnknown(), NotFound()], ids=["403", "unknown", "404"]
+)
+async def test_a_letter_that_cannot_be_sent_is_not_tried_again_and_disturbs_no_run(told, problem):
+    """It may have arrived, or never will."""
+    events = told.skype_meetings(2)
+    told.tenant.on("send", problem)
+    await told.ask()
+    await told.deliver()
+    await _say_again(told, "before")
+    assert told.tenant.letters == []
+    await told.until_quiet()
+    await told.assert_migrated_once(events)
+    run = await told.run()
+    assert (run.state, run.retries) == (State.SUCCEEDED, 0)
+
+
+async def test_a_letter_that_was_surely_not_sent_is_tried_again(told):
+    """Throttled before it was taken: the message comes back."""
+    told.skype_meetings(1)
+    told.tenant.on("send", TemporaryError(code="Throttled", retry_after=timedelta(minutes=5)))
+    await told.ask()
+    await told.deliver()
+    assert told.tenant.letters == []
+    told.clock.advance(timedelta(minutes=6))
+    await told.deliver()
+    assert len(told.tenant.letters) == 1
+
+
+async def test_a_letter_about_what_will_be_is_not_sent_when_it_has_been(told):
+    """A queue that lags tells nobody tomorrow's news about yesterday."""
+    told.skype_meetings(1)
+    await told.ask()
+    notices = [each for each in told.queue.messages if isinstance(each[1], Notice)]
+    told.queue.messages = [each for each in told.queue.messages if not isinstance(each[1], Notice)]
+    await told.until_quiet()
+    letters = list(told.tenant.letters)
+    for _, message in notices:
+        await told.dispatch(message)
+    assert [letter.subject for letter in letters] == [letter.subject for letter in told.tenant.letters]
+    assert len(letters) == 1, "the one after the run"
+
+
+async def test_whoever_was_told_that_it_comes_is_told_that_it_does_not(told):
+    """Cancelled before any work."""
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    await told.queries.cancel(USER)
+    await told.until_quiet()
+    assert ["cancelled" in each.html for each in told.tenant.letters] == [False, True]
+    assert told.tenant.mails == []
+
+
+async def test_a_name_that_becomes_known_is_told_as_well(told):
+    """The request was for a name; the notice waits until somebody knows whose it is."""
+    told.skype_meetings(1)
+    await told.ask(NAME)
+    await told.until_quiet()
+    assert len(told.tenant.letters) == 2
+
+
+async def test_templates_of_the_tenant_replace_ours(told):
+    """Names are filled in, values are escaped, the rest stays as it was written."""
+    await told.configure(
+        NoticeBeforeSubject="$count für $user", NoticeBeforeBody="<h1>Hallo</h1>$meetings<i>$notKept</i> $$5"
+    )
+    told.skype_meetings(1, subject="<script>")
+    await told.ask()
+    await told.deliver()
+    (letter,) = told.tenant.letters
+    assert letter.subject == f"1 für {NAME}"
+    assert letter.html.startswith("<h1>Hallo</h1><ul><li>&lt;script&gt;")
+    assert letter.html.endswith("</i> $5")
+
+
+async def test_the_digest_groups_failures_by_cause_once(told):
+    """Whom which cause stopped, with the remedy; the next one has only what is new."""
+    await told.configure(FailureDigestRecipients=["Admin@contoso.example"])
+    digest = Noticing(told.parts)
+    assert await digest.digest() == 0
+    told.tenant.on("candidates", *[PermanentError(code="MailboxOnPremises")] * 2)
+    await told.ask()
+    await told.until_quiet()
+    assert await told.state() is State.FAILED
+    told.clock.advance(timedelta(minutes=1))
+    assert await digest.digest() == 1
+    letter = told.tenant.letters[-1]
+    assert letter.to == ("admin@contoso.example",)
+    assert "MailboxOnPremises (1 users): The mailbox is not in Exchange Online" in letter.html
+    assert NAME in letter.html
+    told.clock.advance(timedelta(days=1))
+    assert await digest.digest() == 0
+    assert sum("failures" in each.subject for each in told.tenant.letters) == 1
+
+
+async def test_a_digest_that_could_not_be_sent_is_part_of_the_next(told):
+    """Nothing that failed is forgotten because Graph was busy."""
+    await told.configure(FailureDigestRecipients=["admin@contoso.example"])
+    told.tenant.on("candidates", *[PermanentError(code="MailboxOnPremises")] * 2)
+    await told.ask()
+    await told.until_quiet()
+    told.clock.advance(timedelta(minutes=1))
+    told.tenant.on("send", TemporaryError())
+    assert await Noticing(told.parts).digest() == 0
+    told.clock.advance(timedelta(hours=1))
+    assert await Noticing(told.parts).digest() == 1
