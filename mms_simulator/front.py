@@ -297,9 +297,8 @@ def _raw(body: bytes) -> msgspec.Raw | None:
         return None
     if body[:1] in b"{[":
         try:
-            msgspec.json.decode(body, type=msgspec.Raw)
-        except msgspec.DecodeError:
-            pass
-        else:
-            return msgspec.Raw(body.replace(b"\n", b" "))
+            jsontext.check(body)
+        except ValueError:
+            return msgspec.Raw(jsontext.encode(body.decode("utf-8", "replace")))
+        return msgspec.Raw(body.replace(b"\n", b" "))
     return msgspec.Raw(jsontext.encode(body.decode("utf-8", "replace")))

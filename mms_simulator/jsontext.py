@@ -36,6 +36,14 @@ def decode_as(text: bytes, kind: Any) -> Any:
     return msgspec.convert(json.loads(text), kind)
 
 
+def check(text: bytes) -> None:
+    """Find out whether *text* is JSON, at little cost; ValueError when it is none."""
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        decode(text)
+
+
 def encode(value: Any) -> bytes:
     """Write JSON, escaped where UTF-8 has no form for it."""
     try:

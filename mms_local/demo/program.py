@@ -65,6 +65,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--patience-seconds", type=float, default=300, metavar="N", help="when to stop waiting (default: %(default)s)"
     )
+    parser.add_argument(
+        "--traffic",
+        type=Path,
+        default=_DIRECTORY / "traffic.jsonl",
+        metavar="FILE",
+        help="where every Graph request and answer of the demo is written, as JSON lines (default: %(default)s)",
+    )
     parser.add_argument("--stay", action="store_true", help="leave the stack running at the end, until ctrl-c")
     parser.add_argument(
         "--stack", type=Path, metavar="FILE", help="ready file of a stack that runs already, and is empty"
@@ -92,9 +99,9 @@ def _run(options: argparse.Namespace, output: Output) -> int:
             )
             ready = exits.enter_context(stack).ready
         output.line(f"storage, tenant and service answer after {stopwatch.lap('start'):.1f} s")
-        verdict = asyncio.run(_play(options, output, Endpoints.of(ready), stopwatch))
+        verdict, exchanges = asyncio.run(_play(options, output, Endpoints.of(ready), stopwatch))
         output.section("Where to look next")
-        _print_next(output, ready, ready_file=(options.stack or _DIRECTORY / "ready.json") if options.stay else None)
+        _print_next(output, ready, options, exchanges)
         if options.stay:
             with suppress(KeyboardInterrupt):
                 signal.pause()
@@ -110,7 +117,10 @@ def _write_tenant() -> Path:
     return path
 
 
-async def _play(options: argparse.Namespace, output: Output, endpoints: Endpoints, stopwatch: Stopwatch) -> Verdict:
+async def _play(
+    options: argparse.Namespace, output: Output, endpoints: Endpoints, stopwatch: Stopwatch
+) -> tuple[Verdict, int]:
+    """Give the verdict, and how many exchanges with Graph were recorded."""
     async with aiohttp.ClientSession() as session:
         performance = Performance(
             client=Client(session, endpoints),
@@ -119,20 +129,25 @@ async def _play(options: argparse.Namespace, output: Output, endpoints: Endpoint
             settle_seconds=options.settle_seconds,
             patience_seconds=options.patience_seconds,
         )
-        return await performance.play(datetime.now(UTC).date())
+        verdict = await performance.play(datetime.now(UTC).date())
+        return verdict, await performance.client.save_traffic(options.traffic)
 
 
-def _print_next(output: Output, ready: Mapping[str, Any], *, ready_file: Path | None) -> None:
-    if ready_file is not None:
+def _print_next(output: Output, ready: Mapping[str, Any], options: argparse.Namespace, exchanges: int) -> None:
+    recorded = f"{_near(options.traffic)}, {exchanges:,} requests and answers"
+    if options.stay:
+        ready_file = options.stack or _DIRECTORY / "ready.json"
         output.line(f"status, user by user   {ready['api']}/migrations")
         output.line(f"mail the tenant sent   {ready['tenant']}/outbox")
         output.line(f"tokens for the first   {ready_file}")
+        output.line(f"Graph's traffic        {recorded}")
         output.line("ctrl-c stops everything")
         return
     output.line("make run                           the same stack, left running")
     output.line("python -m mms_local demo --stay    this demo, left running at its end")
     output.line("docs/architecture.md               how it all works")
     output.line(f"logs of this run                   {_near(Path(ready['logs']))}")
+    output.line(f"Graph's traffic in this run        {recorded}")
 
 
 def _near(path: Path) -> Path:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ _WHOLE_ITEM = (
 )
 _PREFER = 'outlook.timezone="UTC", outlook.body-content-type="html", outlook.allow-unsafe-html'
 _PAGE = 200
+_CHUNK_BYTES = 1 << 20
 _PATIENCE_SECONDS = 10
 _PAUSE_SECONDS = 0.25
 
@@ -82,6 +84,19 @@ class Client:
     async def empty_outbox(self) -> None:
         """Forget what was mailed."""
         await self._send("DELETE", f"{self._at.tenant}/outbox")
+
+    async def save_traffic(self, path: Path) -> int:
+        """Write every Graph request and answer since the tenant began to *path*, as JSON lines; gives how many."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.draft")
+        count = 0
+        async with self._session.get(f"{self._at.tenant}/traffic", raise_for_status=True) as answer:
+            with draft.open("wb") as file:
+                async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                    count += chunk.count(b"\n")
+                    file.write(chunk)
+        draft.replace(path)
+        return count
 
     # The tenant, through Graph.
 

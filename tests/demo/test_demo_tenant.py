@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import unquote_plus
 
 import aiohttp
@@ -32,6 +33,9 @@ class Played:
     before: Photograph
     after: Photograph
     outbox: list[Mail]
+    traffic: Path
+    exchanges: int
+    """How many of them it is said to hold."""
 
 
 class BookKeeper(Client):
@@ -84,7 +88,7 @@ def simulator(directory):
             process.terminate()
 
 
-async def play(endpoints: Endpoints) -> Played:
+async def play(endpoints: Endpoints, traffic: Path) -> Played:
     """Seed, fire, migrate, and look."""
     async with aiohttp.ClientSession() as session:
         keeper = BookKeeper(session, endpoints)
@@ -94,14 +98,17 @@ async def play(endpoints: Endpoints) -> Played:
         watched = watch(seeded, before)
         await fire(keeper, seeded.people)
         await keeper.migrate(seeded, watched)
-        return Played(watched, before, await photograph(keeper, seeded), await keeper.outbox())
+        after = await photograph(keeper, seeded)
+        exchanges = await keeper.save_traffic(traffic)
+        return Played(watched, before, after, await keeper.outbox(), traffic, exchanges)
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     """One showing for all tests of this module."""
-    with simulator(tmp_path_factory.mktemp("tenant")) as endpoints:
-        return asyncio.run(play(endpoints))
+    directory = tmp_path_factory.mktemp("tenant")
+    with simulator(directory) as endpoints:
+        return asyncio.run(play(endpoints, directory / "recorded" / "traffic.jsonl"))
 
 
 def verdict_of(played: Played) -> Verdict:
@@ -128,6 +135,16 @@ def test_every_occurrence_was_changed_as_planned(played):
     assert len(series) == 40 - len([Story.ASKED_MAILBOX_ON_PREMISES])
     assert all(len(seen.before.exceptions) == 2 for seen in series)
     assert all(json.loads(seen.before.facts["cancelledOccurrences"]) for seen in series)
+
+
+def test_every_exchange_with_graph_is_recorded(played):
+    """Seeding, looking and migrating: what a judge of the simulator needs to see."""
+    lines = [json.loads(line) for line in played.traffic.read_bytes().splitlines()]
+
+    assert len(lines) == played.exchanges
+    changed = [line for line in lines if line["method"] == "PATCH" and "body" in (line["requestBody"] or {})]
+    assert len(changed) >= 245 + 101
+    assert all(line["responseBody"]["body"]["content"] for line in changed)
 
 
 def test_one_lost_character_among_six_hundred_meetings_is_found(played):
