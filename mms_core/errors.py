@@ -148,7 +148,7 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     "Restored": Explanation("An administrator restored the original invitation.", "Migrate again when it is wanted."),
     "EditedSince": Explanation(
         "Somebody edited the meeting after the migration.",
-        "Nothing was restored. Compare it with the kept original and change it by hand.",
+        "Nothing was restored. The meeting's row shows the difference; change the meeting by hand.",
     ),
     # -- worth another try ---------------------------------------------------------------------------------------
     "Throttled": Explanation("Microsoft Graph asked for a pause.", "Nothing to do: the run goes on by itself."),

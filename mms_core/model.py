@@ -197,6 +197,41 @@ class Coordinates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PropertyChange:
+    """An extended property that is not as we left it; long values are cut."""
+
+    name: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What somebody changed in an invitation after we wrote it."""
+
+    body: str = ""
+    """Unified diff from the original to today's body, meeting blocks folded to one line."""
+    is_cut: bool = False
+    """There is more of it."""
+    in_block: bool = False
+    """The body was changed, and only inside the meeting block."""
+    locations_before: tuple[str, ...] | None = None
+    """Names of the places, with ``locations_now``, where they were changed."""
+    locations_now: tuple[str, ...] | None = None
+    properties: tuple[PropertyChange, ...] = ()
+
+    @property
+    def parts(self) -> str:
+        """Name what was changed, without a word of it."""
+        named = (
+            ("body", self.body or self.in_block),
+            ("locations", self.locations_now is not None),
+            ("properties", self.properties),
+        )
+        return ", ".join(name for name, holds in named if holds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """One meeting in one run: what the user's page shows, and what undo needs (see ``Original``)."""
 
@@ -226,6 +261,8 @@ class LedgerEntry:
     """Of the body that was or is being written."""
     updated_at: datetime
     duration_ms: int = 0
+    difference: Difference | None = None
+    """Why an undo was refused: what somebody changed since we wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

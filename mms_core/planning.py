@@ -233,7 +233,7 @@ def rewrite(planned: Planned, meeting: OnlineMeeting, fragment: Fragment, *, run
     return Rewrite(
         body=body,
         after=coordinates(new.blocks[0] if new.blocks else None),
-        locations=_relabelled(event, own.language if own else None) if planned.step is Step.MIGRATE else None,
+        locations=relabelled(event.locations, own.language if own else None) if planned.step is Step.MIGRATE else None,
         properties=properties,
     )
 
@@ -260,15 +260,15 @@ def rewrite_by_flags(planned: Planned, *, run_id: str) -> Rewrite:
     return Rewrite(
         body=block.remove(event.body, located=_in_order(planned.located)),
         after=None,
-        locations=_relabelled(event, own.language if own else None),
+        locations=relabelled(event.locations, own.language if own else None),
         properties={name: "" for name in SKYPE_PROPERTIES if event.properties.get(name)} | {"MmsRun": run_id},
         route=Route.FLAGS,
     )
 
 
-def _relabelled(event: Event, language: str | None) -> tuple[dict[str, object], ...] | None:
+def relabelled(locations: tuple[dict[str, object], ...], language: str | None) -> tuple[dict[str, object], ...] | None:
     """Return the whole array with the old meeting's label exchanged, or ``None`` where it is not there."""
-    if not any(is_skype_label(str(each.get("displayName", ""))) for each in event.locations):
+    if not any(is_skype_label(str(each.get("displayName", ""))) for each in locations):
         return None
     label = teams_label(language)
 
@@ -280,7 +280,7 @@ def _relabelled(event: Event, language: str | None) -> tuple[dict[str, object], 
             changed["uniqueId"] = label
         return changed
 
-    return tuple(exchanged(each) for each in event.locations)
+    return tuple(exchanged(each) for each in locations)
 
 
 _HIDDEN: Final = {"<!--": "-->", "<style": "</style", "<script": "</script"}

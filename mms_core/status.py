@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from mms_core.model import Coordinates, LedgerEntry, Run
+    from mms_core.model import Coordinates, Difference, LedgerEntry, Run
 
 FIELDS: Final = (
     "CorrelationId",
@@ -106,6 +106,20 @@ def meeting_row(entry: LedgerEntry) -> dict[str, Any]:
         "correlationId": entry.run_id,
         "modified": instant(entry.updated_at),
         "durationMs": entry.duration_ms,
+        "difference": _difference(entry.difference),
+    }
+
+
+def _difference(value: Difference | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    places = value.locations_now is not None
+    return {
+        "body": value.body,
+        "isCut": value.is_cut,
+        "inBlock": value.in_block,
+        "locations": {"before": value.locations_before, "now": value.locations_now} if places else None,
+        "properties": [{"name": each.name, "before": each.before, "now": each.now} for each in value.properties],
     }
 
 

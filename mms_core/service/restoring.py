@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mms_core import block, jsontext
+from mms_core.differences import WRITTEN_BY_US, difference
 from mms_core.errors import CATALOGUE, NotFound, PermanentError, PreconditionLost, TemporaryError
 from mms_core.model import LedgerEntry, Verdict, body_hash
 from mms_core.planning import coordinates
@@ -14,11 +15,19 @@ from mms_core.ports import EventChange
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mms_core.model import Event, Original
+    from mms_core.model import Difference, Event, Original
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
 
-_WRITTEN_BY_US = ("SkypeTeamsMeetingUrl", "SkypeTeamsProperties", "MmsRun")
+
+class _Edited(PermanentError):
+    """Somebody edited the meeting since we wrote it; the detail names what, never what it says."""
+
+    default_code = "EditedSince"
+
+    def __init__(self, difference: Difference) -> None:
+        super().__init__(difference.parts)
+        self.difference = difference
 
 
 class Restorer:
@@ -51,7 +60,7 @@ class Restorer:
         entry = self._entry(original, known)
         temporary = None
         try:
-            has_mailed, request_id = await self._write(original)
+            has_mailed, request_id = await self._write(original, known)
             entry = replace(
                 entry, verdict=Verdict.RESTORED, request_id=request_id, is_final=True, mails=entry.mails + has_mailed
             )
@@ -61,6 +70,8 @@ class Restorer:
         except (PermanentError, PreconditionLost, NotFound) as exc:
             code = {"PreconditionFailed": "MeetingChanged", "NotFound": "Deleted"}.get(exc.code, exc.code)
             entry = replace(entry, code=code, rule=CATALOGUE[code].rule, detail=exc.detail, is_final=True)
+            if isinstance(exc, _Edited):
+                entry = replace(entry, difference=exc.difference)
         await self._lease.hold()
         await self._parts.ledger.put(self._lease.key, entry)
         if entry.verdict is Verdict.RESTORED:
@@ -84,11 +95,11 @@ class Restorer:
             updated_at=self._parts.clock.now(),
         )
 
-    async def _write(self, original: Original) -> tuple[bool, str | None]:
+    async def _write(self, original: Original, known: LedgerEntry | None) -> tuple[bool, str | None]:
         """Write the original back; says whether a write was needed, and Graph's request id.
 
         Raises:
-            MmsError: ``EditedSince`` if the body is not the one that we left behind.
+            MmsError: ``EditedSince`` if body or places are not the ones that we left behind.
         """
         calendar = self._parts.graph().calendar
         event = await calendar.event(self._lease.key, original.event_id)
@@ -96,9 +107,13 @@ class Restorer:
             raise NotFound
         if event.body == original.body:
             return False, None  # an intent that was never carried out, or an earlier pass of this undo
-        if body_hash(event.body) != original.written_hash:
-            raise PermanentError(code="EditedSince")
-        properties = {name: "" for name in _WRITTEN_BY_US if event.properties.get(name)} | original.properties
+        is_ours = body_hash(event.body) == original.written_hash
+        # After an undo that was refused, what we had written is what its row says of before.
+        ways = [each for each in (known.before, known.after) if each] if known else []
+        since = difference(original, event, is_body_ours=is_ours, written=ways)
+        if not is_ours or since.locations_now is not None:
+            raise _Edited(since)
+        properties = {name: "" for name in WRITTEN_BY_US if event.properties.get(name)} | original.properties
         await self._lease.check()
         written = await calendar.update(
             self._lease.key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,7 +69,8 @@ class Retention:
         entries = await self._parts.ledger.entries(key)
         await self._archive.append(day, f"{key}-{run.run_id}", lines)
         if entries:  # under a name of their own: a purge that was broken off finds none, and must not overwrite them
-            meetings = [_line("meeting", key, meeting_row(entry)) for entry in entries]
+            bare = [replace(entry, difference=None) for entry in entries]  # it quotes the invitation
+            meetings = [_line("meeting", key, meeting_row(entry)) for entry in bare]
             await self._archive.append(day, f"{key}-{run.run_id}-meetings", meetings)
         # The record goes last: as long as it is there, the next night finds what this one left.
         await self._parts.ledger.forget(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import replace
 from datetime import timedelta
@@ -400,6 +401,46 @@ async def test_undo_refuses_a_meeting_that_somebody_edited_since(world):
     assert (await world.run()).code == "EditedSince"
     # What could not be restored is still kept.
     assert [original.event_id for original in await world.ledger.originals(KEY)] == [edited.event_id]
+
+
+async def test_a_refused_undo_shows_what_was_edited_and_says_nothing_of_it_elsewhere(world, caplog):
+    """In the meeting's row: the organizer's words, not our own block; never in a log or in the run's message."""
+    (event,) = await _migrated(world, 1)
+    body = world.tenant.events[event.event_id].body
+    world.tenant.edit(event.event_id, body=body.replace("the agenda:", "the secret agenda:"))
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(2):  # a second undo has the first one's row before it, and says the same
+            await world.queries.undo(USER, (), actor="admin")
+            await world.until_quiet()
+    entry = await world.entry(event)
+    assert (entry.code, entry.detail) == ("EditedSince", "body")
+    difference = entry.difference
+    assert "-<p class=MsoNormal>Grüße, 你好 👋&nbsp;— the agenda:</p>" in difference.body
+    assert "+<p class=MsoNormal>Grüße, 你好 👋&nbsp;— the secret agenda:</p>" in difference.body
+    assert "OutJoinLink" not in difference.body
+    assert "meetup-join" not in difference.body
+    assert (difference.is_cut, difference.in_block, difference.locations_now, difference.properties) == (
+        False,
+        False,
+        None,
+        (),
+    )
+    assert "secret" not in caplog.text
+    assert "secret" not in (await world.run()).last_message
+
+
+async def test_undo_refuses_a_meeting_whose_place_was_changed_since(world):
+    """The room that somebody booked after the migration would be lost."""
+    moved, other = await _migrated(world)
+    world.tenant.edit(moved.event_id, locations=({"displayName": "Microsoft Teams Meeting"}, {"displayName": "Room 7"}))
+    await world.queries.undo(USER, (), actor="admin")
+    await world.until_quiet()
+    entry = await world.entry(moved)
+    assert (entry.code, entry.detail) == ("EditedSince", "locations")
+    assert entry.difference.locations_before == ("Skype Meeting",)
+    assert entry.difference.locations_now == ("Microsoft Teams Meeting", "Room 7")
+    assert world.tenant.events[moved.event_id].locations[1]["displayName"] == "Room 7"
+    assert world.tenant.events[other.event_id].locations == other.locations
 
 
 async def test_undo_narrowed_to_some_meetings_leaves_the_others(world):

@@ -126,6 +126,12 @@ def test_undo_refuses_a_meeting_that_was_edited_since(stack: Stack) -> None:
 
     assert rows[0]["State"] == "Failed"
     assert rows[0]["LastMessage"].startswith("EditedSince")
+    assert "new agenda" not in rows[0]["LastMessage"]
+    (row,) = stack.meetings(user)
+    assert (row["code"], row["message"]) == ("EditedSince", "body")
+    assert "the new agenda" in row["difference"]["body"]
+    assert "meetup-join" not in row["difference"]["body"]
+    assert (row["difference"]["isCut"], row["difference"]["locations"]) == (False, None)
     assert stack.event(user, made["id"])["body"]["content"] == edited
 
 
