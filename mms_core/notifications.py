@@ -49,6 +49,8 @@ class Notified:
     users: tuple[str, ...] = ()
     lifecycle: tuple[str, ...] = ()
     rejected: int = 0
+    subscriptions: tuple[str, ...] = ()
+    """Ids that the entries of ours name, each once; empty for one that names none."""
 
 
 def decode(content: bytes, kind: Any) -> Any:
@@ -93,6 +95,7 @@ def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) ->
     users: list[str] = []
     lifecycle: list[str] = []
     rejected = 0
+    subscriptions: dict[str, None] = {}
     for entry in decode(content, _Notifications).value:
         ours = same_secret(entry.client_state, client_state) and entry.tenant_id in (None, "", tenant_id)
         if not ours:
@@ -103,9 +106,12 @@ def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) ->
             user = (entry.resource_data.id if entry.resource_data else None) or entry.resource.rpartition("/")[2]
             if user:
                 users.append(user.lower())
+                subscriptions[entry.subscription_id] = None
             else:
                 rejected += 1
-    return Notified(users=tuple(users), lifecycle=tuple(lifecycle), rejected=rejected)
+    return Notified(
+        users=tuple(users), lifecycle=tuple(lifecycle), rejected=rejected, subscriptions=tuple(subscriptions)
+    )
 
 
 # -- CloudEvents ----------------------------------------------------------------------------------------------------

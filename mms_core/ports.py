@@ -214,6 +214,13 @@ class Documents(Protocol):
         """
         ...
 
+    async def expire(self, kind: str, *, field: str, before: datetime) -> int:
+        """Remove the documents of a kind whose *field* is an instant (ISO 8601) before another; returns how many.
+
+        Of any kind, also of :data:`ONE_A_USER`. A document without such a field stays.
+        """
+        ...
+
 
 class Archive(Protocol):
     """Where purged rows go: lines of JSON, kept until an administrator removes them."""

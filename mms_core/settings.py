@@ -138,6 +138,9 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
     )
 
 
+LEAST_CLAIM_DAYS: Final = 14
+"""Twice the longest time after which anything may come again: 7 days, in the activity feed's list and in a queue."""
+
 LONGEST_LIST: Final = 1000
 """Entries of a list of users or groups: settings are one row of 64 KiB a property."""
 
@@ -193,7 +196,10 @@ class TenantSettings:
     """Recipients outside the organizer's domain that get updates in 24 hours, tenant-wide; 0 means no limit.
     Exchange's own limit is 500 x licences^0.7 + 9,500."""
     RetentionDays: int = 150
-    """Runs that ended longer ago are exported and purged. 1 to 3,650."""
+    """Runs that ended longer ago are exported and purged, as are decisions. 1 to 3,650."""
+    ClaimRetentionDays: int = 30
+    """Ids of events, contents of the activity feed and notices are remembered this long, so that each counts once.
+    14 to 3,650: nobody repeats anything, and no message is hidden in a queue, for longer than 7 days."""
 
     TriggerT1: bool = True
     """Switch of one kind of trigger: a move with ``-MoveToTeams``. Rule X1 where it is false."""
@@ -283,6 +289,7 @@ class TenantSettings:
             ("AdmissionUsersPerMinute", 0, 10_000),
             ("RecipientsPerDay", 0, 10_000_000),
             ("RetentionDays", 1, 3650),
+            ("ClaimRetentionDays", LEAST_CLAIM_DAYS, 3650),
             ("PilotPercentage", 0, 100),
             *((f"TriggerT{number}DelayMinutes", 0, 7 * 24 * 60) for number in range(1, 12)),
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,7 +31,7 @@ from mms_core.ports import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 
 class SettableClock(Clock):
@@ -280,6 +281,17 @@ class MemoryDocuments(Documents):
         if kind in ONE_A_USER:
             raise ValueError(f"{kind} is spread over partitions and cannot be purged")
         gone = [(owner, key) for owner, key in self._documents if owner == kind and low <= key < high]
+        for pair in gone:
+            del self._documents[pair]
+        return len(gone)
+
+    async def expire(self, kind: str, *, field: str, before: datetime) -> int:
+        """See :class:`~mms_core.ports.Documents`."""
+        gone = [
+            pair
+            for pair, stored in self._documents.items()
+            if pair[0] == kind and stored.value.get(field) and datetime.fromisoformat(stored.value[field]) < before
+        ]
         for pair in gone:
             del self._documents[pair]
         return len(gone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mms_core.audience import is_listed_out
 from mms_core.debounce import Outcome
-from mms_core.errors import BadInput
+from mms_core.errors import BadInput, TemporaryError
 from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, StartMany, TenantEvent, users_changed
 from mms_core.model import NAME_PREFIX, Request, Selection, Source, Target, UserKey, name_key
 from mms_core.service.fanout import Fanout, run_id
@@ -33,6 +34,7 @@ LONGEST_SETTLE: Final = timedelta(days=7)
 _GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _NAME: Final = re.compile(r"(?:sip:)?[^\s@/\\?#]+(?:#EXT#[^\s@/\\?]*)?@[^\s@/\\?#]+", re.IGNORECASE)
 _LONGEST_NAME: Final = 320
+_MOST_STRANGERS: Final = 1000
 
 
 def user_key(identity: str) -> UserKey:
@@ -83,6 +85,8 @@ class Intake:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._subscription: str | None = None
+        self._strangers: set[str] = set()
 
     async def start(self, wanted: Wanted) -> list[Result]:
         """Accept a manual request for some users; one result an identity, in order.
@@ -247,6 +251,36 @@ class Intake:
         for message in users_changed(list(notified.users), received=received):
             await self._parts.queue.send(message)
         log("notifications_received", count=len(notified.users), total=len(notified.users) + notified.rejected)
+        try:
+            await self._check_subscriptions(notified.subscriptions)
+        except TemporaryError as exc:  # what was told is safe; the timer looks after subscriptions, too
+            log("subscriptions_not_checked", code=exc.code)
+
+    async def _check_subscriptions(self, told: Sequence[str]) -> None:
+        """Notice notifications of a subscription that is not the one we keep.
+
+        They know our clientState, so they are the tenant's and count like any other: perhaps the subscription is so
+        new that it has not been noted yet. But there may be one too many, which doubles every notification; so the
+        id is kept, and the subscriptions are looked after at once. Each id once a process: the rest is logged.
+        """
+        strange = [each for each in told if each != self._subscription]
+        if not strange:
+            return
+        stored = await self._parts.documents.get("subscription", "users")
+        self._subscription = str(stored.value["id"]) if stored else None
+        unknown = [each for each in strange if each != self._subscription]
+        if unknown:
+            log("subscription_unknown", count=len(unknown), level=logging.WARNING)
+        fresh = [each for each in unknown if each not in self._strangers]
+        for each in fresh:
+            if len(self._strangers) < _MOST_STRANGERS:
+                self._strangers.add(each)
+            now = self._parts.clock.now().isoformat()
+            before = await self._parts.documents.get("unknownSubscription", each)
+            since = before.value["since"] if before else now
+            await self._parts.documents.put("unknownSubscription", each, {"id": each, "since": since, "at": now})
+        if fresh:
+            await self.look_after_subscriptions()
 
     async def events(self, events: Sequence[ParsedEvent], *, actor: str | None, proof: str = "token") -> frozenset[str]:
         """Put events into the queue; returns when that is durable. Events with a problem are left out.

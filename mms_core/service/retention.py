@@ -34,6 +34,7 @@ class Retention:
     async def night(self) -> None:
         """Do all of it."""
         await self.purge()
+        await self._expire()
         await self.recount()
 
     async def purge(self) -> int:
@@ -92,6 +93,24 @@ class Retention:
             ("repair", "", stamp),
         ):
             removed += await self._parts.documents.purge(kind, low=low, high=high)
+        return removed
+
+    async def _expire(self) -> int:
+        """Forget what was remembered so that nothing counts twice, once nobody can repeat it any more."""
+        settings, now = await self._parts.settings(), self._parts.clock.now()
+        claims = now - timedelta(days=settings.ClaimRetentionDays)
+        runs = now - timedelta(days=max(settings.RetentionDays, settings.ClaimRetentionDays))
+        removed = 0
+        for kind, field, before in (
+            ("event", "at", claims),
+            ("handled", "at", claims),
+            ("content", "at", claims),
+            ("job", "doneAt", claims),  # of a search for a number: its event may be repeated as long
+            ("unknownSubscription", "at", claims),
+            ("notice", "at", runs),  # a run may be told about as long as it is kept
+        ):
+            removed += await self._parts.documents.expire(kind, field=field, before=before)
+        log("claims_expired", count=removed)
         return removed
 
     async def recount(self) -> int:

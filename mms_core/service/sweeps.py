@@ -33,7 +33,7 @@ CONTENT_TYPES: Final = ("Audit.General", "Audit.AzureActiveDirectory")
 OVERLAP: Final = timedelta(hours=6)
 """Contents are listed hours late and out of order: each list begins so long before the newest one known."""
 _DAY: Final = timedelta(hours=24)
-_KEPT: Final = timedelta(days=7)
+KEPT: Final = timedelta(days=7)
 _SIDE_BY_SIDE: Final = 4
 """Users compared at once: storage answers them in parallel, and Graph is asked only about those that changed."""
 _ORIGIN: Final = Origin(actor="sweep", proof="comparison")
@@ -123,7 +123,7 @@ class Sweep:
         start = datetime.fromisoformat(subscription.value["since"]) - timedelta(seconds=1)
         if mark is not None:
             start = max(start, datetime.fromisoformat(mark["newest"]) - OVERLAP)
-        return max(start, now - _KEPT + timedelta(minutes=5))
+        return max(start, now - KEPT + timedelta(minutes=5))
 
     # -- users and Teams ------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -129,3 +130,19 @@ async def test_kinds_with_a_document_a_user_cannot_be_listed(storage, kind):
     """They are spread over partitions: a list would be a scan."""
     with pytest.raises(ValueError, match="cannot be listed"):
         await storage.documents.list(kind)
+
+
+@pytest.mark.parametrize("kind", ["job", "event"], ids=["one partition", "one a user"])
+async def test_expired_documents_go_and_the_others_stay(storage, kind):
+    """By the instant that they hold; whoever holds none stays, and another kind is not touched."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(230):  # more than one transaction takes
+        await storage.documents.put(kind, f"old{number}", {"at": (at - timedelta(hours=1 + number)).isoformat()})
+    await storage.documents.put(kind, "limit", {"at": at.isoformat()})
+    await storage.documents.put(kind, "timeless", {"at": None, "x": 1})
+    await storage.documents.put("content", "old1", {"at": (at - timedelta(days=9)).isoformat()})
+    assert await storage.documents.expire(kind, field="at", before=at) == 230
+    assert await storage.documents.expire(kind, field="at", before=at) == 0
+    assert await storage.documents.get(kind, "old7") is None
+    for owner, key in ((kind, "limit"), (kind, "timeless"), ("content", "old1")):
+        assert await storage.documents.get(owner, key) is not None

@@ -89,7 +89,8 @@ async def test_the_handshake_through_the_function(app):
 
 async def test_a_notification_through_the_function_has_an_empty_answer(app):
     """202 without a body and without its type."""
-    body = {"value": [{"clientState": "state", "resourceData": {"id": USER}}]}
+    await app.recovery.subscriptions()
+    body = {"value": [{"subscriptionId": "subscription-1", "clientState": "state", "resourceData": {"id": USER}}]}
     response = await function_app.graph_notifications(_request("POST", "graph/notifications", body=body, roles=()))
     assert (response.status_code, response.get_body()) == (202, b"")
     assert len(app.queue.messages) == 1

@@ -11,11 +11,15 @@ from functional_support import KEY, NAME
 from meeting_values import NOW, USER, people, skype_event
 
 from mms_core.adapters.memory import MemoryArchive
+from mms_core.errors import BadInput
 from mms_core.messages import Resolve, StartMany, encode
 from mms_core.model import Source, State, Target, UserKey
-from mms_core.ports import Recount
+from mms_core.ports import LONGEST_DELAY, Recount
 from mms_core.service import Retention
 from mms_core.service.intake import Wanted
+from mms_core.service.sweeps import KEPT
+from mms_core.settings import LEAST_CLAIM_DAYS
+from mms_core.signatures import TOLERANCE
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -239,6 +243,31 @@ async def test_old_decisions_and_poisoned_messages_go_too(world):
     await _night(world, 60)
     assert [each["text"] for each in await world.documents.list("poison")] == ["more rubbish"]
     assert await world.documents.list("configChange") == []
+
+
+async def test_what_was_remembered_so_that_it_counts_once_is_forgotten_after_its_time(world):
+    """Ids of events and contents, notices, and searches that are done; not one day before nobody can repeat them."""
+    claims = {"event": "at", "handled": "at", "content": "at", "job": "doneAt", "notice": "at"}
+    for kind, field in claims.items():
+        await world.documents.put(kind, "old", {field: NOW.isoformat()})
+        await world.documents.put(kind, "new", {field: (NOW + 25 * DAY).isoformat()})
+    await world.documents.put("job", "at work", {"beatAt": NOW.isoformat()})
+    await _night(world, 29)
+    assert None not in [await world.documents.get(kind, "old") for kind in claims]
+    await _night(world, 2)
+    kept = [kind for kind in claims if await world.documents.get(kind, "old") is not None]
+    assert kept == ["notice"], "it is kept as long as its run"
+    assert None not in [await world.documents.get(kind, "new") for kind in claims]
+    assert await world.documents.get("job", "at work") is not None
+    await _night(world, 130)
+    assert await world.documents.get("notice", "old") is None
+
+
+async def test_claims_outlive_every_replay(world):
+    """The setting cannot be shorter than what may still come again."""
+    assert timedelta(days=LEAST_CLAIM_DAYS) > max(TOLERANCE, KEPT, LONGEST_DELAY)
+    with pytest.raises(BadInput):
+        await world.configure(ClaimRetentionDays=LEAST_CLAIM_DAYS - 1)
 
 
 async def test_a_repaired_counter_is_said(world, monkeypatch):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 from functional_support import NAME
-from meeting_values import AUDIO_CONFERENCING, NOW, USER
+from meeting_values import AUDIO_CONFERENCING, NOW, TENANT, USER
 
 from mms_core.errors import TemporaryError
-from mms_core.messages import JobStep, TenantEvent, UsersChanged, encode
+from mms_core.messages import JobStep, LookAfterSubscriptions, TenantEvent, UsersChanged, encode
 from mms_core.model import State, TeamsFacts, UserKey
+from mms_core.notifications import parse_notifications
 from mms_core.ports import Content, Page
 
 GRANT = {"user": NAME, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
@@ -123,3 +125,49 @@ async def test_a_sweep_finds_what_nobody_told_once(world):
     assert sorted(each["rule"] for each in await world.documents.list("decision")) == ["T3", "T9"]
     unknown = await world.documents.get("unknownRecords", "all")
     assert unknown.value["counts"] == {"UserLoggedIn": 1}
+
+
+def _call(*subscriptions, state="state"):
+    rows = [
+        {
+            "subscriptionId": each,
+            "clientState": state,
+            "tenantId": TENANT,
+            "changeType": "updated",
+            "resource": f"Users/{USER}",
+            "resourceData": {"id": USER},
+        }
+        for each in subscriptions
+    ]
+    return parse_notifications(json.dumps({"value": rows}).encode(), client_state="state", tenant_id=TENANT)
+
+
+async def test_a_notification_of_an_unknown_subscription_counts_and_is_looked_into(world):
+    """It knows our secret, so it is true; but there may be a subscription too many, and that doubles everything."""
+    await world.recovery.subscriptions()
+    await world.intake.notifications(_call("subscription-1", "subscription-1"))
+    assert [type(message) for _, message in world.queue.messages] == [UsersChanged]
+    for _ in range(3):
+        await world.intake.notifications(_call("subscription-1", "old"))
+    kinds = [type(message) for _, message in world.queue.messages]
+    assert (kinds.count(UsersChanged), kinds.count(LookAfterSubscriptions)) == (4, 1)
+    (row,) = await world.documents.list("unknownSubscription")
+    assert row["id"] == "old"
+
+
+async def test_a_new_subscription_is_known_as_soon_as_it_is_noted(world):
+    """A process that knew the old one asks again before it calls the new one unknown."""
+    await world.recovery.subscriptions()
+    await world.intake.notifications(_call("subscription-1"))
+    world.tenant.subscription = "subscription-2"
+    await world.recovery.subscriptions()
+    await world.intake.notifications(_call("subscription-2"))
+    assert await world.documents.list("unknownSubscription") == []
+    assert {type(message) for _, message in world.queue.messages} == {UsersChanged}
+
+
+async def test_a_stranger_with_another_client_state_leaves_no_trace(world):
+    """Whatever subscription it names."""
+    await world.intake.notifications(_call("old", "subscription-1", state="guess"))
+    assert world.queue.messages == []
+    assert await world.documents.list("unknownSubscription") == []

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+NOTICE_SENDER = "notices@contoso.example"
 AUDIO_CONFERENCING = "3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40"
 PUBLIC_STRINGS = "String {00020329-0000-0000-C000-000000000046} Name "
 DOTS = "." * 137

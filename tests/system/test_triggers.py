@@ -9,14 +9,11 @@ import json
 import random
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from system_stack import AUDIO_CONFERENCING, Stack, User
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GUEST = "zoe@fabrikam.example"
 TEAMS_ONLY = {"policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
@@ -55,20 +52,6 @@ def _decisions(stack: Stack, **query: str) -> list[dict[str, Any]]:
 def _decided(stack: Stack, user: User, rule: str, answer: str = "ignore") -> dict[str, Any]:
     """Wait until something about a user was decided by a rule."""
     return stack.until(lambda: _decisions(stack, identity=user.id, rule=rule, answer=answer))[0]
-
-
-@pytest.fixture
-def config(stack: Stack) -> Iterator[Any]:
-    """Change settings for one test."""
-    before = stack.api("GET", "config", token="reader").json()
-    changed: dict[str, Any] = {}
-
-    def change(**settings: Any) -> None:
-        changed.update(settings)
-        assert stack.api("PATCH", "config", settings).status_code == 200
-
-    yield change
-    assert stack.api("PATCH", "config", {name: before[name] for name in changed}).status_code == 200
 
 
 def test_moves_and_grants_turn_skype_meetings_into_teams_meetings(stack: Stack) -> None:

@@ -24,7 +24,11 @@ from mms_core.settings import from_environment
 
 READER, OPERATOR = ["Mms.Read"], ["Mms.Operate"]
 NAME = "adele@contoso.example"
-GRAPH_CALL = {"value": [{"clientState": "state", "tenantId": TENANT, "resourceData": {"id": USER}}]}
+GRAPH_CALL = {
+    "value": [
+        {"subscriptionId": "subscription-1", "clientState": "state", "tenantId": TENANT, "resourceData": {"id": USER}}
+    ]
+}
 
 
 class Api:
@@ -550,6 +554,7 @@ async def test_the_handshake_repeats_the_token_as_plain_text(api, name):
 
 async def test_notifications_are_answered_after_they_are_queued(api):
     """202, one message a batch."""
+    await api.parts.documents.put("subscription", "users", {"id": "subscription-1"})
     response = await api.call(api.webhooks.notifications, "POST", roles=None, body=GRAPH_CALL)
     assert (response.status, response.body) == (202, b"")
     ((_, message),) = api.queue.messages

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
-from mms_core.adapters.tables.clients import Tables, answered, found, key_safe, shard, unavailable
+from mms_core.adapters.tables.clients import SHARDS, Tables, answered, found, key_safe, shard, unavailable
 from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.ports import ONE_A_USER, Documents, Stored
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from azure.data.tables.aio import TableClient
+
+_TRANSACTION: Final = 100
+"""Entities that one transaction takes."""
 _CHUNK: Final = 15_000
 """Characters in a property: 64 KiB of UTF-16, and a character may need two of its units."""
 
@@ -87,6 +95,40 @@ class TableDocuments(Documents):
         for row in rows:
             await answered(table.delete_entity(kind, row))
         return len(rows)
+
+    async def expire(self, kind: str, *, field: str, before: datetime) -> int:
+        """See :class:`~mms_core.ports.Documents`. A document that is written meanwhile stays, with its hundred."""
+        table = await self._tables.table("State")
+        partitions = [f"{kind}-s{number:02d}" for number in range(SHARDS)] if kind in ONE_A_USER else [kind]
+        removed = 0
+        for partition in partitions:
+            try:
+                old = [
+                    entity
+                    async for entity in table.query_entities(f"PartitionKey eq '{partition}'")
+                    if (at := _value(entity).get(field)) and datetime.fromisoformat(at) < before
+                ]
+            except AzureError as exc:
+                raise unavailable(exc) from exc
+            for start in range(0, len(old), _TRANSACTION):
+                removed += await self._remove(table, old[start : start + _TRANSACTION])
+        return removed
+
+    @staticmethod
+    async def _remove(table: TableClient, entities: Sequence[Any]) -> int:
+        steps: Any = [
+            (
+                "delete",
+                {"PartitionKey": entity["PartitionKey"], "RowKey": entity["RowKey"]},
+                {"etag": entity.metadata["etag"], "match_condition": MatchConditions.IfNotModified},
+            )
+            for entity in entities
+        ]
+        try:
+            await answered(table.submit_transaction(steps))
+        except PreconditionLost:
+            return 0
+        return len(entities)
 
 
 def _properties(value: dict[str, Any]) -> dict[str, Any]:
