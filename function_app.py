@@ -22,6 +22,7 @@ async def _answer(handler: Callable[[Any], Awaitable[Any]], req: func.HttpReques
     answer = await handler(
         wiring.api_request(
             method=req.method,
+            path=req.url.partition("?")[0],
             route=req.route_params,
             query=req.params,
             headers=req.headers,
@@ -157,6 +158,16 @@ async def decisions(req: func.HttpRequest) -> func.HttpResponse:
 async def discovery(req: func.HttpRequest) -> func.HttpResponse:
     """Users who need a migration and have none."""
     return await _answer(wiring.app().journal.discovery, req)
+
+
+# -- what anybody may read --------------------------------------------------------------------------------------------
+
+
+@app.function_name("openapi")
+@app.route(route="openapi.json", methods=["GET"])
+async def openapi(req: func.HttpRequest) -> func.HttpResponse:
+    """The description of this API."""
+    return await _answer(wiring.app().pages.openapi, req)
 
 
 # -- what the queues and the clock call --------------------------------------------------------------------------------

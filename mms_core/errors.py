@@ -183,6 +183,12 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     "NotFound": Explanation("There is nothing under this address.", "Check the id."),
     "MethodNotAllowed": Explanation("This route does not take that method.", "See the Allow header."),
     "InvalidState": Explanation("The migration is not in a state that allows this.", "Look at its State first."),
+    "IdempotencyKeyReused": Explanation(
+        "The Idempotency-Key came before with another request.", "Use a new key for a new request."
+    ),
+    "IdempotencyKeyInUse": Explanation(
+        "A request with this Idempotency-Key is still at work.", "Repeat it in a few seconds."
+    ),
     "PreconditionFailed": Explanation("The resource has changed since it was read.", "Read it again, then repeat."),
     "UnknownSetting": Explanation("There is no setting of this name.", "GET /api/config lists them."),
     "Unauthorized": Explanation("The bearer token is missing or not valid.", "Sign in with mms login."),

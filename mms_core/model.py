@@ -21,7 +21,16 @@ SEEN_LIMIT: Final = 64
 """Request ids a user's record remembers, to recognise a redelivered trigger."""
 
 
-class State(StrEnum):
+class Word(StrEnum):
+    """Words of the cmdlets: read in any case, as PowerShell would."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Word | None:
+        text = value.lower() if isinstance(value, str) else value
+        return next((member for member in cls if member.lower() == text), None)
+
+
+class State(Word):
     """State of a run. The first four are the cmdlet's; the other two are ours."""
 
     PENDING = "Pending"
@@ -37,7 +46,7 @@ class State(StrEnum):
         return self not in (State.PENDING, State.IN_PROGRESS)
 
 
-class Source(StrEnum):
+class Source(Word):
     """Which of the user's meetings are meant (``-SourceMeetingType``)."""
 
     SFB = "SfB"
@@ -45,7 +54,7 @@ class Source(StrEnum):
     ALL = "All"
 
 
-class Target(StrEnum):
+class Target(Word):
     """What they become (``-TargetMeetingType``)."""
 
     CURRENT = "Current"

@@ -24,22 +24,28 @@ NOTIFICATION_LIMIT: Final = 1000
 Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=320)]
 
 
-class _ResourceData(msgspec.Struct, kw_only=True):
+class ResourceData(msgspec.Struct, kw_only=True):
+    """What changed."""
+
     id: str | None = None
 
 
-class _Notification(msgspec.Struct, kw_only=True, rename="camel"):
+class Notification(msgspec.Struct, kw_only=True, rename="camel"):
+    """One notification of Graph."""
+
     subscription_id: str = ""
     client_state: str | None = None
     change_type: str = ""
     resource: str = ""
     tenant_id: str | None = None
-    resource_data: _ResourceData | None = None
+    resource_data: ResourceData | None = None
     lifecycle_event: str | None = None
 
 
-class _Notifications(msgspec.Struct):
-    value: Annotated[list[_Notification], msgspec.Meta(max_length=NOTIFICATION_LIMIT)]
+class Notifications(msgspec.Struct):
+    """A call of Graph."""
+
+    value: Annotated[list[Notification], msgspec.Meta(max_length=NOTIFICATION_LIMIT)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +102,7 @@ def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) ->
     lifecycle: list[str] = []
     rejected = 0
     subscriptions: dict[str, None] = {}
-    for entry in decode(content, _Notifications).value:
+    for entry in decode(content, Notifications).value:
         ours = same_secret(entry.client_state, client_state) and entry.tenant_id in (None, "", tenant_id)
         if not ours:
             rejected += 1
@@ -312,7 +318,9 @@ def _graph_event(unique: str, event: CloudEvent, data: dict[str, Any], tenant_id
 # -- Management Activity ----------------------------------------------------------------------------------------------
 
 
-class _Content(msgspec.Struct, kw_only=True, rename="camel"):
+class Content(msgspec.Struct, kw_only=True, rename="camel"):
+    """Audit records that are ready to be fetched."""
+
     content_uri: str
     tenant_id: str | None = None
 
@@ -323,7 +331,7 @@ def parse_activity(content: bytes, *, tenant_id: str) -> tuple[str, ...]:
     Raises:
         BadInput: The body is not a list of contents.
     """
-    items: list[_Content] = decode(content, list[_Content])
+    items: list[Content] = decode(content, list[Content])
     return tuple(dict.fromkeys(item.content_uri for item in items if item.tenant_id in (None, "", tenant_id)))
 
 

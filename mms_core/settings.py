@@ -145,6 +145,32 @@ LONGEST_LIST: Final = 1000
 """Entries of a list of users or groups: settings are one row of 64 KiB a property."""
 
 
+RANGES: Final[dict[str, tuple[int, int]]] = {
+    "SettleMinutes": (0, 7 * 24 * 60),
+    "MaximumWaitMinutes": (0, 7 * 24 * 60),
+    "MaximumAttendees": (1, 500),
+    "AdmissionUsersPerMinute": (0, 10_000),
+    "RecipientsPerDay": (0, 10_000_000),
+    "RetentionDays": (1, 3650),
+    "ClaimRetentionDays": (LEAST_CLAIM_DAYS, 3650),
+    "PilotPercentage": (0, 100),
+    **{f"TriggerT{number}DelayMinutes": (0, 7 * 24 * 60) for number in range(1, 12)},
+}
+"""Lowest and highest value of the settings that are numbers."""
+
+CHOICES: Final[dict[str, tuple[str, ...]]] = {"MoveWithoutMoveToTeams": ("Teams", "Current")}
+"""Words that a setting takes."""
+
+
+_SCHEMA_TYPES: Final[dict[type, str | list[str]]] = {
+    bool: "boolean",
+    int: "integer",
+    str: "string",
+    tuple: "array",
+    type(None): ["integer", "null"],
+}
+
+
 def _of_type(name: str, value: Any, default: Any) -> Any:
     """Return a setting's value as it is kept. Raises ``BadInput`` for a wrong type."""
     if isinstance(default, tuple):
@@ -282,24 +308,31 @@ class TenantSettings:
 
     def check(self) -> None:
         """Raise ``BadInput`` for a value out of range."""
-        for name, low, high in (
-            ("SettleMinutes", 0, 7 * 24 * 60),
-            ("MaximumWaitMinutes", 0, 7 * 24 * 60),
-            ("MaximumAttendees", 1, 500),
-            ("AdmissionUsersPerMinute", 0, 10_000),
-            ("RecipientsPerDay", 0, 10_000_000),
-            ("RetentionDays", 1, 3650),
-            ("ClaimRetentionDays", LEAST_CLAIM_DAYS, 3650),
-            ("PilotPercentage", 0, 100),
-            *((f"TriggerT{number}DelayMinutes", 0, 7 * 24 * 60) for number in range(1, 12)),
-        ):
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise BadInput(f"{name} must be between {low} and {high}", field=name)
-        if self.MoveWithoutMoveToTeams not in ("Teams", "Current"):
-            raise BadInput("MoveWithoutMoveToTeams must be Teams or Current", field="MoveWithoutMoveToTeams")
+        for name, words in CHOICES.items():
+            if getattr(self, name) not in words:
+                raise BadInput(f"{name} must be {' or '.join(words)}", field=name)
         self.window()
         for kind in templates.TEXTS:
             for part in ("Subject", "Body"):
                 name = f"Notice{kind}{part}"
                 templates.check(name, getattr(self, name), kind=kind, is_body=part == "Body")
+
+
+def settings_schema() -> dict[str, Any]:
+    """Describe the settings as a JSON schema: what :meth:`TenantSettings.changed` takes, with the defaults."""
+    properties: dict[str, Any] = {}
+    for each in fields(TenantSettings):
+        default: Any = list(each.default) if isinstance(each.default, tuple) else each.default
+        kind: dict[str, Any] = {"type": _SCHEMA_TYPES[type(each.default)]}
+        if isinstance(each.default, tuple):
+            kind |= {"items": {"type": "string"}, "maxItems": LONGEST_LIST}
+        if each.name in RANGES:
+            kind["minimum"], kind["maximum"] = RANGES[each.name]
+        if each.name in CHOICES:
+            kind["enum"] = list(CHOICES[each.name])
+        properties[each.name] = {**kind, "default": default}
+    return {"title": "Settings", "type": "object", "properties": properties, "additionalProperties": False}

@@ -19,19 +19,25 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from mms_core.adapters.tables import Tables
-    from mms_core.api import AdminApi, ApiRequest, JournalApi, WebhookApi
+    from mms_core.api import AdminApi, ApiRequest, JournalApi, PagesApi, WebhookApi
     from mms_core.ports import Archive
     from mms_core.service import GraphPorts, Noticing, Parts, Recovery, Retention, Runs, Triage
 
 
 def api_request(
-    *, method: str, route: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    *,
+    method: str,
+    route: Mapping[str, str],
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: bytes,
+    path: str = "",
 ) -> ApiRequest:
     """Return the value that the API's handlers take."""
     from mms_core.api import ApiRequest  # noqa: PLC0415
 
     lower = {name.lower(): value for name, value in headers.items()}
-    return ApiRequest(method=method.upper(), route=dict(route), query=dict(query), headers=lower, body=body)
+    return ApiRequest(method=method.upper(), path=path, route=dict(route), query=dict(query), headers=lower, body=body)
 
 
 class SystemClock:
@@ -48,6 +54,7 @@ class App:
 
     admin: AdminApi
     journal: JournalApi
+    pages: PagesApi
     webhooks: WebhookApi
     triage: Triage
     runs: Runs
@@ -200,7 +207,7 @@ def app() -> App:
         BadInput: An app setting is missing or malformed.
     """
     from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
-    from mms_core.api import AdminApi, JournalApi, WebhookApi  # noqa: PLC0415
+    from mms_core.api import AdminApi, JournalApi, PagesApi, WebhookApi  # noqa: PLC0415
     from mms_core.service import (  # noqa: PLC0415
         Finds,
         Intake,
@@ -209,6 +216,7 @@ def app() -> App:
         Previews,
         Queries,
         Recovery,
+        Repeats,
         Retention,
         Runs,
         Triage,
@@ -218,7 +226,7 @@ def app() -> App:
     intake, recovery = Intake(parts), Recovery(parts)
     keys = HttpKeys(settings.token_keys_url, parts.clock)
     return App(
-        admin=AdminApi(intake, Queries(parts), Previews(parts), keys=keys, deployment=settings),
+        admin=AdminApi(intake, Queries(parts), Previews(parts), Repeats(parts), keys=keys, deployment=settings),
         journal=JournalApi(
             Journal(parts),
             Finds(parts, age=settings.discovery_age),
@@ -226,6 +234,7 @@ def app() -> App:
             keys=keys,
             deployment=settings,
         ),
+        pages=PagesApi(),
         webhooks=WebhookApi(intake, recovery, keys=keys, deployment=settings, clock=parts.clock),
         triage=Triage(parts, recovery),
         runs=Runs(parts),

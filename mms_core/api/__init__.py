@@ -3,6 +3,7 @@
 from mms_core.api.admin import AdminApi
 from mms_core.api.http import ApiRequest, ApiResponse
 from mms_core.api.journal import JournalApi
+from mms_core.api.pages import PagesApi
 from mms_core.api.webhooks import WebhookApi
 
-__all__ = ["AdminApi", "ApiRequest", "ApiResponse", "JournalApi", "WebhookApi"]
+__all__ = ["AdminApi", "ApiRequest", "ApiResponse", "JournalApi", "PagesApi", "WebhookApi"]

@@ -2,138 +2,54 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec import UnsetType
 
-from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, list_response, text_response
-from mms_core.api.parameters import instant as _instant
-from mms_core.api.parameters import top as _top
-from mms_core.api.parameters import wants_csv as _wants_csv
+from mms_core.api.asked import (
+    AskPreview,
+    ListMigrations,
+    StartMigrations,
+    Undo,
+    aware,
+    instant,
+    read_body,
+    read_query,
+)
+from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, list_response, text_response, wants_csv
+from mms_core.api.idempotency import KEY_HEADER, checked_key, identity_of
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Principal, Role
-from mms_core.errors import BadInput, PreconditionLost
-from mms_core.model import Selection, Source, State, Target, migration_type
+from mms_core.errors import BadInput, MmsError, PreconditionLost, TemporaryError
 from mms_core.notifications import decode
 from mms_core.ports import RunQuery
-from mms_core.service.intake import LONGEST_SETTLE, MOST_IDENTITIES, Result, Wanted, user_key
+from mms_core.service.intake import MOST_IDENTITIES, Result, Wanted, user_key
 from mms_core.service.previews import Asked
+from mms_core.service.repeats import Kept
 from mms_core.status import FIELDS, OWN_FIELDS, as_csv, meeting_row, run_row, summary_rows
+from mms_core.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mms_core.model import Run
-    from mms_core.service import Intake, Previews, Queries
+    from mms_core.service import Intake, Previews, Queries, Repeats
     from mms_core.settings import Deployment
 
-MOST_SELECTED: Final = 100
-"""Meetings that a request may name: they have to fit into the user's row, whatever merges into it."""
-_SKYPE_TARGETS: Final = ("sfb", "skypeforbusiness")
-MOST_UNDONE: Final = 500
-"""Meetings that an undo may name; they have to fit into the user's row. Without names it restores all."""
-_PARAMETERS: Final = frozenset(
-    {
-        "summaryOnly",
-        "identity",
-        "startTime",
-        "endTime",
-        "state",
-        "migrationType",
-        "reason",
-        "top",
-        "continuationToken",
-    }
-)
-_TYPES: Final = frozenset({migration_type(source, target) for source in Source for target in Target} | {"Unknown"})
 
-
-class _Start(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Body of ``POST migrations``."""
-
-    identity: Annotated[str, msgspec.Meta(max_length=400)] | None = None
-    identities: list[Annotated[str, msgspec.Meta(max_length=400)]] | None = None
-    source_meeting_type: str = "All"
-    target_meeting_type: str = "Current"
-    settle_minutes: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_SETTLE.total_seconds() / 60)] | None = None
-    not_before: datetime | None = None
-    meetings: _Meetings | None = None
-
-
-class _Meetings(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """``meetings`` of a body: which ones a request is narrowed to."""
-
-    event_ids: Annotated[list[str], msgspec.Meta(max_length=MOST_SELECTED)] = []
-    start: datetime | None = None
-    end: datetime | None = None
-    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    url_host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    attendee_domain: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    externals: Literal["include", "exclude", "only"] = "include"
-
-    def selection(self) -> Selection:
-        """Return the domain's value."""
-        return Selection(
-            event_ids=tuple(self.event_ids),
-            start_at=_aware(self.start),
-            end_at=_aware(self.end),
-            subject=self.subject,
-            url_host=self.url_host,
-            attendee_domain=self.attendee_domain,
-            externals=self.externals,
-        )
-
-
-class _Preview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Body of ``POST previews``."""
-
-    identity: Annotated[str, msgspec.Meta(max_length=400)]
-    source_meeting_type: str = "All"
-    target_meeting_type: str = "Current"
-    meetings: _Meetings | None = None
-
-
-class _Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Body of ``POST migrations/{userId}/undo``."""
-
-    event_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_UNDONE)] | None = None
-
-
-def _member(kind: Any, text: str, *, name: str) -> Any:
-    """Find an enum member in any case, as PowerShell would."""
-    for member in kind:
-        if str(member).lower() == text.lower():
-            return member
-    raise BadInput(f"one of {', '.join(kind)}", code="InvalidParameter", field=name)
-
-
-def _flag(text: str | None, *, name: str) -> bool:
-    if text is None or text.lower() == "false":
-        return False
-    if text.lower() == "true":
-        return True
-    raise BadInput("true or false", code="InvalidParameter", field=name)
-
-
-def _query(request: ApiRequest) -> RunQuery:
-    given = request.query
-    unknown = set(given) - _PARAMETERS
-    if unknown:
-        raise BadInput("unknown parameter", code="InvalidParameter", field=min(unknown))
-    kind = given.get("migrationType")
-    if kind is not None and kind not in _TYPES:
-        raise BadInput(f"one of {', '.join(sorted(_TYPES))}", code="InvalidParameter", field="migrationType")
+def _query(given: ListMigrations) -> RunQuery:
     return RunQuery(
-        state=_member(State, given["state"], name="state") if "state" in given else None,
-        start_at=_instant(given.get("startTime"), name="startTime"),
-        end_at=_instant(given.get("endTime"), name="endTime"),
-        migration_type=kind,
-        reason=given.get("reason"),
-        top=_top(given.get("top")),
-        continuation=given.get("continuationToken"),
+        state=given.state or None,
+        start_at=instant(given.start_time, name="startTime"),
+        end_at=instant(given.end_time, name="endTime"),
+        migration_type=given.migration_type or None,
+        reason=given.reason or None,
+        top=given.top,
+        continuation=given.continuation_token or None,
     )
 
 
@@ -151,8 +67,16 @@ class AdminApi:
     """Handlers of the admin routes."""
 
     def __init__(
-        self, intake: Intake, queries: Queries, previews: Previews, *, keys: Keys, deployment: Deployment
+        self,
+        intake: Intake,
+        queries: Queries,
+        previews: Previews,
+        repeats: Repeats,
+        *,
+        keys: Keys,
+        deployment: Deployment,
     ) -> None:
+        self._repeats = repeats
         self._intake = intake
         self._queries = queries
         self._previews = previews
@@ -161,6 +85,28 @@ class AdminApi:
 
     async def _caller(self, request: ApiRequest, role: Role) -> Principal:
         return await authenticate(request, self._keys, self._deployment, role)
+
+    async def _once(
+        self, request: ApiRequest, principal: Principal, work: Callable[[], Awaitable[ApiResponse]]
+    ) -> ApiResponse:
+        """Do the work of a POST, or repeat the answer that its ``Idempotency-Key`` got before."""
+        key = request.headers.get(KEY_HEADER)
+        if key is None:
+            return await work()
+        begun = await self._repeats.begin(caller=principal.name, key=checked_key(key), request=identity_of(request))
+        if isinstance(begun, Kept):
+            return ApiResponse(status=begun.status, body=begun.body, headers=begun.headers)
+        try:
+            response = await work()
+        except MmsError:
+            await self._repeats.release(begun)
+            raise
+        kept = Kept(status=response.status, headers=dict(response.headers), body=response.body)
+        try:
+            await self._repeats.keep(begun, kept)
+        except (TemporaryError, PreconditionLost) as exc:
+            log("answer_not_kept", level=logging.WARNING, code=exc.code)  # the work is done all the same
+        return response
 
     @answering
     async def health(self, request: ApiRequest) -> ApiResponse:
@@ -175,13 +121,13 @@ class AdminApi:
         if request.method == "POST":
             return await self._start(request)
         await self._caller(request, Role.READ)
-        query = _query(request)
-        if _flag(request.query.get("summaryOnly"), name="summaryOnly"):
+        given = read_query(request.query, ListMigrations)
+        query = _query(given)
+        if given.summary_only:
             rows = summary_rows(await self._queries.counts())
             return self._table(request, rows, ("State", "UserCount"))
-        identity = request.query.get("identity")
-        if identity is not None:
-            found = [run for run in await self._queries.runs_of(identity) if _matches(run, query)]
+        if given.identity:
+            found = [run for run in await self._queries.runs_of(given.identity) if _matches(run, query)]
             return self._table(request, [run_row(run) for run in found[: query.top]], (*FIELDS, *OWN_FIELDS))
         page = await self._queries.page(query)
         rows = [run_row(run) for run in page.runs]
@@ -191,7 +137,7 @@ class AdminApi:
     def _table(
         request: ApiRequest, rows: list[dict[str, Any]], names: tuple[str, ...], *, continuation: str | None = None
     ) -> ApiResponse:
-        if _wants_csv(request):
+        if wants_csv(request):
             response = text_response(as_csv(rows, names), content_type="text/csv")
             more = {"X-Continuation-Token": continuation} if continuation else {}
             return ApiResponse(
@@ -204,21 +150,22 @@ class AdminApi:
 
     async def _start(self, request: ApiRequest) -> ApiResponse:
         principal = await self._caller(request, Role.OPERATE)
-        body: _Start = decode(request.body, _Start)
-        if (body.identity is None) is (body.identities is None):
+        return await self._once(request, principal, lambda: self._start_all(request, principal))
+
+    async def _start_all(self, request: ApiRequest, principal: Principal) -> ApiResponse:
+        body = read_body(request.body, StartMigrations)
+        if isinstance(body.identity, UnsetType) is isinstance(body.identities, UnsetType):
             raise BadInput("either identity or identities", field="identity")
-        identities = body.identities if body.identities is not None else [body.identity or ""]
+        identities = body.identities or ([] if isinstance(body.identity, UnsetType) else [body.identity])
         if len(identities) > MOST_IDENTITIES:
             raise BadInput(f"{MOST_IDENTITIES} at most", code="TooManyIdentities", field="identities")
-        if body.target_meeting_type.lower() in _SKYPE_TARGETS:
-            raise BadInput(code="UnsupportedTarget", field="targetMeetingType")
         results = await self._intake.start(
             Wanted(
                 identities=tuple(identities),
-                source=_member(Source, body.source_meeting_type, name="sourceMeetingType"),
-                target=_member(Target, body.target_meeting_type, name="targetMeetingType"),
+                source=body.source_meeting_type,
+                target=body.target_meeting_type,
                 settle=None if body.settle_minutes is None else timedelta(minutes=body.settle_minutes),
-                not_before_at=_aware(body.not_before),
+                not_before_at=aware(body.not_before),
                 actor=principal.name,
                 selection=body.meetings.selection() if body.meetings else None,
             )
@@ -236,15 +183,19 @@ class AdminApi:
         """``GET migrations/{userId}/meetings``."""
         await self._caller(request, Role.READ)
         rows = [meeting_row(entry) for entry in await self._queries.meetings(request.route["userId"])]
-        if _wants_csv(request):
+        if wants_csv(request):
             names = tuple(rows[0]) if rows else ("eventId",)
             return text_response(as_csv(rows, names), content_type="text/csv")
         return json_response({"value": rows})
 
     async def _order(self, request: ApiRequest, order: Callable[[str, Principal], Awaitable[Run]]) -> ApiResponse:
         principal = await self._caller(request, Role.OPERATE)
-        run = await order(request.route["userId"], principal)
-        return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
+
+        async def work() -> ApiResponse:
+            run = await order(request.route["userId"], principal)
+            return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
+
+        return await self._once(request, principal, work)
 
     @answering
     async def cancel(self, request: ApiRequest) -> ApiResponse:
@@ -259,24 +210,27 @@ class AdminApi:
     @answering
     async def undo(self, request: ApiRequest) -> ApiResponse:
         """``POST migrations/{userId}/undo``: all meetings, or those of ``eventIds``."""
-        principal = await self._caller(request, Role.OPERATE)
-        body: _Undo = decode(request.body, _Undo) if request.body.strip() else _Undo()
-        run = await self._queries.undo(request.route["userId"], body.event_ids or (), actor=principal.name)
-        return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
+
+        async def order(identity: str, principal: Principal) -> Run:
+            body = read_body(request.body, Undo) if request.body.strip() else Undo()
+            return await self._queries.undo(identity, body.event_ids or (), actor=principal.name)
+
+        return await self._order(request, order)
 
     @answering
     async def previews(self, request: ApiRequest) -> ApiResponse:
         """``POST previews``: ask for a dry run; it reads the tenant and writes nothing."""
         principal = await self._caller(request, Role.OPERATE)
-        body: _Preview = decode(request.body, _Preview)
-        if body.target_meeting_type.lower() in _SKYPE_TARGETS:
-            raise BadInput(code="UnsupportedTarget", field="targetMeetingType")
+        return await self._once(request, principal, lambda: self._ask(request, principal))
+
+    async def _ask(self, request: ApiRequest, principal: Principal) -> ApiResponse:
+        body = read_body(request.body, AskPreview)
         preview_id = await self._previews.ask(
             Asked(
                 key=user_key(body.identity),
                 identity=body.identity.strip(),
-                source=_member(Source, body.source_meeting_type, name="sourceMeetingType"),
-                target=_member(Target, body.target_meeting_type, name="targetMeetingType"),
+                source=body.source_meeting_type,
+                target=body.target_meeting_type,
                 selections=(body.meetings.selection(),) if body.meetings else (),
                 actor=principal.name,
             )
@@ -297,8 +251,12 @@ class AdminApi:
     async def apply(self, request: ApiRequest) -> ApiResponse:
         """``POST previews/{id}/apply``: exactly that plan; refuses what has changed since."""
         principal = await self._caller(request, Role.OPERATE)
-        run = await self._previews.apply(request.route["id"], actor=principal.name)
-        return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
+
+        async def work() -> ApiResponse:
+            run = await self._previews.apply(request.route["id"], actor=principal.name)
+            return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
+
+        return await self._once(request, principal, work)
 
     @answering
     async def config(self, request: ApiRequest) -> ApiResponse:
@@ -313,10 +271,6 @@ class AdminApi:
             await self._caller(request, Role.READ)
             configuration = await self._queries.configuration()
         return json_response(asdict(configuration.settings), headers={"ETag": _quoted(configuration.etag)})
-
-
-def _aware(at: datetime | None) -> datetime | None:
-    return None if at is None else (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
 
 
 def _result_row(result: Result) -> dict[str, Any]:

@@ -33,10 +33,12 @@ _STATUS_OF_CODE: Final = {
     "BodyTooLarge": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "TooManyIdentities": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "InvalidState": HTTPStatus.CONFLICT,
+    "IdempotencyKeyInUse": HTTPStatus.CONFLICT,
+    "IdempotencyKeyReused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "Forbidden": HTTPStatus.FORBIDDEN,
     "MethodNotAllowed": HTTPStatus.METHOD_NOT_ALLOWED,
 }
-_SECURITY: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+SECURITY: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class ApiRequest:
     """A request. Header names are in lower case; ``route`` holds the route's parameters, decoded."""
 
     method: str
+    path: str = ""
+    """Of the URL, as it was asked for."""
     route: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -62,20 +66,25 @@ class ApiResponse:
 
 def json_response(value: Any, *, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """Return *value* as JSON."""
-    return ApiResponse(status=status, body=msgspec.json.encode(value), headers={**_SECURITY, **(headers or {})})
+    return ApiResponse(status=status, body=msgspec.json.encode(value), headers={**SECURITY, **(headers or {})})
 
 
 def list_response(rows: Iterable[Any], *, status: int = HTTPStatus.OK) -> ApiResponse:
     """Return rows as ``{"value": [...]}``, encoded one by one: a list may be long."""
     body = b",".join(msgspec.json.encode(row) for row in rows)
-    return ApiResponse(status=status, body=b'{"value":[' + body + b"]}", headers=_SECURITY)
+    return ApiResponse(status=status, body=b'{"value":[' + body + b"]}", headers=SECURITY)
 
 
 def text_response(text: str, *, content_type: str, status: int = HTTPStatus.OK) -> ApiResponse:
     """Return text; the type carries its charset."""
     return ApiResponse(
-        status=status, body=text.encode(), content_type=f"{content_type}; charset=utf-8", headers=_SECURITY
+        status=status, body=text.encode(), content_type=f"{content_type}; charset=utf-8", headers=SECURITY
     )
+
+
+def wants_csv(request: ApiRequest) -> bool:
+    """Say whether a caller asks for CSV."""
+    return "text/csv" in request.headers.get("accept", "").lower()
 
 
 def problem(code: str, *, status: int, detail: str = "", **more: Any) -> ApiResponse:
@@ -94,7 +103,7 @@ def problem(code: str, *, status: int, detail: str = "", **more: Any) -> ApiResp
         status=status,
         body=msgspec.json.encode(document),
         content_type="application/problem+json",
-        headers={**_SECURITY, **(more.get("headers") or {})},
+        headers={**SECURITY, **(more.get("headers") or {})},
     )
 
 

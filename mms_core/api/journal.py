@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, text_response
-from mms_core.api.parameters import instant, top, wants_csv
+from mms_core.api.asked import ListDecisions, ListDiscovery, instant, read_query
+from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, text_response, wants_csv
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Role
-from mms_core.errors import BadInput
 from mms_core.service.journal import DecisionQuery
 from mms_core.status import as_csv
 
@@ -16,30 +15,10 @@ if TYPE_CHECKING:
     from mms_core.service import Finds, Journal, Queries
     from mms_core.settings import Deployment
 
-_DECISION_PARAMETERS: Final = frozenset(
-    {
-        "identity",
-        "rule",
-        "reason",
-        "answer",
-        "correlationId",
-        "startTime",
-        "endTime",
-        "top",
-        "continuationToken",
-    }
-)
-_ANSWERS: Final = ("request", "ignore", "refuse")
 _COLUMNS: Final = (
     "at", "what", "answer", "rule", "reason", "outcome", "user", "userId", "correlationId", "actor", "proof",
     "requestId",
 )  # fmt: skip
-
-
-def _check(request: ApiRequest, names: frozenset[str]) -> None:
-    unknown = set(request.query) - names
-    if unknown:
-        raise BadInput("unknown parameter", code="InvalidParameter", field=min(unknown))
 
 
 class JournalApi:
@@ -56,20 +35,17 @@ class JournalApi:
     async def decisions(self, request: ApiRequest) -> ApiResponse:
         """``GET decisions``: who or what asked, when, with which proof, and what became of it; newest first."""
         await authenticate(request, self._keys, self._deployment, Role.READ)
-        _check(request, _DECISION_PARAMETERS)
-        given = request.query
-        if given.get("answer") not in (None, *_ANSWERS):
-            raise BadInput(f"one of {', '.join(_ANSWERS)}", code="InvalidParameter", field="answer")
+        given = read_query(request.query, ListDecisions)
         query = DecisionQuery(
-            names=await self._queries.names_of(given["identity"]) if "identity" in given else None,
-            rule=given.get("rule"),
-            reason=given.get("reason"),
-            answer=given.get("answer"),
-            correlation_id=given.get("correlationId"),
-            start_at=instant(given.get("startTime"), name="startTime"),
-            end_at=instant(given.get("endTime"), name="endTime"),
-            top=top(given.get("top")),
-            continuation=given.get("continuationToken"),
+            names=await self._queries.names_of(given.identity) if given.identity else None,
+            rule=given.rule or None,
+            reason=given.reason or None,
+            answer=given.answer or None,
+            correlation_id=given.correlation_id or None,
+            start_at=instant(given.start_time, name="startTime"),
+            end_at=instant(given.end_time, name="endTime"),
+            top=given.top,
+            continuation=given.continuation_token or None,
         )
         rows, token = await self._journal.page(query)
         if wants_csv(request):
@@ -80,8 +56,6 @@ class JournalApi:
     async def discovery(self, request: ApiRequest) -> ApiResponse:
         """``GET discovery``: users who need a migration and have none, ready to be posted back."""
         await authenticate(request, self._keys, self._deployment, Role.READ)
-        _check(request, frozenset({"top", "continuationToken"}))
-        found: dict[str, Any] = await self._finds.page(
-            top=top(request.query.get("top")), continuation=request.query.get("continuationToken")
-        )
+        given = read_query(request.query, ListDiscovery)
+        found: dict[str, Any] = await self._finds.page(top=given.top, continuation=given.continuation_token or None)
         return json_response(found)

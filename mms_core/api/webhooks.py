@@ -41,7 +41,8 @@ async def authenticate(request: ApiRequest, keys: Keys, deployment: Deployment, 
 def _handshake(request: ApiRequest) -> ApiResponse | None:
     """Answer Graph's validation: the token, decoded, as plain text (never as HTML, it is a stranger's text)."""
     token = request.query.get("validationToken")
-    if token is None or len(token) > LONGEST_VALIDATION:
+    is_call = bool(request.body.strip()) and request.headers.get("content-type", "").startswith("application/json")
+    if token is None or len(token) > LONGEST_VALIDATION or is_call:
         return None
     return text_response(token, content_type="text/plain")
 

@@ -8,6 +8,7 @@ from mms_core.service.parts import GraphPorts, Options, Parts
 from mms_core.service.previews import Previews
 from mms_core.service.queries import Queries
 from mms_core.service.recovery import Recovery
+from mms_core.service.repeats import Repeats
 from mms_core.service.retention import Retention
 from mms_core.service.runs import Runs
 from mms_core.service.triage import Triage
@@ -23,6 +24,7 @@ __all__ = [
     "Previews",
     "Queries",
     "Recovery",
+    "Repeats",
     "Retention",
     "Runs",
     "Triage",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import jsontext
 from mms_core.errors import PreconditionLost
+from mms_core.service.repeats import KIND, LIFE, PARTS
 from mms_core.status import meeting_row, run_row
 from mms_core.telemetry import log
 
@@ -84,6 +85,7 @@ class Retention:
     async def _purge_documents(self, cutoff: datetime) -> int:
         """Remove what was decided, poisoned or changed before then."""
         stamp = cutoff.strftime("%Y%m%dT%H%M%S%f")
+        yesterday = (self._parts.clock.now() - LIFE).strftime("%Y%m%d")
         order = f"{_FAR - int(cutoff.timestamp() * 1_000_000):016d}"
         removed = 0
         for kind, low, high in (
@@ -91,6 +93,8 @@ class Retention:
             ("poison", "", stamp),
             ("configChange", "", stamp),
             ("repair", "", stamp),
+            (KIND, "", yesterday),
+            (PARTS, "", yesterday),
         ):
             removed += await self._parts.documents.purge(kind, low=low, high=high)
         return removed

@@ -32,6 +32,7 @@ ALLOWED_IMPORTS = {
 }
 
 HTTP = {
+    "openapi": ("openapi.json", ["GET"]),
     "graph_notifications": ("graph/notifications", ["POST"]),
     "graph_lifecycle": ("graph/lifecycle", ["POST"]),
     "events": ("events", ["OPTIONS", "POST"]),

@@ -1,0 +1,279 @@
+"""What the API answers, as types; the description of the API is made from them, and tests hold the answers to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from mms_core.model import Source, State, Target  # noqa: TC001 - msgspec resolves them
+
+At = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457): its stable code, what it means, and what to do."""
+
+    type: str
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    code: Annotated[str, Meta(description="Stable; the error catalogue explains each.")]
+    remedy: str
+    field: NotRequired[str]
+    requestId: NotRequired[str]
+
+
+class Health(TypedDict):
+    """The app and its storage answer."""
+
+    status: Literal["ok"]
+
+
+class MigrationRow(TypedDict):
+    """A run: the 13 fields of ``Get-CsMeetingMigrationStatus``, and more."""
+
+    CorrelationId: str
+    CreateDate: At
+    FailedMeeting: Count
+    InvitesUpdate: Count
+    LastMessage: str
+    MigrationType: Literal["SfbToSfb", "SfbToTeams", "TeamsToTeams", "AllToTeams", "ToSameType", "Unknown"]
+    ModifiedDate: At
+    RetryCount: Count
+    State: State
+    SucceededMeeting: Count
+    TotalMeeting: Count
+    UserId: str | None
+    UserPrincipalName: str | None
+    Reasons: list[str]
+    NextAttempt: At | None
+    SkippedMeeting: Count
+    Code: str | None
+    Rule: str | None
+
+
+class SummaryRow(TypedDict):
+    """Users whose newest run is in a state."""
+
+    State: State
+    UserCount: int
+
+
+class Migrations(TypedDict):
+    """A page of runs, newest first."""
+
+    value: list[MigrationRow]
+    continuationToken: str | None
+
+
+class Summary(TypedDict):
+    """With ``summaryOnly``: a row a state."""
+
+    value: list[SummaryRow]
+    continuationToken: None
+
+
+class StartedRow(TypedDict):
+    """What became of one identity."""
+
+    identity: str
+    userId: NotRequired[str]
+    correlationId: NotRequired[str]
+    status: Literal["accepted", "merged", "refused"]
+    code: NotRequired[str]
+
+
+class Started(TypedDict):
+    """One row an identity, in the order of the request."""
+
+    value: list[StartedRow]
+
+
+class Place(TypedDict):
+    """How people join: from the invitation before, or after."""
+
+    kind: str
+    joinUrl: str | None
+    conferenceId: str | None
+    numbers: list[str]
+
+
+class Places(TypedDict):
+    """The meeting's places, then and now."""
+
+    before: list[str]
+    now: list[str]
+
+
+class PropertyChange(TypedDict):
+    """A property whose value is another one now."""
+
+    name: str
+    before: str | None
+    now: str | None
+
+
+class Edited(TypedDict):
+    """What somebody edited after the migration, where that keeps an undo from going through."""
+
+    body: str
+    isCut: bool
+    inBlock: bool
+    locations: Places | None
+    properties: list[PropertyChange]
+
+
+class MeetingRow(TypedDict):
+    """What became of a meeting."""
+
+    eventId: str
+    iCalUId: str
+    subject: str
+    start: At | None
+    verdict: Literal["migrated", "refreshed", "current", "skipped", "failed"]
+    rule: str | None
+    code: str | None
+    message: str
+    before: Place | None
+    after: Place | None
+    requestId: str | None
+    attempts: Count
+    correlationId: str
+    modified: At
+    durationMs: Count
+    difference: Edited | None
+
+
+class Meetings(TypedDict):
+    """The newest entry of every meeting, nearest start first."""
+
+    value: list[MeetingRow]
+
+
+class PreviewAsked(TypedDict):
+    """A dry run is on its way."""
+
+    id: str
+    state: Literal["pending"]
+
+
+class Recipient(TypedDict):
+    """Somebody who would get mail, and what speaks for it."""
+
+    address: str
+    why: list[str]
+
+
+class PlannedMeeting(TypedDict):
+    """What a run would do to a meeting."""
+
+    eventId: str
+    iCalUId: str
+    subject: str
+    start: str | None
+    verdict: Literal["migrate", "refresh", "current", "skip", "fail"]
+    rule: str | None
+    code: str | None
+    before: Place | None
+    after: Place | None
+    oldBlock: str | None
+    newBlock: str | None
+    people: Count
+    recipients: list[Recipient]
+    startsWithin15Minutes: bool
+    updates: Count
+    graphCalls: Count
+    notKept: list[str]
+    userTextInBlock: Any
+
+
+class PreviewDocument(TypedDict):
+    """A dry run: the plan of each meeting."""
+
+    id: str
+    state: Literal["pending", "ready", "failed", "applied"]
+    identity: str
+    userId: str | None
+    sourceMeetingType: Source
+    targetMeetingType: Target
+    createdAt: At
+    code: str | None
+    message: str | None
+    correlationId: str | None
+    updates: Count
+    recipients: Count
+    meetings: list[PlannedMeeting]
+
+
+class DecisionRow(TypedDict):
+    """Who or what asked for what, and what was decided by which rule."""
+
+    id: str
+    at: At
+    what: str
+    rule: str
+    reason: str
+    answer: str
+    outcome: str
+    user: str | None
+    userId: str | None
+    correlationId: str | None
+    requestId: str
+    actor: str | None
+    proof: str
+
+
+class Decisions(TypedDict):
+    """A page of decisions, newest first."""
+
+    value: list[DecisionRow]
+    continuationToken: str | None
+
+
+class NeedRow(TypedDict):
+    """A user who needs a migration and has none."""
+
+    identity: str
+    userId: str
+    reason: str
+    meetings: Count
+    sourceMeetingType: Source
+    targetMeetingType: Target
+    notBefore: NotRequired[str]
+    discovered: At
+
+
+class StartAgain(TypedDict):
+    """A body for ``POST migrations``."""
+
+    identities: list[str]
+    sourceMeetingType: Source
+    targetMeetingType: Target
+    notBefore: NotRequired[str]
+
+
+class Discovery(TypedDict):
+    """What the last search found; an old one is repeated in the background."""
+
+    value: list[NeedRow]
+    requests: list[StartAgain]
+    continuationToken: str | None
+    discoveredAt: At | None
+    isRunning: bool
+
+
+class EventRow(TypedDict):
+    """What became of one event."""
+
+    id: str
+    status: Literal["accepted", "duplicate", "refused"]
+    code: NotRequired[str]
+    field: NotRequired[str | None]
+
+
+class EventResults(TypedDict):
+    """One row an event, in the order of the request."""
+
+    value: list[EventRow]

@@ -1,0 +1,203 @@
+"""What callers send: bodies and queries as types, which validate and from which the API's description is made."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from mms_core.errors import BadInput
+from mms_core.model import Selection, Source, State, Target
+from mms_core.notifications import decode
+from mms_core.service.intake import LONGEST_SETTLE, MOST_IDENTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MOST_SELECTED: Final = 100
+"""Meetings that a request may name: they have to fit into the user's row, whatever merges into it."""
+MOST_UNDONE: Final = 500
+"""Meetings that an undo may name; they have to fit into the user's row. Without names it restores all."""
+LONGEST_IDENTITY: Final = 400
+MOST_ROWS: Final = 1000
+LONGEST_TEXT: Final = 255
+LONGEST_TOKEN: Final = 1024
+_SKYPE_TARGETS: Final = ("sfb", "skypeforbusiness")
+_ENUM: Final = re.compile(r"Invalid enum value '(.*?)'", re.DOTALL)
+_UNKNOWN: Final = re.compile(r"unknown field `(.*?)`", re.DOTALL)
+
+Identity = Annotated[
+    str,
+    Meta(
+        max_length=LONGEST_IDENTITY,
+        description="User principal name, object id or SIP address.",
+        # Redundant as a restriction; it tells generators what is likely to be somebody.
+        extra_json_schema={"anyOf": [{"format": "uuid"}, {"pattern": "^[^@]+@[^@]+$"}, {"type": "string"}]},
+    ),
+]
+Words = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
+Top = Annotated[int, Meta(ge=1, le=MOST_ROWS, description="Rows of a page.")]
+Token = Annotated[
+    str, Meta(min_length=1, max_length=LONGEST_TOKEN, description="From the answer before; the next page.")
+]
+Instant = Annotated[
+    str,
+    Meta(
+        description="ISO 8601; a date is its midnight, and what names no offset is UTC.",
+        extra_json_schema={"anyOf": [{"format": "date-time"}, {"format": "date"}]},
+        examples=["2026-01-31T08:00:00Z"],
+    ),
+]
+When = Annotated[datetime, Meta(description="What names no offset is UTC.", extra_json_schema={"format": "date-time"})]
+RunKind = Literal["SfbToSfb", "SfbToTeams", "TeamsToTeams", "AllToTeams", "ToSameType", "Unknown"]
+
+
+class Narrowing(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Which meetings a request is narrowed to; every part that is given has to hold."""
+
+    event_ids: Annotated[list[str], Meta(max_length=MOST_SELECTED)] = []
+    start: When | None = None
+    end: When | None = None
+    subject: Words | None = None
+    url_host: Words | None = None
+    attendee_domain: Words | None = None
+    externals: Literal["include", "exclude", "only"] = "include"
+
+    def selection(self) -> Selection:
+        """Return the domain's value."""
+        return Selection(
+            event_ids=tuple(self.event_ids),
+            start_at=aware(self.start),
+            end_at=aware(self.end),
+            subject=self.subject,
+            url_host=self.url_host,
+            attendee_domain=self.attendee_domain,
+            externals=self.externals,
+        )
+
+
+class StartMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Whose meetings to migrate, and how: either ``identity`` or ``identities``."""
+
+    identity: Identity | UnsetType = UNSET
+    identities: Annotated[list[Identity], Meta(extra_json_schema={"maxItems": MOST_IDENTITIES})] | UnsetType = UNSET
+    source_meeting_type: Source = Source.ALL
+    target_meeting_type: Target = Target.CURRENT
+    settle_minutes: Annotated[float, Meta(ge=0, le=LONGEST_SETTLE.total_seconds() / 60)] | None = None
+    not_before: When | None = None
+    meetings: Narrowing | None = None
+
+
+class AskPreview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Whose migration to plan, and how."""
+
+    identity: Identity
+    source_meeting_type: Source = Source.ALL
+    target_meeting_type: Target = Target.CURRENT
+    meetings: Narrowing | None = None
+
+
+class Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Which meetings to restore; without ``eventIds`` all of the user's."""
+
+    event_ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_UNDONE)] | None = None
+
+
+class ListMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Query of ``GET migrations``."""
+
+    summary_only: Annotated[bool, Meta(description="Users by the state of their newest run, nothing else.")] = False
+    identity: Identity | UnsetType = UNSET
+    start_time: Instant | UnsetType = UNSET
+    end_time: Instant | UnsetType = UNSET
+    state: State | UnsetType = UNSET
+    migration_type: RunKind | UnsetType = UNSET
+    reason: Annotated[Words, Meta(description="Rule of a trigger, ``T1`` to ``T11``, or ``Undo``.")] | UnsetType = UNSET
+    top: Top = 100
+    continuation_token: Token | UnsetType = UNSET
+
+
+class ListDecisions(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Query of ``GET decisions``."""
+
+    identity: Identity | UnsetType = UNSET
+    rule: Words | UnsetType = UNSET
+    reason: Words | UnsetType = UNSET
+    answer: Literal["request", "ignore", "refuse"] | UnsetType = UNSET
+    correlation_id: Words | UnsetType = UNSET
+    start_time: Instant | UnsetType = UNSET
+    end_time: Instant | UnsetType = UNSET
+    top: Top = 100
+    continuation_token: Token | UnsetType = UNSET
+
+
+class ListDiscovery(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Query of ``GET discovery``."""
+
+    top: Top = 100
+    continuation_token: Token | UnsetType = UNSET
+
+
+def read_body(content: bytes, kind: type[T]) -> T:
+    """Decode a body.
+
+    Raises:
+        BadInput: It does not fit; code ``InvalidParameter`` for a word that is none of those allowed,
+            ``UnsupportedTarget`` for Skype as a target.
+    """
+    try:
+        made: T = decode(content, kind)
+    except BadInput as exc:
+        word = _ENUM.match(exc.detail)
+        if word is None:
+            raise
+        is_skype = exc.field == "targetMeetingType" and word[1].lower() in _SKYPE_TARGETS
+        code = "UnsupportedTarget" if is_skype else "InvalidParameter"
+        raise BadInput(exc.detail, code=code, field=exc.field) from exc
+    return made
+
+
+def read_query(given: Mapping[str, str], kind: type[T]) -> T:
+    """Convert a query.
+
+    Raises:
+        BadInput: Code ``InvalidParameter``; the field is the parameter.
+    """
+    values: dict[str, Any] = dict(given)
+    for each in msgspec.structs.fields(kind):
+        text = values.get(each.encode_name)
+        if isinstance(each.default, bool) and text is not None:
+            # msgspec would take 0 and 1 as well, which nobody else calls boolean.
+            values[each.encode_name] = {"true": True, "false": False}.get(text.lower(), "")
+    try:
+        return msgspec.convert(values, type=kind, strict=False)
+    except msgspec.ValidationError as exc:
+        head, _, path = str(exc).partition(" - at `$.")
+        unknown = _UNKNOWN.search(head)
+        field = unknown[1] if unknown else path.strip("`")
+        raise BadInput(head.partition(" `")[0] if unknown else head, code="InvalidParameter", field=field) from exc
+
+
+def instant(text: str | UnsetType, *, name: str) -> datetime | None:
+    """Read an ISO 8601 instant; one without an offset is UTC.
+
+    Raises:
+        BadInput: Code ``InvalidParameter`` with the parameter's name.
+    """
+    if isinstance(text, UnsetType):
+        return None
+    try:
+        # The plus of an offset becomes a blank where a caller forgot to escape it.
+        return aware(datetime.fromisoformat(text.strip().replace(" ", "+")))
+    except (ValueError, OverflowError):
+        raise BadInput("an ISO 8601 instant", code="InvalidParameter", field=name) from None
+
+
+def aware(at: datetime | None) -> datetime | None:
+    """Return an instant as aware UTC; one without an offset is UTC already."""
+    return None if at is None else (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
