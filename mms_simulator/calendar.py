@@ -152,7 +152,7 @@ def remove(store: Store, target: Target, if_match: str | None = None) -> None:
     if mails:
         outbox.send(store, item, "cancellation")
     for exception in list(store.mailbox(user.id).exceptions.get(item.id, {}).values()):
-        store.drop(exception)
+        _drop_exception(store, exception)
     copies = list(store.copies_of(item))
     if copies:
         gone = msgspec.structs.replace(item, gone=True, cancelled=True, version=item.version + 1)
@@ -284,7 +284,7 @@ def _reset_exceptions(store: Store, old: Item, new: Item, changed: set[str]) -> 
     if not moved or not store.switches.patternChangeDropsExceptions:
         return False
     for exception in list(store.mailbox(new.mailbox).exceptions.get(new.id, {}).values()):
-        store.drop(exception)
+        _drop_exception(store, exception)
     new.cancelled_days = []
     store.save(new)
     return True
@@ -312,6 +312,30 @@ def _spread_to_exceptions(store: Store, old: Item, new: Item, changed: set[str])
             edited.attendees = kept + joined
         edited.version += 1
         store.save(edited)
+        _sync_copies(store, edited)
+
+
+def _drop_exception(store: Store, exception: Item) -> None:
+    """Forget an exception; who was invited to it alone keeps a cancelled copy, as of any meeting (1.2)."""
+    copies = list(store.copies_of(exception))
+    store.drop(exception)
+    if not copies:
+        return
+    gone = msgspec.structs.replace(
+        exception,
+        id=ids.new_item_id(exception.mailbox),
+        uid=outbox.uid_of(exception),
+        master=None,
+        day=0,
+        gone=True,
+        cancelled=True,
+        version=exception.version + 1,
+    )
+    store.save(gone)
+    for each in copies:
+        store.drop(each)
+        store.save(msgspec.structs.replace(each, source=gone.id))
+        notify.event_changed(store, each.mailbox, each.id, etag(store, gone, each), "updated")
 
 
 def _cancel_occurrence(store: Store, target: Target, *, mails: bool) -> None:
@@ -322,7 +346,7 @@ def _cancel_occurrence(store: Store, target: Target, *, mails: bool) -> None:
     if mails:
         outbox.send(store, shown, "cancellation")
     if exception:
-        store.drop(exception)
+        _drop_exception(store, exception)
     changed = copying.copy(master)
     changed.cancelled_days = sorted({*master.cancelled_days, target.day})
     changed.version, changed.modified = master.version + 1, store.clock.now()
@@ -332,14 +356,25 @@ def _cancel_occurrence(store: Store, target: Target, *, mails: bool) -> None:
 
 
 def _sync_copies(store: Store, item: Item) -> None:
-    """Give each internal attendee a copy in their own mailbox; those who were taken off keep a cancelled one (1.2)."""
-    if item.master:
-        return
+    """Give each internal attendee a copy in their own mailbox; those who were taken off keep a cancelled one (1.2).
+
+    An exception has copies for those alone who are not invited to its series.
+    """
     wanted = {
         user.id: user
         for user in map(store.find_user, content.attendee_addresses(item))
         if user is not None and user.mailbox == "exchangeOnline" and user.id != item.mailbox
     }
+    if item.master:
+        series_copies = store.copies_of(store.mailbox(item.mailbox).items[item.master])
+        invited = {copy.mailbox for copy in series_copies if not copy.cancelled}
+        wanted = {user_id: user for user_id, user in wanted.items() if user_id not in invited}
+    elif item.recurrence:
+        for exception in store.mailbox(item.mailbox).exceptions.get(item.id, {}).values():
+            for copy in store.copies_of(exception):
+                if copy.mailbox in wanted:  # the copy of the whole series shows this occurrence from now on
+                    store.drop(copy)
+                    notify.event_changed(store, copy.mailbox, copy.id, "", "deleted")
     known = {copy.mailbox: copy for copy in store.copies_of(item)}
     now = store.clock.now()
     for user_id, user in wanted.items():
@@ -363,9 +398,10 @@ def _sync_copies(store: Store, item: Item) -> None:
 def _notify_copies(store: Store, item: Item) -> None:
     if not store.subscriptions:
         return
-    source = item if not item.master else store.mailbox(item.mailbox).items[item.master]
-    for copy in store.copies_of(source):
-        notify.event_changed(store, copy.mailbox, copy.id, etag(store, source, copy), "updated")
+    sources = [store.mailbox(item.mailbox).items[item.master], item] if item.master else [item]
+    for source in sources:
+        for copy in store.copies_of(source):
+            notify.event_changed(store, copy.mailbox, copy.id, etag(store, source, copy), "updated")
 
 
 def default_calendar(user: User) -> Calendar:

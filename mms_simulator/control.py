@@ -33,7 +33,7 @@ def register(routes: Routes, faults: Faults, limits: Limits, traffic: Traffic) -
         return _ok({"value": msgspec.to_builtins(faults.active)})
 
     def clear_faults(_: Call) -> Reply:
-        faults.active.clear()
+        faults.clear()
         return Reply(204)
 
     def read_traffic(_: Call) -> Reply:

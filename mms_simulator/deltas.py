@@ -2,7 +2,6 @@
 
 import base64
 import uuid
-from collections import OrderedDict
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.http_events import home, owner, preferred_size, span
 from mms_simulator.http_users import DEFAULT, project
+from mms_simulator.model import Setting
 from mms_simulator.odata import filters
 from mms_simulator.odata.query import DEFAULT_PAGE
 
@@ -19,6 +19,7 @@ _LIFE_SECONDS = 7 * 86_400
 _PAGE = 100
 _MOST_IDS = 50
 _REMEMBERED = 1000
+_ROUND = "viewRound "
 
 
 class Token(msgspec.Struct, array_like=True):
@@ -41,11 +42,10 @@ class Token(msgspec.Struct, array_like=True):
 
 def register(routes: Routes) -> None:
     """Add the delta routes."""
-    rounds = _Rounds()
     routes.add("GET", "users/delta", users_delta)
     routes.add("GET", "users/microsoft.graph.delta", users_delta)
-    routes.add("GET", "users/{user}/calendarView/delta", rounds.answer)
-    routes.add("GET", "users/{user}/calendarView/microsoft.graph.delta", rounds.answer)
+    routes.add("GET", "users/{user}/calendarView/delta", view_delta)
+    routes.add("GET", "users/{user}/calendarView/microsoft.graph.delta", view_delta)
 
 
 def users_delta(call: Call) -> Reply:
@@ -119,47 +119,45 @@ def _ids(condition: str) -> set[str] | None:
     return wanted
 
 
-class _Rounds:
-    """calendarView/delta: what each token's holder has seen, so that the next round tells the difference."""
+def view_delta(call: Call) -> Reply:
+    """``GET …/calendarView/delta``: primary calendar, window fixed by the token, no query options (2.4)."""
+    for name in ("$select", "$filter", "$expand", "$orderby", "$search"):
+        if name in call.query:
+            raise bad_request(f"{name} is not supported with delta.", "ErrorInvalidUrlQuery")
+    user = owner(call)
+    text = call.query.get("$deltatoken") or call.query.get("$skiptoken")
+    if text:
+        known = call.store.settings.get(f"{_ROUND}{text}")
+        if known is None:
+            raise GraphError(410, "SyncStateNotFound", "The sync state generation is not found.")
+        start, end, seen = known
+    else:
+        (start, end), seen = span(call), {}
+    rows = {row.id: row for row in listing.window(call.store, user, home(call, user).id, start, end)}
+    etags = {key: calendar.etag(row.store, row.item, row.copy) for key, row in rows.items()}
+    fresh = [key for key, etag in etags.items() if seen.get(key) != etag]
+    removed = [key for key in seen if key not in rows]
+    size = preferred_size(call) or DEFAULT_PAGE
+    shown, rest = fresh[:size], fresh[size:]
+    kept = {key: etag for key, etag in seen.items() if key in rows} | {key: etags[key] for key in shown}
+    payload: dict[str, Any] = {
+        "@odata.context": f"{call.store.base}/v1.0/$metadata#Collection(event)",
+        "value": [views.render(rows[key], call.options, call.manner) for key in shown],
+    }
+    if rest:
+        payload["@odata.nextLink"] = _view_link(call, "$skiptoken", start, end, {**seen, **kept})
+    else:
+        payload["value"] += [{"id": key, "@removed": {"reason": "deleted"}} for key in removed]
+        payload["@odata.deltaLink"] = _view_link(call, "$deltatoken", start, end, kept)
+    return Reply(200, payload)
 
-    def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[int, int, dict[str, str]]] = OrderedDict()
 
-    def answer(self, call: Call) -> Reply:
-        """``GET …/calendarView/delta``: primary calendar, window fixed by the token, no query options (2.4)."""
-        for name in ("$select", "$filter", "$expand", "$orderby", "$search"):
-            if name in call.query:
-                raise bad_request(f"{name} is not supported with delta.", "ErrorInvalidUrlQuery")
-        user = owner(call)
-        text = call.query.get("$deltatoken") or call.query.get("$skiptoken")
-        if text:
-            known = self._seen.get(text)
-            if known is None:
-                raise GraphError(410, "SyncStateNotFound", "The sync state generation is not found.")
-            start, end, seen = known
-        else:
-            (start, end), seen = span(call), {}
-        rows = {row.id: row for row in listing.window(call.store, user, home(call, user).id, start, end)}
-        etags = {key: calendar.etag(row.store, row.item, row.copy) for key, row in rows.items()}
-        fresh = [key for key, etag in etags.items() if seen.get(key) != etag]
-        removed = [key for key in seen if key not in rows]
-        size = preferred_size(call) or DEFAULT_PAGE
-        shown, rest = fresh[:size], fresh[size:]
-        kept = {key: etag for key, etag in seen.items() if key in rows} | {key: etags[key] for key in shown}
-        payload: dict[str, Any] = {
-            "@odata.context": f"{call.store.base}/v1.0/$metadata#Collection(event)",
-            "value": [views.render(rows[key], call.options, call.manner) for key in shown],
-        }
-        if rest:
-            payload["@odata.nextLink"] = self._link(call, "$skiptoken", start, end, {**seen, **kept})
-        else:
-            payload["value"] += [{"id": key, "@removed": {"reason": "deleted"}} for key in removed]
-            payload["@odata.deltaLink"] = self._link(call, "$deltatoken", start, end, kept)
-        return Reply(200, payload)
-
-    def _link(self, call: Call, name: str, start: int, end: int, seen: dict[str, str]) -> str:
-        token = uuid.uuid4().hex
-        self._seen[token] = (start, end, seen)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return f"{call.url}?{name}={token}"
+def _view_link(call: Call, name: str, start: int, end: int, seen: dict[str, str]) -> str:
+    """Keep what a token's holder has seen, so that the next round tells the difference, after a restart too."""
+    token = uuid.uuid4().hex
+    store = call.store
+    store.setting(f"{_ROUND}{token}", [start, end, seen])
+    rounds = [key for key in store.settings if key.startswith(_ROUND)]
+    for key in rounds[:-_REMEMBERED]:
+        store.drop(Setting(id=key, value=None))
+    return f"{call.url}?{name}={token}"

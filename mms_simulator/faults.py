@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from mms_simulator.errors import bad_request
+from mms_simulator.store import Store
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -30,10 +31,11 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Faults:
-    """The list of faults, in order of posting."""
+    """The list of faults, in order of posting; it survives a restart, half-used ones with what is left of them."""
 
-    def __init__(self) -> None:
-        self.active: list[Fault] = []
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.active: list[Fault] = msgspec.convert(store.settings.get("faults") or [], list[Fault])
 
     def add(self, given: dict[str, Any]) -> Fault:
         """Take a fault; 400 for one that makes no sense."""
@@ -44,7 +46,13 @@ class Faults:
         except (msgspec.ValidationError, re.error, UnicodeError) as exc:
             raise bad_request(f"The fault is not valid: {exc}") from exc
         self.active.append(fault)
+        self._keep()
         return fault
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        self.active.clear()
+        self._keep()
 
     def match(self, method: str, raw: str, decoded: str) -> Fault | None:
         """Give the first fault that matches, and count it."""
@@ -54,5 +62,10 @@ class Faults:
                 fault.hits += 1
                 if fault.times and fault.hits >= fault.times:
                     self.active.remove(fault)
+                self._keep()
                 return fault
         return None
+
+    def _keep(self) -> None:
+        self._store.setting("faults", msgspec.to_builtins(self.active))
+        self._store.commit()

@@ -56,7 +56,7 @@ class Front:
     def __init__(self, store: Store, directory: Path | None) -> None:
         self.store = store
         self.sign_in = signin.SignIn(store)
-        self.faults = Faults()
+        self.faults = Faults(store)
         self.limits = Limits(store)
         self.traffic = Traffic(directory)
         self.courier = Courier(store, lambda: self.sign_in.token(signin.API, [signin.OPERATE]))

@@ -15,6 +15,7 @@ from mms_simulator.odata.query import DEFAULT_PAGE, Options, next_link, page_of,
 from mms_simulator.views import Shown
 from mms_simulator.zones import parse_instant
 
+_STAMPS = frozenset({"createdDateTime", "lastModifiedDateTime"})
 _ANSWERS = {"accept": "accepted", "decline": "declined", "tentativelyaccept": "tentativelyAccepted"}
 
 
@@ -49,9 +50,9 @@ def one(call: Call, found: Target, status: int = 200) -> Reply:
     return Reply(status, payload, {**headers, **_applied(call)})
 
 
-def many(call: Call, rows: Sequence[Shown]) -> Reply:
+def many(call: Call, rows: Sequence[Shown], wanted: Options | None = None) -> Reply:
     """Answer with one page of rows (2.1): ten unless asked, nextLink with ``$skip``, the empty-page mode."""
-    wanted, switches = call.options, call.store.switches
+    wanted, switches = wanted or call.options, call.store.switches
     total = len(rows)
     if wanted.orderby:
         rows = sort_rows(list(rows), wanted.orderby, lambda row, name: listing.sort_key(name)(row))
@@ -87,7 +88,8 @@ def calendar_view(call: Call) -> Reply:
     user = owner(call)
     start, end = span(call)
     place = home(call, user).id
-    return many(call, _filtered(call, listing.window(call.store, user, place, start, end)))
+    rows = _filtered(call, listing.window(call.store, user, place, start, end))
+    return many(call, rows, _without_stamps(call))
 
 
 def list_instances(call: Call) -> Reply:
@@ -226,7 +228,10 @@ def _selected(call: Call) -> list[Shown]:
     user = owner(call)
     bare = "calendar" not in call.arguments and not call.path.rstrip("/").lower().endswith("/calendar/events")
     everywhere = bare and call.store.switches.eventsScope == "allCalendars"
-    return _filtered(call, list(listing.all_rows(call.store, user, None if everywhere else home(call, user).id)))
+    rows = list(listing.all_rows(call.store, user, None if everywhere else home(call, user).id))
+    if call.store.switches.orphanInstances == "exception":
+        rows = [row for row in rows if row.kind != "exception"]
+    return _filtered(call, rows)
 
 
 def _filtered(call: Call, rows: list[Shown]) -> list[Shown]:
@@ -235,6 +240,17 @@ def _filtered(call: Call, rows: list[Shown]) -> list[Shown]:
         return rows
     test = listing.condition(wanted.filter, call.store.switches)
     return [row for row in rows if test(row)]
+
+
+def _without_stamps(call: Call) -> Options:
+    """Give the options of a calendarView, where the two instants of writing cannot be selected (2.1)."""
+    wanted = call.options
+    stamps = _STAMPS & (wanted.select or frozenset())
+    if stamps and call.store.switches.calendarViewSelect == "refuse":
+        raise bad_request(f"The property '{min(stamps)}' cannot be selected here.", "ErrorInvalidProperty")
+    if stamps:
+        wanted.select = (wanted.select or frozenset()) - stamps
+    return wanted
 
 
 def span(call: Call) -> tuple[int, int]:

@@ -134,8 +134,13 @@ class Store:
         return found
 
     def source_of(self, copy: model.Copy) -> model.Item:
-        """Give the organiser's item behind a copy."""
-        return self.mailboxes[copy.source_mailbox].items[copy.source]
+        """Give the organiser's item behind a copy; an exception for who was invited to one occurrence only."""
+        box = self.mailboxes[copy.source_mailbox]
+        found = box.items.get(copy.source)
+        if found is not None:
+            return found
+        master, day = split_id(copy.source)
+        return box.exceptions[master][day]
 
     def copies_of(self, item: model.Item) -> Iterator[model.Copy]:
         """Give all attendees' copies of an item."""
@@ -207,7 +212,7 @@ class Store:
             case model.Setting():
                 self.settings[record.id] = record.value
 
-    def _unindex(self, record: Any) -> None:
+    def _unindex(self, record: Any) -> None:  # noqa: C901 - one line a kind
         match record:
             case model.User():
                 self._forget_names(record)
@@ -231,6 +236,8 @@ class Store:
                 self.outbox.pop(record.id, None)
             case model.Delivery():
                 self.deliveries.pop(record.id, None)
+            case model.Setting():
+                self.settings.pop(record.id, None)
 
     def _forget_names(self, user: model.User) -> None:
         for name in _names(user):

@@ -55,6 +55,10 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """2.1: the largest page."""
     calendarViewMaxDays: int = 0
     """2.1: the longest calendarView; 0 means any."""
+    calendarViewSelect: Literal["omit", "refuse"] = "omit"
+    """2.1: createdDateTime and lastModifiedDateTime in $select of a calendarView."""
+    orphanInstances: Literal["singleInstance", "exception"] = "singleInstance"
+    """1.5: the type of the copy of somebody who was invited to one occurrence of a series only."""
     filterMode: Literal["strict", "lenient"] = "strict"
     """2.2: strict refuses what the table does not list; lenient also compares any plain property of an event."""
     filterOnlineMeeting: Literal["refuse", "allow"] = "refuse"

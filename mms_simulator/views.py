@@ -57,6 +57,8 @@ class Shown:
         """Graph's type."""
         if self.day:
             return "exception" if self.item.master else "occurrence"
+        if self.item.master:
+            return self.store.switches.orphanInstances
         return "seriesMaster" if self.item.recurrence else "singleInstance"
 
     @property
@@ -69,8 +71,13 @@ class Shown:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the organiser has cancelled it, or taken this attendee off."""
-        return self.item.cancelled or bool(self.copy and self.copy.cancelled)
+        """Whether the organiser has cancelled it, or taken this attendee off, be it off one occurrence."""
+        if self.item.cancelled or bool(self.copy and self.copy.cancelled):
+            return True
+        if not (self.copy and self.day and self.item.master):
+            return False
+        me = plain_text(self.user.mail)
+        return all(plain_text(row["emailAddress"]["address"]) != me for row in self.item.attendees)
 
     def own(self, field: str) -> Any:
         """Give a field that an attendee may set in a copy of their own."""
@@ -312,9 +319,8 @@ def _original_start(row: Shown, _: Manner) -> str | None:
 
 
 def _uid(row: Shown, _: Manner) -> str:
-    if row.day:
-        return ids.occurrence_uid(row.item.uid, *outbox.item_date(row.day))
-    return row.item.uid
+    day = row.day or row.item.day
+    return ids.occurrence_uid(row.item.uid, *outbox.item_date(day)) if day else row.item.uid
 
 
 def _cancelled_days(row: Shown, manner: Manner) -> list[str]:

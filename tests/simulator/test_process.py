@@ -27,7 +27,7 @@ async def start(ready: Path, *options: str) -> tuple[asyncio.subprocess.Process,
 
 
 async def test_everything_answered_survives_sigkill(tmp_path):
-    """Users, events, mail, meetings, switches and keys are there after the process was killed and started again."""
+    """Users, events, mail, meetings, switches, faults, delta rounds and keys are there after the process was killed and started again."""
     data = ("--data", str(tmp_path / "data"))
     process, ready = await start(tmp_path / "ready.json", *data)
     headers = {"Authorization": f"Bearer {ready['tokens']['graph']}"}
@@ -37,6 +37,11 @@ async def test_everything_answered_survives_sigkill(tmp_path):
         base = f"{ready['graph']}/users/{user['id']}"
         event = (await client.post(f"{base}/events", json=meeting())).json()
         first = await client.post(f"{base}/onlineMeetings/createOrGet", json={"externalId": "k"})
+        fault = {"path": "/mailboxSettings", "status": 503, "times": 2}
+        await client.post(f"{ready['tenant']}/faults", json=fault)
+        assert (await client.get(f"{base}/mailboxSettings")).status_code == 503
+        view = f"{base}/calendarView/delta?startDateTime=2027-01-01&endDateTime=2027-02-01"
+        view = (await client.get(view)).json()["@odata.deltaLink"]
         process.send_signal(signal.SIGKILL)
         await process.wait()
         port = ready["base"].rpartition(":")[2]
@@ -51,6 +56,9 @@ async def test_everything_answered_survives_sigkill(tmp_path):
         assert first.json()["id"] == second.json()["id"]
         assert len((await client.get(f"{ready['tenant']}/outbox")).json()["value"]) == 1
         assert (await client.get(f"{ready['tenant']}/switches")).json()["blobMode"] == "alternate"
+        assert (await client.get(f"{base}/mailboxSettings")).status_code == 503, "what is left of the fault"
+        assert (await client.get(f"{base}/mailboxSettings")).status_code == 200
+        assert (await client.get(view)).json()["value"] == []
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
 

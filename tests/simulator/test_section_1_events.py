@@ -439,6 +439,66 @@ class TestSeries:
         assert (rows[1]["iCalUId"], rows[1]["uid"]) == (exception["iCalUId"], exception["uid"])
         assert (await tenant.get(rows[1], user="bob"))["subject"] == "Special"
 
+    async def test_who_is_invited_to_one_occurrence_gets_mail_and_a_copy_of_it_alone(self, tenant):
+        """Updates of the occurrence and of the series reach them; a cancellation leaves a cancelled copy."""
+        master, exception = await series_with_exception(tenant)
+        await tenant.user("carol")
+        await tenant.quiet()
+        guests = [attendee("bob@contoso.example"), attendee("carol@contoso.example")]
+        exception = await tenant.patch(exception, {"attendees": guests})
+        assert ["carol@contoso.example"] in [row["recipients"] for row in await tenant.outbox()]
+        copy = (await tenant.graph("GET", "users/carol@contoso.example/events"))["value"][0]
+        assert (copy["subject"], copy["start"]) == ("Special", exception["start"])
+        assert (copy["iCalUId"], copy["seriesMasterId"], copy["isOrganizer"]) == (exception["iCalUId"], None, False)
+        assert len((await tenant.graph("GET", "users/bob@contoso.example/events"))["value"]) == 1
+        answer = f"users/carol@contoso.example/events/{enc(copy['id'])}/accept"
+        await tenant.graph("POST", answer, {"sendResponse": True}, expect=202)
+        status = {row["emailAddress"]["address"]: row["status"] for row in (await tenant.get(exception))["attendees"]}
+        assert status["carol@contoso.example"]["response"] == "accepted"
+
+        await tenant.quiet()
+        await tenant.patch(master, {"subject": "All"})
+        mailed = {(row["eventId"], tuple(row["recipients"])) for row in await tenant.outbox()}
+        assert (exception["id"], ("bob@contoso.example", "carol@contoso.example")) in mailed
+        assert len(mailed) == 2
+        await tenant.graph("DELETE", f"users/ada@contoso.example/events/{enc(exception['id'])}")
+        left = (await tenant.graph("GET", "users/carol@contoso.example/events"))["value"]
+        assert [(row["id"], row["isCancelled"]) for row in left] == [(copy["id"], True)]
+        assert left[0]["iCalUId"] == copy["iCalUId"]
+
+    async def test_who_joins_the_series_later_has_one_copy(self, tenant):
+        """The copy of the one occurrence gives way to the copy of the series."""
+        master, exception = await series_with_exception(tenant)
+        await tenant.user("carol")
+        carol = attendee("carol@contoso.example")
+        await tenant.patch(exception, {"attendees": [*exception["attendees"], carol]})
+        await tenant.patch(master, {"attendees": [*master["attendees"], carol]})
+        rows = (await tenant.graph("GET", "users/carol@contoso.example/events"))["value"]
+        assert [row["type"] for row in rows] == ["seriesMaster"]
+        window = "users/carol@contoso.example/calendarView?startDateTime=2027-01-01&endDateTime=2027-01-20"
+        shown = (await tenant.graph("GET", window))["value"]
+        assert [row["subject"] for row in shown] == ["Review", "Special", "Review"]
+
+    async def test_who_is_taken_off_one_occurrence_sees_it_cancelled(self, tenant):
+        """The rest of the series stays."""
+        _, exception = await series_with_exception(tenant)
+        await tenant.patch(exception, {"attendees": [attendee("eve@fabrikam.example")]})
+        window = "users/bob@contoso.example/calendarView?startDateTime=2027-01-01&endDateTime=2027-01-20"
+        shown = (await tenant.graph("GET", window))["value"]
+        assert [row["isCancelled"] for row in shown] == [False, True, False]
+
+    async def test_switch_orphan_instances(self, tenant):
+        """The lone copy is a single event, or an exception, which lists of events leave out."""
+        _, exception = await series_with_exception(tenant)
+        await tenant.user("carol")
+        guests = [*exception["attendees"], attendee("carol@contoso.example")]
+        await tenant.patch(exception, {"attendees": guests})
+        window = "users/carol@contoso.example/calendarView?startDateTime=2027-01-01&endDateTime=2027-01-20"
+        for position, listed in (("singleInstance", 1), ("exception", 0)):
+            await tenant.switch(orphanInstances=position)
+            assert [row["type"] for row in (await tenant.graph("GET", window))["value"]] == [position]
+            assert len((await tenant.graph("GET", "users/carol@contoso.example/events"))["value"]) == listed
+
 
 class TestConcurrency:
     """1.6: change keys."""

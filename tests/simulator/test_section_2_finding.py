@@ -195,6 +195,19 @@ class TestLists:
         await tenant.switch(calendarViewMaxDays=730)
         assert (await tenant.raw("GET", path)).json()["error"]["code"] == "ErrorCalendarViewRangeTooBig"
 
+    async def test_switch_calendar_view_select(self, tenant):
+        """2.1: the instants of writing cannot be selected in a view: left out, or refused; without $select they come."""
+        path = "users/ada@contoso.example/calendarView?startDateTime=2030-01-07&endDateTime=2030-01-08"
+        chosen = f"{path}&$select=subject,createdDateTime,lastModifiedDateTime"
+        assert (await tenant.graph("GET", path))["value"][0]["createdDateTime"]
+        row = (await tenant.graph("GET", chosen))["value"][0]
+        assert row["subject"]
+        assert not {"createdDateTime", "lastModifiedDateTime"} & row.keys()
+        listed = await tenant.graph("GET", f"{LIST}?$select=createdDateTime")
+        assert all(row["createdDateTime"] for row in listed["value"])
+        await tenant.switch(calendarViewSelect="refuse")
+        assert (await tenant.raw("GET", chosen)).status_code == 400
+
     async def test_views_need_a_window(self, tenant):
         """400 without one."""
         assert (await tenant.raw("GET", "users/ada@contoso.example/calendarView")).status_code == 400
