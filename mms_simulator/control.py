@@ -235,6 +235,8 @@ def _audio(store: Store, given: dict[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = {"user": changed.upn, "change": kind}
         if kind not in {"enabled", "disabled"}:
             data |= {"from": before, "to": after}
+        if kind == "conferenceId":
+            data["publicMeetings"] = changed.audio.publicMeetings
         notify.cloud_event(store, "mms.audioconferencing.changed", data, changed.id)
     return {**_shown(changed), "audioConferencing": msgspec.to_builtins(changed.audio)}
 

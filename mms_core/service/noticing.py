@@ -83,12 +83,12 @@ class Noticing:
         facts = await graph.directory.user(key)
         if not settings.MeetingMigrationEnabled or await audience_of(self._parts, settings, facts) == "excluded":
             return
-        wish = wish_of(
+        wish = await wish_of(
+            self._parts,
             facts,
             settings,
             source=run.source,
             target=run.target,
-            tenant_id=self._parts.options.tenant_id,
             selections=run.selections,
         )
         groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()

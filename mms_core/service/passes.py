@@ -172,12 +172,12 @@ class Pass:
             raise Stopped("UserExcluded")  # the lists hold for queued work, too
         await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
         run = self._lease.run
-        wish = wish_of(
+        wish = await wish_of(
+            self._parts,
             facts,
             await self._parts.settings(),
             source=run.source,
             target=run.target,
-            tenant_id=self._parts.options.tenant_id,
             selections=run.selections,
         )
         groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()

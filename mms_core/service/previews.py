@@ -137,12 +137,12 @@ class Previews:
         identity = document["identity"] if document["user"].startswith(NAME_PREFIX) else document["user"]
         try:
             facts = await self._parts.graph().directory.user(identity)
-            wish = wish_of(
+            wish = await wish_of(
+                self._parts,
                 facts,
                 await self._parts.settings(),
                 source=Source(document["source"]),
                 target=Target(document["target"]),
-                tenant_id=self._parts.options.tenant_id,
                 selections=_selections(document),
             )
             rows = await self._rows(facts, wish)

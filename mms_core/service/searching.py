@@ -10,13 +10,14 @@ from mms_core import block
 from mms_core.errors import PermanentError
 from mms_core.model import Source, Target, UserKey
 from mms_core.notifications import NumberUnassigned
-from mms_core.planning import Step, Wish, plan
+from mms_core.planning import Step, plan
 from mms_core.service.deciding import audience_of
 from mms_core.service.jobs import Done
 from mms_core.service.journal import Origin
 from mms_core.service.sweeps import each
+from mms_core.service.wishes import wish_of
 from mms_core.snapshots import Snapshot
-from mms_core.triggers import DIAL_IN_PLANS, ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
+from mms_core.triggers import ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
 
 if TYPE_CHECKING:
     from mms_core.model import Event, TeamsFacts, UserFacts
@@ -175,15 +176,7 @@ class Discovery:
     async def _count(self, user: UserFacts) -> tuple[int, int]:
         """Count the future meetings that a migration would look at: Skype's, and Teams'."""
         settings, now = await self._parts.settings(), self._parts.clock.now()
-        wish = Wish(
-            source=Source.ALL,
-            target=Target.TEAMS,
-            organizer_id=user.user_id,
-            tenant_id=self._parts.options.tenant_id,
-            is_licensed=bool(user.plans & DIAL_IN_PLANS),
-            replace_acp=settings.AutomaticallyReplaceAcpProvider,
-            maximum_attendees=settings.MaximumAttendees,
-        )
+        wish = await wish_of(self._parts, user, settings, source=Source.ALL, target=Target.TEAMS)
         steps = {Step.MIGRATE: 0, Step.REFRESH: 0}
         async for event in self._parts.graph().calendar.candidates(user.user_id, now=now):
             planned = plan(event, wish, now=now)

@@ -6,31 +6,36 @@ from typing import TYPE_CHECKING
 
 from mms_core.errors import PermanentError
 from mms_core.planning import Planned, Wish
+from mms_core.snapshots import Snapshot
 from mms_core.triggers import DIAL_IN_PLANS
 
 if TYPE_CHECKING:
     from mms_core.model import OnlineMeeting, Selection, Source, Target, UserFacts
     from mms_core.ports import Meetings
+    from mms_core.service.parts import Parts
     from mms_core.settings import TenantSettings
 
 
-def wish_of(
+async def wish_of(
+    parts: Parts,
     facts: UserFacts,
     settings: TenantSettings,
     *,
     source: Source,
     target: Target,
-    tenant_id: str,
     selections: tuple[Selection, ...] = (),
 ) -> Wish:
     """Put together what planning needs."""
+    stored = await parts.documents.get("snapshot", facts.user_id)
+    # W4: another provider's numbers stay until the setting says otherwise, or the user is set up with Microsoft (T4).
+    is_ours = Snapshot.read(stored.value if stored else None).provider == "microsoft"
     return Wish(
         source=source,
         target=target,
         organizer_id=facts.user_id,
-        tenant_id=tenant_id,
+        tenant_id=parts.options.tenant_id,
         is_licensed=bool(facts.plans & DIAL_IN_PLANS),
-        replace_acp=settings.AutomaticallyReplaceAcpProvider,
+        replace_acp=settings.AutomaticallyReplaceAcpProvider or is_ours,
         maximum_attendees=settings.MaximumAttendees,
         selections=selections,
         secondary=settings.IncludeSecondaryCalendars,

@@ -247,7 +247,7 @@ class TestCloudEvents:
              {"change": "provider", "from": "microsoft", "to": "thirdParty"}),
             ("setAudioConferencing", {"enabled": False}, "mms.audioconferencing.changed", {"change": "disabled"}),
             ("setAudioConferencing", {"conferenceId": "1"}, "mms.audioconferencing.changed",
-             {"change": "conferenceId", "from": "", "to": "1"}),
+             {"change": "conferenceId", "from": "", "to": "1", "publicMeetings": True}),
             ("setAudioConferencing", {"bridge": "B2"}, "mms.audioconferencing.changed",
              {"change": "bridge", "from": "Default", "to": "B2"}),
             ("unassignNumber", {"number": "+1 206-555-0100"}, "mms.bridge.numberunassigned",

@@ -155,6 +155,101 @@ def test_what_is_no_trigger_is_recorded_and_disturbs_nobody(stack: Stack) -> Non
         assert stack.mails(user) == []
 
 
+def test_conference_id_of_a_user_without_public_meetings_is_no_trigger(stack: Stack) -> None:
+    """T6's condition: each of such a user's meetings has an id of its own, so the invitations stay right."""
+    private, public = (
+        stack.user(plans=[AUDIO_CONFERENCING], audioConferencing={"provider": "microsoft", "publicMeetings": each})
+        for each in (False, True)
+    )
+    for user in (private, public):
+        _teams_meeting(stack, user)
+        stack.finished(user)  # a licence that is younger than our subscription counts as assigned
+        _act(stack, "setAudioConferencing", user, conferenceId="987654321")
+    assert _decided(stack, private, "T6")["outcome"] == "ignore"
+    assert stack.finished(public, runs=2)[0]["Reasons"] == ["T6 ConferenceIdChanged"]
+    assert len(stack.status(private)) == 1
+
+
+TROUBLE = "<p class=MsoNormal>Trouble Joining?"
+PHONE = (
+    "<p class=MsoNormal>Join by phone</p>\r\n<p class=MsoNormal>Toll number: +1 (555) 555-0100</p>\r\n"
+    "<p class=MsoNormal>Passcode: 123456</p>\r\n"
+    '<p class=MsoNormal><a href="https://www.intercall.example/l/dial-in-number-lookup.php">Find a local number</a></p>'
+)
+"""Dial-in of another provider, as its users' invitations carry it."""
+
+
+def _with_other_provider(stack: Stack, user: User) -> str:
+    """A Skype meeting whose block carries another provider's numbers."""
+    made = stack.skype_meeting(user, attendees=(GUEST,))
+    content = made["body"]["content"].replace(TROUBLE, PHONE + TROUBLE)
+    assert PHONE in content
+    changed = {"body": {"contentType": "html", "content": content}}
+    stack.graph("PATCH", f"users/{user.id}/events/{quote(made['id'], safe='')}", changed)
+    return str(made["id"])
+
+
+def test_another_providers_users_are_left_alone_until_the_setting_replaces_it(stack: Stack, config: Any) -> None:
+    """W4: their numbers stay; with AutomaticallyReplaceAcpProvider and the licence the same grant replaces them."""
+    kept, replaced, unlicensed = (stack.user(plans=plans) for plans in ([AUDIO_CONFERENCING],) * 2 + ([],))
+    users = (kept, replaced, unlicensed)
+    events = {user.id: _with_other_provider(stack, user) for user in users}
+    for user in (kept, replaced):  # a licence that is younger than our subscription counts as assigned
+        stack.finished(user)
+    for user in users:
+        _act(stack, "setAudioConferencing", user, provider="thirdParty")
+        _decided(stack, user, "W4")
+    stack.forget_mails()
+
+    _act(stack, "grantPolicy", kept, **TEAMS_ONLY)
+    stack.until(lambda: _grants(stack, kept))
+    stack.start(kept, settleMinutes=0)  # an administrator may ask; the invitation still stays
+    stack.finished(kept, runs=2)
+    assert [(row["verdict"], row["rule"]) for row in stack.meetings(kept)] == [("skipped", "W4")]
+    config(AutomaticallyReplaceAcpProvider=True)
+    for user in (replaced, unlicensed):
+        _act(stack, "grantPolicy", user, **TEAMS_ONLY)
+        stack.until(lambda user=user: _grants(stack, user))
+    stack.finished(replaced, runs=2)
+
+    assert {user.id: _grants(stack, user) for user in users} == {
+        kept.id: [("W4", "ignore")],
+        replaced.id: [("T9", "request")],
+        unlicensed.id: [("W4", "ignore")],
+    }
+    bodies = {user.id: stack.event(user, events[user.id])["body"]["content"] for user in users}
+    assert ["intercall" in bodies[user.id] for user in users] == [True, False, True]
+    assert "teams.microsoft.com" in bodies[replaced.id]
+    assert [len(stack.mails(user)) for user in users] == [0, 1, 0]
+
+
+def _grants(stack: Stack, user: User) -> list[tuple[str, str]]:
+    rows = _decisions(stack, identity=user.id)
+    return [(each["rule"], each["answer"]) for each in rows if each["what"] == "mms.policy.granted"]
+
+
+def test_provider_that_becomes_microsoft_loses_the_other_ones_numbers(stack: Stack) -> None:
+    """T4: set up with Microsoft by hand, so another provider's numbers go, whatever the setting of W4 says."""
+    user = stack.user(plans=[AUDIO_CONFERENCING])
+    event = _teams_meeting(stack, user)
+    stack.finished(user)
+    _act(stack, "setAudioConferencing", user, provider="thirdParty")
+    _decided(stack, user, "W4")
+    body = stack.event(user, event)["body"]["content"]
+    old = "+1 555-555-0100"
+    place = body.index("tel:")
+    content = body[:place] + 'tel:+15555550100,,123456#"> ' + old + '</a> <a href="' + body[place:]
+    lookup = '<a href="https://www.intercall.example/l/dial-in-number-lookup.php">Find a local number</a>'
+    content = content.replace(old + "</a>", f"{old}</a> {lookup}", 1)
+    changed = {"body": {"contentType": "html", "content": content}}
+    stack.graph("PATCH", f"users/{user.id}/events/{quote(event, safe='')}", changed)
+    stack.forget_mails()
+    _act(stack, "setAudioConferencing", user, provider="microsoft")
+    assert stack.finished(user, runs=2)[0]["Reasons"] == ["T4 ProviderChanged"]
+    assert "intercall" not in stack.event(user, event)["body"]["content"]
+    assert [mail["reason"] for mail in stack.mails(user)] == ["update"]
+
+
 def test_mailbox_on_premises_is_refused_before_any_work(stack: Stack) -> None:
     """W2: terminal, with a remedy, and not one retry."""
     user = stack.user(mailbox="onPremises")
