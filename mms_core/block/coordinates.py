@@ -32,9 +32,9 @@ _ADDRESS = re.compile(r"[\w.+-]{1,80}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
 _ID_AFTER = re.compile(r"(?<![0-9])[0-9](?:[0-9 \u00a0]{4,20})[0-9](?![0-9])")
 _LINE_TAG = re.compile(r"<(?:/?(?:p|div|tr|li|td|h[1-6]|table|ul|ol)|br|hr)\b[^>]*+>", re.IGNORECASE)
 _OTHER_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!][^>]*+>", re.DOTALL)
-_HREF = re.compile(rb"https?://(?=([a-z0-9.-]*+)([^a-z0-9.-]|\Z))[^\"'<>\s]{4,2000}")
-_HOST_ENDS: Final = frozenset({b"/", b"?", b"#", b'"', b"'", b"<", b">", b" ", b""})
-"""What follows a host that is whole: a colon or an ``@`` may make a user's name of what stands before it."""
+_HREF = re.compile(rb"https?://[^\"'<>\s]{4,2000}")
+_HOST = re.compile(r"[a-z0-9.-]++")
+"""A host that is whole: a colon or an ``@`` may make a user's name of what stands before it."""
 _ONLY_DIGITS = re.compile(r"[^0-9]")
 
 
@@ -176,10 +176,13 @@ def _is_third_party(raw: str, low: bytes, join_host: str) -> bool:
     """
     domain = ".".join(join_host.split(".")[-2:])
     for match in _HREF.finditer(low):
-        if b"dial" not in match[0] and b"number" not in match[0]:
+        url = match[0]
+        if b"dial" not in url and b"number" not in url:
             continue
         # Most are somebody's whom we know, and then the URL need not be taken apart.
-        if match[2] in _HOST_ENDS and _is_known(match[1].decode(), domain):
+        host_end = url.find(b"/", 8)
+        host = (url[:host_end] if host_end >= 0 else url).partition(b"://")[2].decode("latin-1")
+        if _HOST.fullmatch(host) and _is_known(host, domain):
             continue
         try:
             parts = urlsplit(unwrap(raw[match.start() : match.end()]))

@@ -39,6 +39,14 @@ MARGIN_BEFORE: Final = 4_000
 MARGIN_AFTER: Final = 8_000
 """Characters after the last anchor that are looked at where there is no separator."""
 
+WRAPPERS_ABOVE: Final = 4
+"""Elements of block level above a separator that are looked at: its own and empty ones that Outlook puts before."""
+
+SURELY_SEEN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789.,:!)")
+"""Bytes of a shadow that a reader sees: not the end of an entity, nor what stands for a zero-width character."""
+
+GREATER: Final = ord(">")
+
 END_ROOM: Final = 250
 """Characters behind a separator that the end tags of its wrapping take, and a footer element or two."""
 
@@ -101,7 +109,7 @@ def _in_html(
     """Recognise in HTML, a window of neighbouring anchors at a time."""
     blocks: list[MeetingBlock] = []
     doubts: list[str] = []
-    positions = sorted([*teams, *classes, *(mark.position for mark in marks)])
+    positions = sorted([*teams, *classes, *[mark.position for mark in marks]])
     known = 0
     index = 0
     while index < len(positions):
@@ -144,7 +152,7 @@ def _reach(shadow: bytes, first: int, last: int, *, dots: bool) -> tuple[int, in
     starts = [rule.lo for rule in before if rule is not None]
     ends = [rule.hi for rule in after if rule is not None]
     if starts:
-        lo = min(starts) - WRAP_ROOM
+        lo = _line_of(shadow, min(starts))
     elif shadow.startswith(TEAMS_CLASS, first):
         lo = shadow.rfind(b"<", 0, first)
     if ends:
@@ -152,30 +160,63 @@ def _reach(shadow: bytes, first: int, last: int, *, dots: bool) -> tuple[int, in
     return lo, min(len(shadow), hi)
 
 
+def _line_of(shadow: bytes, lo: int) -> int:
+    """Where the outermost element begins that can be the wrapping of a separator: a paragraph right behind text.
+
+    It is of block level, so that no user's paragraph is still open there.
+    """
+    floor = max(0, lo - WRAP_ROOM)
+    start = lo
+    for _ in range(WRAPPERS_ABOVE):
+        start = max(shadow.rfind(b"<p", floor, start), shadow.rfind(b"<div", floor, start))
+        if start < 0:
+            break
+        at = len(shadow[floor:start].rstrip()) + floor
+        while at > floor and shadow[at - 1] == GREATER:
+            opener = shadow.rfind(b"<", floor, at)
+            if not shadow.startswith((b"</", b"<br"), opener):
+                break
+            at = len(shadow[floor:opener].rstrip()) + floor
+        if at > floor and shadow[at - 1] in SURELY_SEEN and shadow[start + 2 : start + 3] in b" >i":
+            return start
+    return floor
+
+
 def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region]:
     """All candidates of a window."""
     teams_links: list[Link] = []
-    joins: dict[int, Link] = {}
-    shadow = window.shadow
     for position in teams:
         if window.start <= position < window.end and (not teams_links or position >= teams_links[-1].hi):
             link = link_at(window, position)
             if link is not None and link.url.product != "skype":
                 teams_links.append(link)
     own = [mark for mark in marks if window.start <= mark.position < window.end and _is_visible(window, mark)]
-    if own:
-        for position in skype_links(shadow, window.start, window.end):
-            link = link_at(window, position)
-            if link is not None and link.url.product == "skype":
-                joins[link.lo] = link
     regions = teams_html.find(window, teams_links)
     if own:
-        skype = skype_html.find(window, own, list(joins.values()))
+        skype = skype_html.find(window, own, _skype_joins(window, own))
         for region in skype:
             if any(region.lo < other.hi and other.lo < region.hi for other in regions):
                 region.doubt = "overlap: a Skype block and a Teams block claim the same text"
         regions += skype
     return sorted(regions, key=lambda region: region.lo)
+
+
+def _skype_joins(window: Window, own: list[Mark]) -> list[Link]:
+    """The Skype join links of a window, in order.
+
+    A simple URL of a host whose name says nothing is known by its twin for the web app.
+    """
+    joins = _skype_links_at(window, skype_links(window.shadow, window.start, window.end))
+    return joins or _skype_links_at(window, [mark.position for mark in own if mark.name == "web-app-link"])
+
+
+def _skype_links_at(window: Window, positions: list[int]) -> list[Link]:
+    joins: dict[int, Link] = {}
+    for position in positions:
+        link = link_at(window, position)
+        if link is not None and link.url.product == "skype":
+            joins[link.lo] = link
+    return list(joins.values())
 
 
 def _is_visible(window: Window, mark: Mark) -> bool:
@@ -266,7 +307,8 @@ def _teams_generation(low: bytes, region: Region) -> str:
         return "3"
     if region.container is None and _MEETING_ID.search(low):
         return "3b" if b"overflow:hidden" in low.replace(b" ", b"") else "3"
-    return "1" if _names_product_in_link(low) else "2"
+    # Without its link the headline may name the product as well, but the first generation's element has no language.
+    return "1" if (region.urls or region.lang is None) and _names_product_in_link(low) else "2"
 
 
 def _names_product_in_link(low: bytes) -> bool:

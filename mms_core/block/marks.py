@@ -29,16 +29,6 @@ SKYPE_MARKS: Final[dict[str, bytes]] = {
 """Name as reported to what is searched, best first."""
 
 _SKYPE_SIGNS: Final = (b"outjoinlink", b"[!oc([", b"lync", b"skyp")
-_STEMS: Final[dict[bytes, tuple[str, ...]]] = {
-    b"outjoinlink": ("OutJoinLink",),
-    b"outshared": ("OutSharedNoteBorder", "OutSharedNoteLink"),
-    b"[!oc([": ("OC-marker",),
-    b"lync": ("rlidLync", "lync-online-host"),
-    b"389737": ("help-link",),
-    b"?sl=1": ("web-app-link",),
-}
-"""The part of a mark that is searched for, to the marks it can be part of."""
-
 MAX_ANCHORS: Final = 1_000
 """More anchors than this in one body is no invitation: it is reported, not worked on."""
 
@@ -89,7 +79,7 @@ def teams_links(shadow: bytes) -> list[int]:
     for position in find_all(shadow, TEAMS_HOST):
         if shadow.startswith(TEAMS_HOSTS, position + len(TEAMS_HOST)):
             path = shadow[position : position + HOST_ROOM]
-            if b"meetup-join" in path or b"/meet/" in path or b"%2fmeet%2f" in path or b"launcher" in path:
+            if b"meetup-" in path or b"/meet/" in path or b"%2fmeet%2f" in path or b"launcher" in path:
                 found.append(position)
     return found
 
@@ -118,13 +108,13 @@ def skype_marks(shadow: bytes) -> list[Mark]:
     if not any(holds(shadow, sign) for sign in _SKYPE_SIGNS):
         return []
     marks = []
-    for stem, names in _STEMS.items():
-        for position in find_all(shadow, stem):
-            for name in names:
-                needle = SKYPE_MARKS[name]
-                start = position - needle.index(stem)
-                if start >= 0 and shadow.startswith(needle, start):
-                    marks.append(Mark(start, name))
+    for name, needle in SKYPE_MARKS.items():
+        position = shadow.rfind(needle)
+        count = 0
+        while position >= 0 and count <= MAX_ANCHORS:
+            marks.append(Mark(position, name))
+            count += 1
+            position = shadow.rfind(needle, 0, position)
     marks.sort(key=lambda mark: mark.position)
     return marks
 
@@ -175,6 +165,11 @@ def rule_before(shadow: bytes, position: int, floor: int, *, dots: bool) -> Rule
     stripped = shadow[max(0, floor) : hi].rstrip(char)
     lo = max(0, floor) + len(stripped)
     return Rule(lo, hi)
+
+
+def has_rule(shadow: bytes, lo: int, hi: int) -> bool:
+    """Say whether a line of dots stands in a range."""
+    return shadow.find(_DOTS, lo, hi) >= 0
 
 
 def rule_after(shadow: bytes, position: int, ceiling: int, *, dots: bool) -> Rule | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.marks import Mark, Rule, rule_after, rule_before
+from mms_core.block.marks import MIN_RULE, Mark, Rule, has_rule, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 
@@ -63,19 +63,11 @@ def find(window: Window, marks: list[Mark], links: list[Link]) -> list[Region]:
 class _Cluster:
     """Anchors and links that can be of one block."""
 
-    def __init__(self) -> None:
+    def __init__(self, lo: int) -> None:
         self.marks: list[Mark] = []
         self.links: list[Link] = []
-
-    @property
-    def lo(self) -> int:
-        """Where the first of them stands."""
-        return min([mark.position for mark in self.marks] + [link.lo for link in self.links])
-
-    @property
-    def hi(self) -> int:
-        """Where the last of them ends."""
-        return max([mark.position for mark in self.marks] + [link.hi for link in self.links])
+        self.lo = self.hi = lo
+        """Where the first of them stands and the last of them ends."""
 
 
 def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Cluster]:
@@ -85,17 +77,18 @@ def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Clu
     events.sort(key=lambda event: event[0])
     clusters: list[_Cluster] = []
     last = -1
+    current = None
     for position, event in events:
-        current = clusters[-1] if clusters else None
         if current is None or _divides(window, current, last, position, event):
-            current = _Cluster()
+            current = _Cluster(position)
             clusters.append(current)
         if isinstance(event, Mark):
             current.marks.append(event)
-            last = max(last, position)
+            current.hi = max(current.hi, position)
         else:
             current.links.append(event)
-            last = max(last, event.hi)
+            current.hi = max(current.hi, event.hi)
+        last = max(last, current.hi)
     return clusters
 
 
@@ -108,8 +101,7 @@ def _divides(window: Window, current: _Cluster, last: int, position: int, event:
             return _BOOKMARK.search(window.shadow, max(0, position - 20), position + 12) is not None
     elif any(link.url.canonical.lower() != event.url.canonical.lower() for link in current.links):
         return True
-    rule = rule_after(window.shadow, last, position, dots=True)
-    return rule is not None and bool(current.links)
+    return bool(current.links) and position - last >= MIN_RULE and has_rule(window.shadow, last, position)
 
 
 def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Region | None:
@@ -118,14 +110,14 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     lo, hi = cluster.lo, cluster.hi
     names = {mark.name for mark in cluster.marks} - {"lync-online-host"}
     before = rule_before(shadow, lo, max(floor, lo - NEAR), dots=True)
-    if before is not None and (not window.in_text(before.lo) or len(window.text(before.hi, lo)) > HEAD_TEXT):
+    if before is not None and (not window.in_text(before.lo) or _is_longer(window, before.hi, lo, HEAD_TEXT)):
         before = None
     after = rule_after(shadow, hi, min(ceiling, hi + FAR), dots=True)
     if after is not None and not window.in_text(after.lo):
         after = None
 
     before, after = own_rules(before, after, by_hand=bool(names) and not names & OUTLOOK_MARKS)
-    if after is not None and not (before and after.is_skype) and len(window.text(hi, after.lo)) > FOOTER_TEXT:
+    if after is not None and not (before and after.is_skype) and _is_longer(window, hi, after.lo, FOOTER_TEXT):
         after = None
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
     if len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1) < 2 and not big:  # noqa: PLR2004
@@ -151,6 +143,11 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     else:
         region.hi = _tail(window, hi, ceiling)
     return region
+
+
+def _is_longer(window: Window, lo: int, hi: int, most: int) -> bool:
+    """Say whether more than so many characters can be read in a range; no text is longer than its HTML."""
+    return hi - lo > most and len(window.text(lo, hi)) > most
 
 
 def own_rules(before: Rule | None, after: Rule | None, *, by_hand: bool) -> tuple[Rule | None, Rule | None]:

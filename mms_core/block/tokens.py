@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from html import unescape
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 UNMATCHED: Final = -1
@@ -145,9 +146,9 @@ def token_start(shadow: bytes, known: int, position: int) -> int:
     comment = shadow.rfind(b"<!--", known, near)
     if comment >= 0:
         start = shadow.rfind(b"-->", known, near) + 3
-    if comment < start and shadow.count(b"<", start, near) == shadow.count(b">", start, near):
-        # As many tags were closed as opened. It takes an attribute with both ">" and "<" in its value to be wrong here,
-        # and then one tag that is none stands before the block.
+    if comment < start and shadow.rfind(b"<", start, near) <= shadow.rfind(b">", start, near):
+        # The tag before is closed. It takes an attribute with both ">" and "<" in its value to be wrong here, and then
+        # one tag that is none stands before the block.
         return near
     found = _SKIP.match(shadow, known, position)
     return found.end() if found is not None else known
@@ -219,9 +220,9 @@ class Window:
         """
         while True:
             left = self._over_blanks_left(lo)
-            right = self._over_blanks_right(hi)
             if left < 0 or self.names[left].startswith(b"/") or self.mates[left] == VOID_MATE:
                 return lo, hi
+            right = self._over_blanks_right(hi)
             name = self.names[left]
             if (
                 self.mates[left] == IMPLIED
@@ -342,7 +343,9 @@ def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
         end = shadow.find(b">", end) + 1 or len(shadow)
     # This is most of the time that locating takes: list by list is half as long as token by token.
     matches = list(_TOKEN.finditer(shadow, start, end))
-    names = [match[1] or b"!" for match in matches]
+    names: list[bytes] = list(map(_NAME_OF, matches))
+    if None in names:
+        names = [name or b"!" for name in names]
     pairing = _Pairing(names)
     pairing.run()
     return Window(
@@ -358,6 +361,7 @@ def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
     )
 
 
+_NAME_OF: Final = itemgetter(1)
 _PLAIN_ENDS: Final = {name: b"/" + name for name in INLINE - _SPECIAL.keys()}
 """The end tags of the names that most tags have."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from mms_core.block.model import BlockKind
@@ -31,7 +30,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _TEAMS_STYLES: Final[tuple[bytes, ...]] = (b"font-size:", b"me-email-", b"data-tid")
 _SKYPE_OWN: Final = frozenset({b"a", b"font"})
 """Elements that Outlook styles by what they are."""
-_SKYPE_STYLES: Final[tuple[bytes, ...]] = (b"font-size:", b"text-autospace")
+_SKYPE_STYLES: Final[tuple[bytes, ...]] = (b"text-autospace", b"font-size:")
 
 
 def quote_start(shadow: bytes) -> int:
@@ -53,27 +52,34 @@ def typed_text(window: Window, region: Region) -> str | None:
     if not _is_styled(window, region):
         return None
     paragraphs: dict[int, list[str]] = {}
-    body, shadow, starts, ends = window.body, window.shadow, window.starts, window.ends
+    body, shadow, starts, ends, names = window.body, window.shadow, window.starts, window.ends, window.names
     mates, parents = window.mates, window.parents
-    styles = _TEAMS_STYLES if region.kind is BlockKind.TEAMS else _SKYPE_STYLES
-    first, last = window.next_token(region.lo), window.next_token(region.hi)
-    for index, (lo, hi) in enumerate(
-        zip(chain((region.lo,), ends[first:last]), starts[first:last], strict=False), first
-    ):
-        if hi - lo < MIN_TEXT:
-            continue
-        # Nearly every text of a template stands right behind the tag that styles it: look there first.
-        before = index - 1
-        if before >= first and mates[before] >= index and shadow.find(styles[0], starts[before], lo) >= 0:
-            continue
-        piece = body[lo:hi]
-        if piece.isspace() or piece.strip()[:4] in RULES:
-            continue
-        holder = mates[index] if mates[index] >= 0 and mates[index] < index else parents[index]
-        if holder >= 0 and shadow.find(styles[0], starts[holder], ends[holder]) >= 0:
-            continue
-        if _is_typed(window, holder, region, styles) and len(_LETTER.findall(unescape(piece))) >= MIN_LETTERS:
-            paragraphs.setdefault(_paragraph(window, holder), []).append(unescape(piece))
+    of_skype = region.kind is BlockKind.SKYPE
+    styles = _SKYPE_STYLES if of_skype else _TEAMS_STYLES
+    usual = styles[0]
+    top = region.container[0] if region.container is not None else region.lo - 1
+    index, last = window.next_token(region.lo), window.next_token(region.hi)
+    lo = region.lo
+    while index < last:
+        hi, mate = starts[index], mates[index]
+        if hi - lo >= MIN_TEXT and not body[lo:hi].isspace():
+            piece = body[lo:hi]
+            holder = mate if 0 <= mate < index else parents[index]
+            if (
+                piece.strip()[:4] not in RULES
+                and _is_typed(window, holder, region, styles)
+                and len(_LETTER.findall(unescape(piece))) >= MIN_LETTERS
+            ):
+                paragraphs.setdefault(_paragraph(window, holder), []).append(unescape(piece))
+        if (
+            index < mate < last
+            and hi > top
+            and (shadow.find(usual, hi, ends[index]) >= 0 or (of_skype and names[index] in _SKYPE_OWN))
+        ):
+            # What stands in an element of the template's is the template's, all of it.
+            index = mate
+        lo = ends[index]
+        index += 1
     lines = [" ".join("".join(pieces).split()) for pieces in paragraphs.values()]
     return "\n".join(lines) or None
 

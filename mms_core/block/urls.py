@@ -42,6 +42,11 @@ _USUAL = re.compile(
     r"%7b%22Tid%22%3a%22([0-9a-f-]{36})%22%2c%22Oid%22%3a%22([0-9a-f-]{36})%22%7d\Z"
 )
 """A classic URL that is canonical already, as nearly all are: no need to take it apart and put it together."""
+_USUAL_SKYPE = re.compile(
+    r"(https://(?:meet|join|sfb|s4b|lync|skype|conf)[a-z0-9-]*(?:\.[a-z0-9-]+)+"
+    r"(?<!google\.com)(?:/[A-Za-z0-9._-]+){1,3}/([A-Za-z0-9]+))(?:\?sl=1)?\Z"
+)
+"""The same for a simple URL and the web app's."""
 _LAUNCHER = "/dl/launcher/launcher.html"
 _SKYPE_PATH = re.compile(r"(?:/[^/\s]+){2,4}\Z")
 _SKYPE_MEET_PATH = re.compile(r"/meet(?:/[^/\s]+){2,4}\Z", re.IGNORECASE)
@@ -93,6 +98,11 @@ def canonical_join_url(url: str) -> str:
 @lru_cache(maxsize=256)
 def parse_join_url(url: str) -> JoinUrl | None:
     """Recognise a join URL by its shape; ``None`` for any other text."""
+    return _usual(url) or _unusual(url)
+
+
+def _usual(url: str) -> JoinUrl | None:
+    """A URL that is canonical already."""
     usual = _USUAL.match(url)
     if usual is not None:
         return JoinUrl(
@@ -102,6 +112,14 @@ def parse_join_url(url: str) -> JoinUrl | None:
             tenant_id=usual[2],
             meeting_id=f"19:{usual[1]}@thread.v2",
         )
+    usual = _USUAL_SKYPE.match(url)
+    if usual is not None:
+        return JoinUrl(canonical=usual[1], product="skype", meeting_id=usual[2])
+    return None
+
+
+def _unusual(url: str) -> JoinUrl | None:
+    """A URL in any other spelling or wrapper."""
     if len(url) > MAX_URL or ("//" not in url and "%2" not in url):
         return None
     parts = _split(unwrap(url))
@@ -112,7 +130,7 @@ def parse_join_url(url: str) -> JoinUrl | None:
         return _teams(host, parts.path, parts.query)
     if host == "teams.live.com":
         return _short(host, parts.path, parts.query, "consumer")
-    return _skype(host, parts.path)
+    return _skype(host, parts.path, parts.query)
 
 
 def _split(url: str) -> SplitResult | None:
@@ -231,10 +249,11 @@ def _passcode(query: str) -> str:
     return ""
 
 
-def _skype(host: str, path: str) -> JoinUrl | None:
+def _skype(host: str, path: str, query: str) -> JoinUrl | None:
     """A Skype for Business or Lync simple URL: any host may serve it, so the shape decides little."""
     path = path.rstrip("/")
-    by_host = _SKYPE_HOST.match(host) and _SKYPE_PATH.match(path) and not host.endswith("google.com")
+    # Nothing but the web app's twin of a join URL has this query, so that any host will do.
+    by_host = (_SKYPE_HOST.match(host) or query == "sl=1") and _SKYPE_PATH.match(path) and "google.com" not in host
     if not by_host and not _SKYPE_MEET_PATH.match(path):
         return None
     return JoinUrl(canonical=f"https://{host}{path}", product="skype", meeting_id=path.rsplit("/", 1)[1])

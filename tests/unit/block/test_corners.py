@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bodies import DOTS, NEW, RULE, element, join, options, restyled, skype, skype_text, teams, teams_text
+from invitations import english
 
 from mms_core.block import locate, remove, replace
 from mms_core.block.tokens import token_start
@@ -193,3 +194,28 @@ def test_place_between_two_tags_is_found_behind_a_style_sheet():
     shadow = b'<div x="<!--"><style>p{}</style><p title="a > b">'
     places = {token_start(shadow, 0, position) for position in range(len(shadow))}
     assert places == {0, 14, 32}
+
+
+def test_simple_url_of_any_host_is_known_by_its_twin_for_the_web_app():
+    """A host such as ``uc.contoso.com`` says nothing, but ``?sl=1`` does."""
+    block = locate(f"<p>a</p>{skype(host='uc.contoso.com')}<p>b</p>").blocks[0]
+    assert block.join_url == "https://uc.contoso.com/anna/R1"
+
+
+def test_join_link_behind_the_older_proofpoint_gateway_is_found():
+    """Its escapes take the dash out of ``meetup-join``."""
+    escapes = str.maketrans({"-": "-2D", "_": "-5F", "%": "-25", "/": "_", ":": "-3A", "?": "-3F", "=": "-3D"})
+    wrapped = f"https://urldefense.proofpoint.com/v2/url?u={join().translate(escapes)}&d=DwMFAg&c=x&r=y&m=z&s=w&e="
+    body = f"<p>a</p>{teams().replace(join(), wrapped)}<p>b</p>"
+    assert wrapped in body
+    assert locate(body).blocks[0].join_url == locate(teams()).blocks[0].join_url
+
+
+def test_generation_without_its_join_link_is_told_by_the_language_of_its_element():
+    """A gateway that hides the join link leaves the headline first, and that names the product in both."""
+    body = english("teams-2.html")
+    link = locate(body).blocks[0].join_url
+    assert link is not None
+    hidden = body.replace(link, "https://protect.contoso.com/s/abc")
+    assert hidden != body
+    assert [(block.generation, block.join_url) for block in locate(hidden).blocks] == [("2", None)]
