@@ -72,6 +72,33 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Change AllowedUsers, AllowedGroups, DeniedUsers or DeniedGroups, then start again.",
         "X2",
     ),
+    "ReportOnly": Explanation(
+        "The policy for this kind of mailbox is to report what would be done, and to write nothing.",
+        "Set SharedMailboxPolicy or RoomMailboxPolicy to migrate, then start again.",
+        "X4",
+    ),
+    "MailboxSettingsDenied": Explanation(
+        "The app may not read the settings of this mailbox, so it cannot tell a person's from a shared one or a room.",
+        "Grant the app role MailboxSettings.Read, then start again.",
+    ),
+    "TeamsLicenceMissing": Explanation(
+        "No Teams service plan is in force for this user.",
+        "Assign a licence that includes Teams (TEAMS1), then start again.",
+    ),
+    "NoDialIn": Explanation(
+        "The user has no Audio Conferencing licence: invitations will carry no dial-in coordinates.",
+        "Nothing to do, or assign the licence before the migration.",
+        "R7",
+    ),
+    "HomedOnPremises": Explanation(
+        "Teams says that this user is still homed on-premises.",
+        "Move the user with Move-CsUser first, then start again.",
+        "N6",
+    ),
+    "OnlineMeetingsDenied": Explanation(
+        "The app may not read or make Teams meetings.",
+        "Grant the app role OnlineMeetings.ReadWrite.All, then start again.",
+    ),
     "OutsideWindow": Explanation(
         "The maintenance window has closed (MaintenanceDays, MaintenanceHours, MaintenanceTimeZone).",
         "Nothing to do: the run goes on when the window opens.",

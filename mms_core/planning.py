@@ -41,6 +41,10 @@ SKYPE_PROPERTIES: Final = (
 """Named properties that Outlook's Skype add-in leaves behind; blanked by a migration, since Graph cannot delete."""
 
 
+TEAMS_PROVIDER: Final = "teamsForBusiness"
+"""Graph's onlineMeetingProvider."""
+
+
 class Step(StrEnum):
     """What is to be done with a meeting."""
 
@@ -129,6 +133,13 @@ def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] |
         return Planned(event=event, step=wanted, located=located)
     code, rule, detail = obstacle
     return Planned(event=event, step=Step.SKIP, located=located, code=code, rule=rule, detail=detail)
+
+
+def reported(planned: Planned) -> Planned:
+    """Return a plan whose write, if it has one, is only reported (feature 31)."""
+    if planned.step not in (Step.MIGRATE, Step.REFRESH):
+        return planned
+    return replace(planned, step=Step.SKIP, code="ReportOnly", rule="X4", detail=f"would {planned.step}")
 
 
 def _without_certainty(event: Event, located: Located, wish: Wish) -> Planned | None:

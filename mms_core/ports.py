@@ -302,6 +302,16 @@ class Directory(Protocol):
         """Say where a user's mailbox is: ``online``, ``onPremises``, or ``unknown`` if that cannot be told yet."""
         ...
 
+    async def mailbox_kind(self, user_id: str) -> str:
+        """Return Graph's userPurpose of a mailbox in lower case, such as ``user``, ``shared``, ``room``, ``equipment``.
+
+        ``unknown`` where Graph does not say.
+
+        Raises:
+            PermanentError: ``MailboxOnPremises``, ``MailboxMissing``, ``MailboxSettingsDenied``.
+        """
+        ...
+
     async def account_type(self, user_id: str) -> str | None:
         """Return Teams' account type of a user (``user``, ``sfbOnPremUser``, …), or ``None`` if Teams has none."""
         ...
@@ -344,8 +354,12 @@ class Calendar(Protocol):
         """Read a series' exceptions and cancelled dates, by one request."""
         ...
 
-    async def may_create_teams(self, user_id: str) -> bool:
-        """Say whether the default calendar of the mailbox can make Teams meetings by itself."""
+    async def providers(self, user_id: str) -> frozenset[str]:
+        """Return the kinds of online meeting that the default calendar can make by itself (onlineMeetingProvider).
+
+        Raises:
+            PermanentError: ``MailboxOnPremises``, ``MailboxMissing``, ``MailboxAccessDenied``.
+        """
         ...
 
     async def has_instance(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:

@@ -25,6 +25,9 @@ AUDIO_CONFERENCING_PLAN: Final = "3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40"
 PAY_PER_MINUTE_PLAN: Final = "bb038288-76ab-49d6-afc1-eaa6c222c65a"
 """Service plan of MCOMEETACPEA."""
 
+TEAMS_PLAN: Final = "57ff2da0-773e-42df-b2af-ffb7a2317929"
+"""Service plan TEAMS1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
@@ -158,7 +161,11 @@ RANGES: Final[dict[str, tuple[int, int]]] = {
 }
 """Lowest and highest value of the settings that are numbers."""
 
-CHOICES: Final[dict[str, tuple[str, ...]]] = {"MoveWithoutMoveToTeams": ("Teams", "Current")}
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "MoveWithoutMoveToTeams": ("Teams", "Current"),
+    "SharedMailboxPolicy": ("migrate", "report"),
+    "RoomMailboxPolicy": ("migrate", "report"),
+}
 """Words that a setting takes."""
 
 
@@ -208,6 +215,11 @@ class TenantSettings:
     """Meetings with more people, the organizer included, are skipped (W6). 1 to 500, Graph's own limit."""
     IncludeSecondaryCalendars: bool = False
     """Also look at the user's own further calendars, not only the default one (feature 32)."""
+    SharedMailboxPolicy: str = "migrate"
+    """What is done with meetings that a shared mailbox organizes: ``migrate``, or ``report`` to plan and write nothing.
+    """
+    RoomMailboxPolicy: str = "migrate"
+    """The same for rooms and equipment."""
     MoveWithoutMoveToTeams: str = "Teams"
     """Target of a move without ``-MoveToTeams`` (T2): ``Teams`` as today, or ``Current`` as until 2019."""
     MaintenanceDays: str = ""

@@ -219,7 +219,7 @@ class AdminApi:
 
     @answering
     async def previews(self, request: ApiRequest) -> ApiResponse:
-        """``POST previews``: ask for a dry run; it reads the tenant and writes nothing."""
+        """``POST previews``: ask for a dry run, or (``validateOnly``) for a look at the user alone; writes nothing."""
         principal = await self._caller(request, Role.OPERATE)
         return await self._once(request, principal, lambda: self._ask(request, principal))
 
@@ -233,6 +233,7 @@ class AdminApi:
                 target=body.target_meeting_type,
                 selections=(body.meetings.selection(),) if body.meetings else (),
                 actor=principal.name,
+                validate_only=body.validate_only,
             )
         )
         return json_response(

@@ -189,6 +189,18 @@ class PlannedMeeting(TypedDict):
     userTextInBlock: Any
 
 
+class Finding(TypedDict):
+    """What one check of a user came to."""
+
+    check: str
+    result: Literal["pass", "warning", "fail"]
+    code: str | None
+    rule: str | None
+    cause: str | None
+    remedy: str | None
+    detail: str
+
+
 class PreviewDocument(TypedDict):
     """A dry run: the plan of each meeting."""
 
@@ -202,6 +214,10 @@ class PreviewDocument(TypedDict):
     code: str | None
     message: str | None
     correlationId: str | None
+    validateOnly: bool
+    isValid: bool | None
+    findings: list[Finding]
+    reportOnly: bool
     updates: Count
     recipients: Count
     meetings: list[PlannedMeeting]

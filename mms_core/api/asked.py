@@ -100,6 +100,7 @@ class AskPreview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_
     source_meeting_type: Source = Source.ALL
     target_meeting_type: Target = Target.CURRENT
     meetings: Narrowing | None = None
+    validate_only: Annotated[bool, Meta(description="Check the user only; no meeting is looked at.")] = False
 
 
 class Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):

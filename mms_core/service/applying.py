@@ -20,6 +20,7 @@ from mms_core.errors import (
 from mms_core.futures import is_over
 from mms_core.model import LedgerEntry, Original, Verdict, body_hash, meeting_key
 from mms_core.planning import (
+    TEAMS_PROVIDER,
     Planned,
     Rewrite,
     Route,
@@ -262,7 +263,8 @@ class Applier:
         if self._has_policy:
             return False
         if self._has_teams_calendar is None:
-            self._has_teams_calendar = await self._parts.graph().calendar.may_create_teams(self._wish.organizer_id)
+            providers = await self._parts.graph().calendar.providers(self._wish.organizer_id)
+            self._has_teams_calendar = TEAMS_PROVIDER in providers
         if not self._has_teams_calendar or not can_use_flags(planned):
             raise PermanentError(code="AppAccessPolicyMissing")
         return True

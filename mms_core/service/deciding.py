@@ -216,6 +216,22 @@ async def audience_of(parts: Parts, settings: TenantSettings, user: UserFacts) -
     return audience(settings, user_id=user.user_id, names=names, groups=groups)
 
 
+async def is_report_only(parts: Parts, settings: TenantSettings, user_id: str) -> bool:
+    """Say whether the policy for a user's kind of mailbox forbids writes; asks Graph only if a policy might.
+
+    Raises:
+        PermanentError: The mailbox cannot be looked at, or may not be.
+    """
+    kinds = {
+        "shared": settings.SharedMailboxPolicy,
+        "room": settings.RoomMailboxPolicy,
+        "equipment": settings.RoomMailboxPolicy,
+    }
+    if "report" not in kinds.values():
+        return False
+    return kinds.get(await parts.graph().directory.mailbox_kind(user_id)) == "report"
+
+
 async def refuse(parts: Parts, stored: Stored[Any], code: str, detail: str = "") -> None:
     """End a request before any work, with its code and remedy where administrators look."""
     run = stored.value.current

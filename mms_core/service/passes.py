@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, explain
 from mms_core.model import LedgerEntry, Verdict, meeting_key
-from mms_core.planning import Planned, Step
+from mms_core.planning import Planned, Step, reported
 from mms_core.retrying import next_attempt_at
 from mms_core.service.applying import Applier
-from mms_core.service.deciding import audience_of
+from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.finding import CONCURRENCY, Finder
 from mms_core.service.lease import Lease, LeaseLost, Stopped
 from mms_core.service.previews import Previews, fingerprint
@@ -167,15 +167,15 @@ class Pass:
 
     async def _migrate(self) -> None:
         graph, user = self._parts.graph(), self._lease.key
-        facts = await graph.directory.user(user)
-        if await audience_of(self._parts, await self._parts.settings(), facts) == "excluded":
+        facts, settings = await graph.directory.user(user), await self._parts.settings()
+        if await audience_of(self._parts, settings, facts) == "excluded":
             raise Stopped("UserExcluded")  # the lists hold for queued work, too
         await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
         run = self._lease.run
         wish = await wish_of(
             self._parts,
             facts,
-            await self._parts.settings(),
+            settings,
             source=run.source,
             target=run.target,
             selections=run.selections,
@@ -183,6 +183,8 @@ class Pass:
         groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()
         if run.preview_id:
             groups = await self._as_previewed(groups, run.preview_id)
+        if await is_report_only(self._parts, settings, facts.user_id):
+            groups = [[reported(planned) for planned in group] for group in groups]
         keys = {meeting_key(planned.event.event_id) for group in groups for planned in group}
         self._total = len(keys | set(self._tally.entries))
         applier = Applier(self._parts, self._lease, wish)

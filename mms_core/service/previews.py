@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mms_core import block, jsontext
-from mms_core.errors import BadInput, MmsError, NotFound, PreconditionLost, explain
+from mms_core.errors import BadInput, MmsError, NotFound, PermanentError, PreconditionLost, explain
 from mms_core.messages import Preview
 from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord, meeting_key
 from mms_core.planning import Planned, Step, coordinates, headcount, is_current
 from mms_core.selecting import domain
+from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.finding import Finder
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.validating import Validating
 from mms_core.service.wishes import find_meeting, wish_of
 from mms_core.telemetry import log
 
@@ -48,6 +50,8 @@ class Asked:
     target: Target
     selections: tuple[Selection, ...] = ()
     actor: str | None = None
+    validate_only: bool = False
+    """Look whether the user can be migrated, and at no meeting."""
 
 
 def fingerprint(event: Event) -> str:
@@ -118,6 +122,7 @@ class Previews:
             "target": asked.target,
             "selections": jsontext.loads(jsontext.dumps(asked.selections), list[dict[str, Any]]),
             "actor": asked.actor,
+            "validateOnly": asked.validate_only,
             "createdAt": self._parts.clock.now().isoformat(),
         }
         await self._parts.documents.put("preview", preview_id, document)
@@ -135,12 +140,22 @@ class Previews:
             return
         document = stored.value
         identity = document["identity"] if document["user"].startswith(NAME_PREFIX) else document["user"]
+        if document.get("validateOnly"):
+            validation = await Validating(self._parts).validate(identity)
+            done = {**document, "state": "ready", "isValid": validation.is_valid, "findings": validation.rows()}
+            if validation.user is not None:
+                done |= {"user": validation.user.user_id, "userPrincipalName": validation.user.user_principal_name}
+            await self._parts.documents.put("preview", preview_id, done, etag=stored.etag)
+            return
         try:
-            facts = await self._parts.graph().directory.user(identity)
+            facts, settings = await self._parts.graph().directory.user(identity), await self._parts.settings()
+            if await audience_of(self._parts, settings, facts) == "excluded":
+                raise PermanentError(code="UserExcluded")
+            is_reported = await is_report_only(self._parts, settings, facts.user_id)
             wish = await wish_of(
                 self._parts,
                 facts,
-                await self._parts.settings(),
+                settings,
                 source=Source(document["source"]),
                 target=Target(document["target"]),
                 selections=_selections(document),
@@ -155,7 +170,8 @@ class Previews:
         for number, row in enumerate(rows):
             await self._parts.documents.put(f"preview-{preview_id}", f"{number:06d}", row)
         done = {**document, "state": "ready", "user": facts.user_id, "userPrincipalName": facts.user_principal_name}
-        await self._parts.documents.put("preview", preview_id, {**done, "meetings": len(rows)}, etag=stored.etag)
+        done |= {"meetings": len(rows), "reportOnly": is_reported}
+        await self._parts.documents.put("preview", preview_id, done, etag=stored.etag)
         log("preview_made", user_id=facts.user_id, count=len(rows))
 
     async def _rows(self, facts: UserFacts, wish: Wish) -> list[dict[str, Any]]:
@@ -233,6 +249,10 @@ class Previews:
             "code": document.get("code"),
             "message": document.get("message"),
             "correlationId": document.get("correlationId"),
+            "validateOnly": document.get("validateOnly", False),
+            "isValid": document.get("isValid"),
+            "findings": document.get("findings", []),
+            "reportOnly": document.get("reportOnly", False),
             "updates": sum(row["updates"] for row in rows),
             "recipients": len({person["address"] for row in rows for person in row["recipients"]}),
             "meetings": shown,
@@ -250,8 +270,9 @@ class Previews:
             raise NotFound
         document, now = stored.value, self._parts.clock.now()
         age = now - _instant(document["createdAt"])
-        if document["state"] != "ready" or age > LIFE:
-            raise BadInput(document["state"] if age <= LIFE else "too old", code="InvalidState")
+        if document["state"] != "ready" or age > LIFE or document.get("validateOnly"):
+            why = "a validation has no plan" if document.get("validateOnly") else document["state"]
+            raise BadInput(why if age <= LIFE else "too old", code="InvalidState")
         run = Run(
             run_id=RunId(self._parts.new_id()),
             identity=document["identity"],

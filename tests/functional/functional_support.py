@@ -26,7 +26,7 @@ from meeting_values import (
 from mms_core.adapters.memory import MemoryDocuments, MemoryLedger, MemoryQueue, MemoryUserStore, SettableClock
 from mms_core.errors import NotFound, PermanentError, PreconditionLost
 from mms_core.messages import TenantEvent, Wake, encode
-from mms_core.model import Series, Source, State, Target, UserFacts, UserKey
+from mms_core.model import Series, Source, State, Target, TeamsFacts, UserFacts, UserKey
 from mms_core.planning import SKYPE_PROPERTIES
 from mms_core.ports import Calendar, Directory, Mail, Meetings, Subscribed, Tenant, Written
 from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
@@ -120,6 +120,10 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
     subscription: str = "subscription-1"
     cancelled: tuple = ()
     makes_teams: bool = True
+    other_providers: frozenset = frozenset()
+    kind: str = "user"
+    groups: frozenset = frozenset()
+    teams: TeamsFacts | None = None
 
     def __post_init__(self):
         self._etags = itertools.count(2)
@@ -179,6 +183,24 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
                 return facts
         raise PermanentError(code="UserNotFound")
 
+    async def mailbox_kind(self, user_id):
+        """Say whose mailbox it is."""
+        await self._at("mailbox_kind")
+        assert user_id in self.users
+        return self.kind
+
+    async def configuration(self, user_id):
+        """Say what Teams knows."""
+        await self._at("configuration")
+        assert user_id in self.users
+        return self.teams
+
+    async def member_of(self, user_id, groups):
+        """Say which groups a user is in."""
+        await self._at("member_of")
+        assert user_id in self.users
+        return frozenset(groups) & self.groups
+
     # -- Calendar -----------------------------------------------------------------------------------------------
 
     async def candidates(self, user_id, *, now):
@@ -200,11 +222,11 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
         ]
         return Series(exceptions=tuple(exceptions), cancelled=self.cancelled)
 
-    async def may_create_teams(self, user_id):
-        """Say whether flags work."""
-        await self._at("may_create_teams")
+    async def providers(self, user_id):
+        """Say what the calendar can make by itself."""
+        await self._at("providers")
         assert user_id in self.users
-        return self.makes_teams
+        return frozenset({"teamsForBusiness"} if self.makes_teams else ()) | self.other_providers
 
     async def has_instance(self, user_id, master_id, *, start, end):
         """Look into a window."""

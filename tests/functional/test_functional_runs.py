@@ -708,7 +708,7 @@ async def test_without_the_application_access_policy_exchange_makes_the_meeting(
     assert (await world.run()).last_message == (
         "6 migrated, 6 of them by flags, for want of an application access policy."
     )
-    assert world.tenant.calls.count("may_create_teams") <= 4
+    assert world.tenant.calls.count("providers") <= 4
     entry = await world.entry(events[0])
     assert (entry.route, entry.after.kind) == ("flags", "teams")
     await world.queries.undo(USER, (), actor=None)

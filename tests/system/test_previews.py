@@ -95,3 +95,53 @@ def test_request_narrowed_to_some_meetings_leaves_the_others_alone(stack: Stack)
     assert "OutJoinLink" not in stack.event(user, other["id"])["body"]["content"]
     wrong = stack.api("POST", "migrations", {"identity": user.name, "meetings": {"title": "x"}})
     assert (wrong.status_code, wrong.json()["code"]) == (400, "InvalidBody")
+
+
+def test_validation_tells_what_is_in_the_way_and_writes_nothing(stack: Stack) -> None:
+    """One user for whom all is ready, one without the access policy, one outside the app's scope, one on-premises."""
+    ready, unpoliced, unreachable = stack.user(), stack.user(), stack.user()
+    old = stack.user(mailbox="onPremises", homed="onPremises")
+    made = stack.skype_meeting(ready)
+    before = stack.event(ready, made["id"])
+    stack.tenant("PATCH", "switches", {"policyDeniedUsers": [unpoliced.id], "deniedMailboxes": [unreachable.id]})
+    try:
+        shown = {user.name: _preview(stack, user, validateOnly=True) for user in (ready, unpoliced, unreachable, old)}
+    finally:
+        stack.tenant("PATCH", "switches", {"policyDeniedUsers": [], "deniedMailboxes": []})
+
+    def codes(user: User) -> dict[str, str]:
+        return {
+            each["check"]: each["code"]
+            for each in shown[user.name]["findings"]
+            if each["result"] in ("fail", "warning")
+        }
+
+    assert codes(ready) == {"audioConferencing": "NoDialIn"}
+    assert codes(unpoliced)["onlineMeetings"] == "AppAccessPolicyMissing"
+    assert codes(unreachable)["mailbox"] == "MailboxAccessDenied"
+    assert (codes(old)["mailbox"], codes(old)["teams"]) == ("MailboxOnPremises", "HomedOnPremises")
+    assert [shown[user.name]["isValid"] for user in (ready, unreachable, old)] == [True, False, False]
+    assert all(each["remedy"] for row in shown.values() for each in row["findings"] if each["code"])
+    assert stack.event(ready, made["id"])["@odata.etag"] == before["@odata.etag"]
+    assert stack.status(ready) == []
+
+
+def test_a_shared_mailbox_is_only_reported_where_the_policy_says_so(stack: Stack) -> None:
+    """Planned and recorded, not written; a person's mailbox is migrated all the same."""
+    shared, person = stack.user(mailboxKind="shared"), stack.user()
+    made = stack.skype_meeting(shared, attendees=("zoe@fabrikam.example",))
+    stack.skype_meeting(person)
+    stack.forget_mails()
+    stack.api("PATCH", "config", {"SharedMailboxPolicy": "report"})
+    try:
+        stack.start(shared, settleMinutes=0)
+        stack.start(person, settleMinutes=0)
+        rows, others = stack.finished(shared), stack.finished(person)
+    finally:
+        stack.api("PATCH", "config", {"SharedMailboxPolicy": "migrate"})
+    assert (rows[0]["State"], rows[0]["SkippedMeeting"]) == ("Succeeded", 1)
+    (row,) = stack.meetings(shared)
+    assert (row["verdict"], row["code"], row["rule"]) == ("skipped", "ReportOnly", "X4")
+    assert "OutJoinLink" in stack.event(shared, made["id"])["body"]["content"]
+    assert stack.mails(shared) == []
+    assert others[0]["SucceededMeeting"] == 1

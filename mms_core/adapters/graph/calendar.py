@@ -22,8 +22,9 @@ from mms_core.adapters.graph.wire import (
     cancelled_dates,
     property_id,
 )
-from mms_core.errors import NotFound
+from mms_core.errors import NotFound, PermanentError
 from mms_core.model import Series
+from mms_core.planning import TEAMS_PROVIDER
 from mms_core.ports import Calendar, EventChange, Written
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from mms_core.model import Event
 
 PAGE_SIZE: Final = 250
-TEAMS_PROVIDER: Final = "teamsForBusiness"
 # UTC, so that instants need no zone table; unsafe HTML, because what is stripped on reading would be deleted by
 # writing it back.
 _PREFER: Final = 'outlook.timezone="UTC", outlook.allow-unsafe-html'
@@ -146,11 +146,14 @@ class GraphCalendar(Calendar):
             cancelled=cancelled_dates(master),
         )
 
-    async def may_create_teams(self, user_id: str) -> bool:
+    async def providers(self, user_id: str) -> frozenset[str]:
         """See :class:`~mms_core.ports.Calendar`."""
         info = self._transport.client.users.by_user_id(user_id).calendar.to_get_request_information()
-        calendar = (await self._transport.read(info)).decoded(WireCalendar)
-        return TEAMS_PROVIDER in (calendar.allowed_online_meeting_providers or ())
+        try:
+            calendar = (await self._transport.read(info)).decoded(WireCalendar)
+        except NotFound as exc:
+            raise PermanentError(exc.detail, code="MailboxMissing") from exc
+        return frozenset(calendar.allowed_online_meeting_providers or ())
 
     async def has_instance(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:
         """See :class:`~mms_core.ports.Calendar`."""

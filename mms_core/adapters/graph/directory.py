@@ -15,7 +15,14 @@ from msgraph.generated.users.item.user_item_request_builder import UserItemReque
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 
 from mms_core import jsontext
-from mms_core.adapters.graph.wire import WireConfiguration, WireConfigurations, WireGroups, WireUser, WireUsers
+from mms_core.adapters.graph.wire import (
+    WireConfiguration,
+    WireConfigurations,
+    WireGroups,
+    WireMailboxSettings,
+    WireUser,
+    WireUsers,
+)
 from mms_core.errors import NotFound, PermanentError, TemporaryError
 from mms_core.model import TeamsFacts, UserFacts
 from mms_core.ports import Directory, Page
@@ -119,6 +126,19 @@ class GraphDirectory(Directory):
         except NotFound:
             return "unknown"
         return "online"
+
+    async def mailbox_kind(self, user_id: str) -> str:
+        """See :class:`~mms_core.ports.Directory`."""
+        builder = self._transport.client.users.by_user_id(user_id).mailbox_settings
+        try:
+            answer = await self._transport.read(builder.to_get_request_information())
+        except PermanentError as exc:
+            if exc.code == "MailboxAccessDenied":
+                raise PermanentError(exc.detail, code="MailboxSettingsDenied") from exc
+            raise
+        except NotFound as exc:
+            raise PermanentError(exc.detail, code="MailboxMissing") from exc
+        return (answer.decoded(WireMailboxSettings).user_purpose or "unknown").lower()
 
     async def _read(self, name: str) -> UserFacts:
         configuration = RequestConfiguration(

@@ -289,6 +289,12 @@ class WireCalendars(_Struct):
     next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
 
 
+class WireMailboxSettings(_Struct):
+    """The part of mailboxSettings that we read."""
+
+    user_purpose: str | None = None
+
+
 class WirePlan(_Struct):
     """assignedPlan."""
 

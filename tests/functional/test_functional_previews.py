@@ -1,0 +1,232 @@
+"""Dry runs and validations: what they ask, what they show, and that they write nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from functional_support import NAME
+from meeting_values import NOW, USER, skype_event, teams_event
+
+from mms_core.errors import BadInput, PermanentError, TemporaryError
+from mms_core.model import Attendee, Selection, Source, State, Target, TeamsFacts, UserKey
+from mms_core.service import Previews
+from mms_core.service.previews import Asked
+from mms_core.settings import TEAMS_PLAN
+
+GROUP = "99998888-0000-4000-8000-000000000001"
+READS = {"user", "candidates", "series", "find", "mailbox_kind", "providers", "configuration", "member_of"}
+
+
+async def _asked(world, **more):
+    values = {"key": UserKey(USER), "identity": NAME, "source": Source.ALL, "target": Target.TEAMS}
+    previews = Previews(world.parts)
+    made = await previews.ask(Asked(**{**values, **more}))
+    await world.until_quiet()
+    assert set(world.tenant.calls) <= READS
+    assert world.tenant.mails == []
+    return await previews.read(made)
+
+
+async def _validated(world):
+    shown = await _asked(world, validate_only=True)
+    assert shown["state"] == "ready"
+    return shown, {each["check"]: each for each in shown["findings"]}
+
+
+def _license(world, *plans):
+    world.tenant.add_user(USER, NAME, plans=frozenset(plans))
+
+
+# -- the lists -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lists", [{"DeniedUsers": [NAME]}, {"AllowedUsers": ["other@contoso.example"]}, {"DeniedGroups": [GROUP]}]
+)
+async def test_a_preview_asks_the_lists(world, lists):
+    """A user who may not be touched gets no plan: nobody looks at the calendar."""
+    world.skype_meetings(1)
+    world.tenant.groups = frozenset({GROUP})
+    await world.configure(**lists)
+    shown = await _asked(world)
+    assert (shown["state"], shown["code"], shown["meetings"]) == ("failed", "UserExcluded", [])
+    assert "candidates" not in world.tenant.calls
+
+
+async def test_a_preview_of_an_allowed_user_is_made(world):
+    """By a group as well."""
+    world.skype_meetings(1)
+    world.tenant.groups = frozenset({GROUP})
+    await world.configure(AllowedGroups=[GROUP])
+    assert [each["verdict"] for each in (await _asked(world))["meetings"]] == ["migrate"]
+
+
+# -- people outside --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("externals", "expected"), [("include", {1, 2}), ("exclude", {1}), ("only", {2})])
+async def test_meetings_with_external_attendees_are_listed_or_left_out(world, externals, expected):
+    """By the request; who is external stands in each row."""
+    inside, outside = world.tenant.add(
+        skype_event(1, attendees=(Attendee(address="yan@contoso.example"),)), skype_event(2)
+    )
+    numbers = {inside.event_id: 1, outside.event_id: 2}
+    shown = await _asked(world, selections=(Selection(externals=externals),))
+    assert {numbers[each["eventId"]] for each in shown["meetings"]} == expected
+
+
+# -- shared mailboxes and rooms ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "writes"),
+    [
+        ("shared", {"SharedMailboxPolicy": "report"}, False),
+        ("shared", {"RoomMailboxPolicy": "report"}, True),
+        ("room", {"RoomMailboxPolicy": "report"}, False),
+        ("equipment", {"RoomMailboxPolicy": "report"}, False),
+        ("user", {"SharedMailboxPolicy": "report", "RoomMailboxPolicy": "report"}, True),
+        ("shared", {}, True),
+    ],
+)
+async def test_a_mailbox_under_the_policy_to_report_is_planned_and_not_written(world, kind, settings, writes):
+    """The plan is recorded in the ledger, under its own rule."""
+    events = world.tenant.add(skype_event(1), teams_event(2))
+    world.tenant.kind = kind
+    await world.configure(**settings)
+    await world.ask(source=Source.SFB)
+    await world.until_quiet()
+    assert len(world.tenant.mails) == writes
+    assert await world.state() is State.SUCCEEDED
+    entry = await world.entry(events[0])
+    if writes:
+        assert entry.verdict == "migrated"
+    else:
+        assert (entry.verdict, entry.code, entry.rule, entry.detail) == ("skipped", "ReportOnly", "X4", "would migrate")
+        assert (await world.run()).last_message == "1 skipped (X4 1)."
+        assert "create_or_get" not in world.tenant.calls
+
+
+async def test_without_such_a_policy_nobody_asks_what_kind_of_mailbox_it_is(world):
+    """A request saved for every run."""
+    world.skype_meetings(1)
+    await world.ask()
+    await world.until_quiet()
+    assert "mailbox_kind" not in world.tenant.calls
+
+
+async def test_a_mailbox_whose_kind_cannot_be_read_is_not_written_under_such_a_policy(world):
+    """It might be one that must not be."""
+    world.skype_meetings(1)
+    await world.configure(SharedMailboxPolicy="report")
+    world.tenant.on("mailbox_kind", PermanentError(code="MailboxSettingsDenied"))
+    await world.ask()
+    await world.until_quiet()
+    run = await world.run()
+    assert (run.state, run.code, world.tenant.mails) == (State.FAILED, "MailboxSettingsDenied", [])
+
+
+async def test_a_preview_under_the_policy_to_report_shows_the_plan(world):
+    """As it would be, and says that it will not be carried out."""
+    world.skype_meetings(1)
+    world.tenant.kind = "shared"
+    await world.configure(SharedMailboxPolicy="report")
+    shown = await _asked(world)
+    assert ([each["verdict"] for each in shown["meetings"]], shown["reportOnly"]) == (["migrate"], True)
+    await Previews(world.parts).apply(shown["id"], actor="admin")
+    await world.until_quiet()
+    assert world.tenant.mails == []
+
+
+# -- validation --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_user_for_whom_all_is_ready_passes_every_check(world):
+    """Each check by name, and no meeting is looked at."""
+    world.skype_meetings(1)
+    _license(world, TEAMS_PLAN, "3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40")
+    world.tenant.teams = TeamsFacts(user_id=USER, account_type="user", inherited_mode="TeamsOnly")
+    shown, found = await _validated(world)
+    assert (shown["isValid"], shown["userId"], shown["validateOnly"], shown["meetings"]) == (True, USER, True, [])
+    assert {check: each["result"] for check, each in found.items()} == dict.fromkeys(
+        (
+            "identity",
+            "settings",
+            "lists",
+            "teamsLicence",
+            "audioConferencing",
+            "teams",
+            "mailbox",
+            "mailboxKind",
+            "onlineMeetings",
+        ),
+        "pass",
+    )
+    assert (found["mailboxKind"]["detail"], found["teams"]["detail"]) == ("user", "mode TeamsOnly")
+    assert "candidates" not in world.tenant.calls
+    with pytest.raises(BadInput, match="InvalidState"):
+        await Previews(world.parts).apply(shown["id"], actor="admin")
+
+
+@pytest.mark.parametrize(
+    ("call", "exc", "check", "code"),
+    [
+        ("providers", PermanentError(code="MailboxOnPremises"), "mailbox", "MailboxOnPremises"),
+        ("providers", PermanentError(code="MailboxAccessDenied"), "mailbox", "MailboxAccessDenied"),
+        ("find", PermanentError(code="MailboxAccessDenied"), "onlineMeetings", "OnlineMeetingsDenied"),
+    ],
+)
+async def test_what_graph_refuses_is_a_finding_with_its_remedy(world, call, exc, check, code):
+    """And the checks after it go on."""
+    _license(world, TEAMS_PLAN)
+    world.tenant.on(call, exc)
+    shown, found = await _validated(world)
+    assert shown["isValid"] is False
+    assert (found[check]["result"], found[check]["code"]) == ("fail", code)
+    assert found[check]["remedy"]
+    assert found["onlineMeetings"]["result"] == ("pass" if check == "mailbox" else "fail")
+
+
+@pytest.mark.parametrize(("has_way_around", "result"), [(True, "warning"), (False, "fail")])
+async def test_a_missing_access_policy_is_a_warning_where_exchange_can_make_the_meetings(world, has_way_around, result):
+    """Route A; without it nothing can be migrated."""
+    _license(world, TEAMS_PLAN)
+    world.tenant.makes_teams = has_way_around
+    world.tenant.on("find", PermanentError(code="AppAccessPolicyMissing"))
+    shown, found = await _validated(world)
+    assert (found["onlineMeetings"]["result"], shown["isValid"]) == (result, has_way_around)
+    assert found["onlineMeetings"]["code"] == "AppAccessPolicyMissing"
+
+
+async def test_settings_licences_and_homing_are_checked(world):
+    """Everything that is wrong at once, not the first thing only."""
+    _license(world)
+    world.tenant.teams = TeamsFacts(user_id=USER, account_type="sfbOnPremUser")
+    world.tenant.kind = "shared"
+    await world.configure(MeetingMigrationEnabled=False, DeniedUsers=[NAME], SharedMailboxPolicy="report")
+    _, found = await _validated(world)
+    assert {check: (each["result"], each["code"]) for check, each in found.items() if each["code"]} == {
+        "settings": ("fail", "MigrationDisabled"),
+        "lists": ("fail", "UserExcluded"),
+        "teamsLicence": ("fail", "TeamsLicenceMissing"),
+        "audioConferencing": ("warning", "NoDialIn"),
+        "teams": ("fail", "HomedOnPremises"),
+        "mailboxKind": ("fail", "ReportOnly"),
+    }
+
+
+async def test_an_unknown_user_is_the_only_finding(world):
+    """There is nothing else to check."""
+    shown = await _asked(world, identity="nobody@contoso.example", key=UserKey("name-1"), validate_only=True)
+    assert (shown["isValid"], shown["userId"]) == (False, None)
+    assert [(each["check"], each["code"]) for each in shown["findings"]] == [("identity", "UserNotFound")]
+
+
+async def test_a_validation_that_graph_did_not_answer_is_done_again(world):
+    """A busy moment is no finding."""
+    _license(world, TEAMS_PLAN)
+    world.tenant.on("find", TemporaryError())
+    shown, _ = await _validated(world)
+    assert shown["isValid"] is True
+    assert world.clock.now() - NOW >= timedelta(minutes=2)
