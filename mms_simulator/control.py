@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import calendar, directory, jsontext, notify, payloads
+from mms_simulator import calendar, directory, groups, jsontext, notify, payloads
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.faults import Faults
 from mms_simulator.limits import Limits
-from mms_simulator.model import User
+from mms_simulator.model import AudioConferencing, User
 from mms_simulator.store import Store
 from mms_simulator.switches import Switches
 from mms_simulator.traffic import Traffic
@@ -54,6 +54,7 @@ def register(routes: Routes, faults: Faults, limits: Limits, traffic: Traffic) -
     routes.add("GET", "_tenant/users", _users)
     routes.add("POST", "_tenant/users", _post_users)
     routes.add("DELETE", "_tenant/users/{user}", _delete_user)
+    routes.add("POST", "_tenant/groups", _post_group)
     routes.add("POST", "_tenant/actions/{action}", _act)
     routes.add("GET", "_tenant/outbox", _outbox)
     routes.add("DELETE", "_tenant/outbox", _clear_outbox)
@@ -105,6 +106,11 @@ def _post_users(call: Call) -> Reply:
     if not isinstance(rows, list):
         raise bad_request("A user, an array of users, or value is expected.", "BadRequest")
     return _ok({"value": [directory.graph_user(directory.create(store, row)) for row in rows]}, 201)
+
+
+def _post_group(call: Call) -> Reply:
+    """Describe a group: its name, and the groups that it is in itself."""
+    return _ok(groups.describe(call.store, payloads.plain(call.read(payloads.Group))), 201)
 
 
 def _delete_user(call: Call) -> Reply:
@@ -171,6 +177,8 @@ def _move_clock(call: Call) -> Reply:
 
 
 _CENTURY = 36_525 * 86_400
+_CLOUD_HOME = "sipfed.online.lync.com"
+"""The target of Move-CsUser that means Microsoft's cloud."""
 _UNITS = {"advanceSeconds": 1, "seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 
 
@@ -224,6 +232,10 @@ def _move(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     notify.user_changed(store, moved)
     data = {"user": moved.upn, "direction": direction, "moveToTeams": to_teams}
     notify.cloud_event(store, "mms.user.moved", data, moved.id)
+    if store.switches.teamsAudit == "all":
+        home = _CLOUD_HOME if direction == "toCloud" else f"pool.{moved.upn.partition('@')[2]}"
+        parameters = {"Target": home} | ({"MoveToTeams": to_teams} if direction == "toCloud" else {})
+        notify.audit_cmdlet(store, "Move-CsUser", parameters, user=moved)
     return _shown(moved)
 
 
@@ -238,7 +250,26 @@ def _audio(store: Store, given: dict[str, Any]) -> dict[str, Any]:
         if kind == "conferenceId":
             data["publicMeetings"] = changed.audio.publicMeetings
         notify.cloud_event(store, "mms.audioconferencing.changed", data, changed.id)
+        if store.switches.teamsAudit == "all":
+            cmdlet, parameters = _dial_in_cmdlet(kind, after, changed.audio)
+            notify.audit_cmdlet(store, cmdlet, parameters, user=changed, changes=[(kind, before, after)])
     return {**_shown(changed), "audioConferencing": msgspec.to_builtins(changed.audio)}
+
+
+def _dial_in_cmdlet(kind: str, after: Any, audio: AudioConferencing) -> tuple[str, dict[str, Any]]:
+    """Name the cmdlet that changes one thing about a user's dial-in, and its parameters."""
+    match kind:
+        case "provider" if after == "microsoft":
+            return "Enable-CsOnlineDialInConferencingUser", {"ReplaceProvider": True}
+        case "provider":
+            return "Set-CsUserAcp", {"Name": after}
+        case "enabled":
+            return "Enable-CsOnlineDialInConferencingUser", {}
+        case "disabled":
+            return "Disable-CsOnlineDialInConferencingUser", {}
+        case "conferenceId":
+            return "Set-CsOnlineDialInConferencingUser", {"ResetConferenceId": True}
+    return "Set-CsOnlineDialInConferencingUser", {"BridgeName": audio.bridge, "ServiceNumber": audio.tollNumber}
 
 
 def _unassign(store: Store, given: dict[str, Any]) -> dict[str, Any]:
@@ -253,6 +284,10 @@ def _unassign(store: Store, given: dict[str, Any]) -> dict[str, Any]:
         touched.append(user.upn)
     data = {"number": number} | ({"replacement": replacement} if replacement else {})
     notify.cloud_event(store, "mms.bridge.numberunassigned", data)
+    if store.switches.teamsAudit == "all":
+        cmdlet = "Unregister-CsOnlineDialInConferencingServiceNumber"
+        changes = [("DefaultServiceNumber", number, replacement)] if replacement else []
+        notify.audit_cmdlet(store, cmdlet, {"Identity": number}, target=number, changes=changes)
     return {"value": touched}
 
 
@@ -286,8 +321,23 @@ def _change_meeting_url(store: Store, given: dict[str, Any]) -> dict[str, Any]:
 
 def _set_cvi(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     """Give a user a Cloud Video Interop partner (T11); meetings show it at once."""
-    changed = directory.touch(store, _user(store, given), cvi=given.get("policy"))
+    user = _user(store, given)
+    changed = directory.touch(store, user, cvi=given.get("policy"))
+    if store.switches.teamsAudit == "all":
+        notify.audit_cmdlet(
+            store,
+            "Grant-CsTeamsVideoInteropServicePolicy",
+            {"PolicyName": changed.cvi or ""},
+            user=changed,
+            changes=[("TeamsVideoInteropServicePolicy", user.cvi, changed.cvi)],
+        )
     return {**_shown(changed), "cvi": changed.cvi}
+
+
+def _set_groups(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Say anew which groups a user is in; the directory does not tell subscribers of users."""
+    changed = directory.touch(store, _user(store, given), groups=directory.group_ids(given.get("groups") or []))
+    return {**_shown(changed), "groups": changed.groups}
 
 
 def _mark_draft(store: Store, given: dict[str, Any]) -> dict[str, Any]:
@@ -331,6 +381,7 @@ ACTIONS: dict[str, Action] = {
     "changesipaddress": _change_sip,
     "changemeetingurl": _change_meeting_url,
     "setcvi": _set_cvi,
+    "setgroups": _set_groups,
     "markdraft": _mark_draft,
     "attach": _attach,
     "lifecycle": _lifecycle,

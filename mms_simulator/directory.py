@@ -15,7 +15,7 @@ from mms_simulator.zones import graph_instant
 _KNOWN = frozenset({
     "id", "userPrincipalName", "displayName", "mail", "sip", "mailbox", "mailboxKind", "homed", "mode", "plans",
     "audioConferencing", "cvi", "language", "timeZone", "allowedOnlineMeetingProviders", "calendars", "directMode",
-    "createdDateTime",
+    "createdDateTime", "groups",
 })  # fmt: skip
 _INSTANCES = {"TeamsOnly": "UpgradeToTeams"}
 _UPGRADE = "TeamsUpgradePolicy"
@@ -65,6 +65,7 @@ def create(store: Store, given: dict[str, Any]) -> User:
             Calendar(id=new_item_id(user_id), name="Calendar", owner_name=name, owner_address=mail, is_default=True),
             *(_calendar(user_id, name, mail, each) for each in given.get("calendars") or ()),
         ],
+        groups=group_ids(given.get("groups") or []),
         extra={key: value for key, value in given.items() if key not in _KNOWN},
         modified=now,
         sequence=store.next_number("userSequence"),
@@ -297,6 +298,14 @@ def teams_configuration(store: Store, user: User) -> dict[str, Any]:
         "createdDateTime": graph_instant(int(user.created)),
         "modifiedDateTime": graph_instant(int(user.modified)),
     }
+
+
+def group_ids(given: list[str]) -> list[str]:
+    """Read object ids of groups, each once; 400 for what is no GUID."""
+    try:
+        return list(dict.fromkeys(str(uuid.UUID(each)) for each in given))
+    except ValueError as exc:
+        raise bad_request("Invalid object identifier: a group is named by its GUID.", "Request_BadRequest") from exc
 
 
 def find_number(store: Store, number: str) -> list[User]:

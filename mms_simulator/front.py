@@ -20,6 +20,7 @@ from mms_simulator import (
     batch,
     control,
     deltas,
+    groups,
     http_events,
     http_meetings,
     http_users,
@@ -64,6 +65,7 @@ class Front:
         self.open = Routes()
         http_events.register(self.graph)
         http_users.register(self.graph)
+        groups.register(self.graph)
         http_meetings.register(self.graph)
         subscriptions.register(self.graph, self.courier)
         deltas.register(self.graph)

@@ -52,6 +52,8 @@ class User(msgspec.Struct, kw_only=True):
     time_zone: str = "UTC"
     providers: list[str] = msgspec.field(default_factory=lambda: ["teamsForBusiness"])
     calendars: list[Calendar] = []
+    groups: list[str] = []
+    """Object ids of the groups that the user is in directly."""
     extra: dict[str, Any] = {}
     version: int = 1
     sequence: int = 0

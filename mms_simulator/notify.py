@@ -5,6 +5,7 @@ there, so a process that is killed still delivers after its restart.
 """
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -209,14 +210,46 @@ def audit_policy(store: Store, user: User | None, policy: str, mode: str, migrat
     parameters.append({"Name": "Identity", "Value": user.upn} if user else {"Name": "Global", "Value": "True"})
     if migrate is not None:
         parameters.append({"Name": "MigrateMeetingsToTeams", "Value": str(bool(migrate))})
+    named = user.upn if user else store.tenant_id
+    _teams_record(store, cmdlet, target=named, user=user, parameters=parameters, changes=[(policy, "", mode)])
+
+
+def audit_cmdlet(
+    store: Store,
+    cmdlet: str,
+    parameters: dict[str, Any],
+    *,
+    user: User | None = None,
+    target: str = "",
+    changes: Sequence[tuple[str, Any, Any]] = (),
+) -> None:
+    """Write another Teams cmdlet to the feed, in the shape of a policy grant (6.5): about a *user*, or a *target*."""
+    identity = [{"Name": "Identity", "Value": user.upn}] if user else []
+    rows = [{"Name": name, "Value": "" if value is None else str(value)} for name, value in parameters.items()]
+    named = user.upn if user else target
+    _teams_record(store, cmdlet, target=named, user=user, parameters=identity + rows, changes=changes)
+
+
+def _teams_record(
+    store: Store,
+    cmdlet: str,
+    *,
+    target: str,
+    user: User | None,
+    parameters: list[dict[str, str]],
+    changes: Sequence[tuple[str, Any, Any]],
+) -> None:
     record: dict[str, Any] = {
         "RecordType": "MicrosoftTeamsAdmin",
         "Operation": "TeamsAdminAction",
         "Workload": "MicrosoftTeams",
         "ItemName": cmdlet,
-        "ObjectId": user.upn if user else store.tenant_id,
+        "ObjectId": target,
         "TargetScope": "User" if user else "Tenant",
-        "ModifiedProperties": [{"Name": policy, "NewValue": mode, "OldValue": ""}],
+        "ModifiedProperties": [
+            {"Name": name, "NewValue": "" if new is None else str(new), "OldValue": "" if old is None else str(old)}
+            for name, old, new in changes
+        ],
         "ExtendedProperties": [{"Name": "Cmdlet", "Value": cmdlet}],
         "Parameters": parameters,
     }

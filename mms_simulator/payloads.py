@@ -148,6 +148,22 @@ class AssignLicense(_Part):
     removeLicenses: list[str] | None = None
 
 
+class CheckGroups(_Part):
+    """The bodies of checkMemberGroups and its kin."""
+
+    groupIds: list[str] | None = None
+    ids: list[str] | None = None
+    securityEnabledOnly: Flag = None
+
+
+class Group(_Part):
+    """A group for the control surface."""
+
+    id: Text = None
+    displayName: Text = None
+    memberOf: list[str] | None = None
+
+
 class Attachment(_Part):
     """An attachment."""
 
@@ -267,6 +283,7 @@ class User(_Part):
     timeZone: Text = None
     allowedOnlineMeetingProviders: list[str] | None = None
     calendars: list[CalendarGiven] | None = None
+    groups: list[str] | None = None
 
 
 class Action(_Part):
@@ -290,6 +307,7 @@ class Action(_Part):
     contentType: Text = None
     size: Number = None
     event: Text = None
+    groups: list[str] | None = None
 
 
 class Token(_Part):

@@ -91,6 +91,9 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """6.3: users/delta repeats what it has said before."""
     deltaGone: bool = False
     """6.3: every delta token has expired: 410."""
+    teamsAudit: Literal["grants", "all"] = "grants"
+    """6.5: what leaves a record of Teams administration in the feed: grants of policies, or what the actions setCvi,
+    moveUser, unassignNumber and setAudioConferencing stand for as well."""
     auditMissing: bool = False
     """6.3: directory audit records are lost."""
     auditDelaySeconds: float = 0

@@ -101,6 +101,52 @@ async def test_kinds_of_mailboxes(tenant):
     assert (await tenant.graph("GET", f"users/{old['id']}?$select=onPremisesSyncEnabled"))["onPremisesSyncEnabled"]
 
 
+class TestGroups:
+    """6: memberships, for lists of groups."""
+
+    SALES, EMEA, OTHER = (f"{number:08d}-0000-4000-8000-000000000000" for number in (1, 2, 3))
+
+    @pytest.fixture
+    async def ada(self, tenant):
+        """Ada is in Sales, and Sales is in EMEA."""
+        await tenant.control("POST", "groups", {"id": self.SALES, "displayName": "Sales", "memberOf": [self.EMEA]})
+        return await tenant.user("ada", groups=[self.SALES])
+
+    async def test_nested_memberships_are_found(self, tenant, ada):
+        """By checkMemberGroups, checkMemberObjects, getMemberGroups and transitiveMemberOf."""
+        base = f"users/{ada['id']}"
+        asked = [self.EMEA.upper(), self.OTHER, self.SALES]
+        for action, name in (("checkMemberGroups", "groupIds"), ("checkMemberObjects", "ids")):
+            found = (await tenant.graph("POST", f"{base}/{action}", {name: asked}))["value"]
+            assert found == [self.EMEA, self.SALES]
+        every = await tenant.graph("POST", f"{base}/getMemberGroups", {"securityEnabledOnly": False})
+        assert every["value"] == [self.SALES, self.EMEA]
+        direct = (await tenant.graph("GET", f"{base}/memberOf"))["value"]
+        assert [(row["@odata.type"], row["displayName"]) for row in direct] == [("#microsoft.graph.group", "Sales")]
+        nested = (await tenant.graph("GET", f"{base}/transitiveMemberOf?$select=id"))["value"]
+        assert [row["id"] for row in nested] == [self.SALES, self.EMEA]
+
+    async def test_groups_are_listed_with_their_members(self, tenant, ada):
+        """Those that nobody described as well."""
+        rows = (await tenant.graph("GET", "groups"))["value"]
+        assert [row["displayName"] for row in rows] == ["Sales", self.EMEA]
+        members = (await tenant.graph("GET", f"groups/{self.EMEA}/transitiveMembers"))["value"]
+        assert [row["id"] for row in members] == [ada["id"]]
+        assert (await tenant.graph("GET", f"groups/{self.EMEA}/members"))["value"] == []
+        assert (await tenant.raw("GET", f"groups/{self.OTHER}")).status_code == 404
+
+    async def test_memberships_change(self, tenant, ada):
+        """The action replaces them."""
+        await tenant.control("POST", "actions/setGroups", {"user": ada["id"], "groups": [self.OTHER]})
+        every = await tenant.graph("POST", f"users/{ada['id']}/getMemberObjects", {"securityEnabledOnly": True})
+        assert every["value"] == [self.OTHER]
+
+    @pytest.mark.parametrize("wrong", [{}, {"groupIds": ["sales"]}, {"groupIds": [SALES] * 21}, {"groupIds": "x"}])
+    async def test_what_cannot_be_checked_is_refused(self, tenant, ada, wrong):
+        """No ids, no GUIDs, more than twenty."""
+        assert (await tenant.raw("POST", f"users/{ada['id']}/checkMemberGroups", wrong)).status_code == 400
+
+
 class TestDelta:
     """6.3: users/delta."""
 
@@ -300,6 +346,54 @@ class TestFeed:
         assert (record["RecordType"], record["Operation"]) == (8, "Update user.")
         span = "&startTime=2020-01-01T00:00:00&endTime=2020-01-01T12:00:00"
         assert (await feed.get(f"subscriptions/content?contentType=Audit.General{span}")).status_code == 400
+
+    async def test_switch_teams_audit(self, tenant, ada, feed):
+        """6.5: only grants leave a record, or what the other actions stand for as well."""
+        await feed.post("subscriptions/start?contentType=Audit.General")
+        acts = [
+            ("setCvi", {"policy": "PexipServiceProviderEnabled"}),
+            ("setAudioConferencing", {"conferenceId": "123"}),
+            ("setAudioConferencing", {"enabled": False}),
+            ("setAudioConferencing", {"bridge": "Second"}),
+            ("setAudioConferencing", {"provider": "thirdParty"}),
+            ("setAudioConferencing", {"enabled": True}),
+            ("setAudioConferencing", {"provider": "microsoft"}),
+            ("moveUser", {"direction": "toCloud", "moveToTeams": True}),
+            ("unassignNumber", {"number": "+1 206-555-0100", "replacement": "+1 206-555-0111"}),
+        ]
+
+        async def written():
+            for name, details in acts:
+                await tenant.control("POST", f"actions/{name}", {"user": "ada@contoso.example", **details})
+            listed = (await feed.get("subscriptions/content?contentType=Audit.General")).json()
+            return [(await feed.get(row["contentUri"])).json()[0] for row in listed]
+
+        assert await written() == []
+        await tenant.switch(teamsAudit="all")
+        for name, details in acts[:2]:
+            undone = (
+                {"policy": None} if name == "setCvi" else {"conferenceId": "", "enabled": True, "bridge": "Default"}
+            )
+            await tenant.control("POST", f"actions/{name}", {"user": ada["id"], **details, **undone})
+        records = [
+            {row["Name"]: row["Value"] for row in record["Parameters"]} | {"cmdlet": record["ItemName"]}
+            for record in (await written())[-9:]
+        ]
+        assert [row["cmdlet"] for row in records] == [
+            "Grant-CsTeamsVideoInteropServicePolicy",
+            "Set-CsOnlineDialInConferencingUser",
+            "Disable-CsOnlineDialInConferencingUser",
+            "Set-CsOnlineDialInConferencingUser",
+            "Set-CsUserAcp",
+            "Enable-CsOnlineDialInConferencingUser",
+            "Enable-CsOnlineDialInConferencingUser",
+            "Move-CsUser",
+            "Unregister-CsOnlineDialInConferencingServiceNumber",
+        ]
+        assert records[0]["PolicyName"] == "PexipServiceProviderEnabled"
+        assert all(row["Identity"] == "ada@contoso.example" for row in records[:8])
+        assert (records[7]["Target"], records[7]["MoveToTeams"]) == ("sipfed.online.lync.com", "True")
+        assert records[8]["Identity"] == "+1 206-555-0100"
 
     async def test_listings_have_pages(self, tenant, ada, feed, receiver):
         """NextPageUri, in a header."""
