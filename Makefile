@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: soak chaos states help setup demo run test test-worker check lock bench fuzz browser format clean
+.PHONY: package sbom audit soak chaos states help setup demo run test test-worker check lock bench fuzz browser format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,11 +42,34 @@ else
 	.venv-worker/bin/python -m pytest tests/local/test_worker.py
 endif
 
-check: setup ## lint, types, import contracts
+AUDIT := .venv-audit/bin
+.venv-audit/.ready: requirements-audit.txt $(VENV)/.ready
+	[ -x $(AUDIT)/python ] || $(PYTHON) -m venv .venv-audit
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(AUDIT)/python requirements-audit.txt
+	@touch $@
+
+check: setup .venv-audit/.ready ## lint, types, import contracts, infra, security, licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python infra/check.py
+	$(AUDIT)/checkov --directory . --skip-path '^/?(\.venv|\.mms|tests|docs|mms_|node_modules|requirements)' --config-file infra/.checkov.yaml
+	$(AUDIT)/bandit --quiet --recursive function_app.py mms_core mms_cli
+	# These start azd, git and func with arguments of their own: that is what they are for.
+	$(AUDIT)/bandit --quiet --recursive --skip B404,B603,B607 infra
+	$(AUDIT)/zizmor --offline --quiet .github
+
+package: setup ## build dist/mms.zip, what is deployed and nothing else
+	$(BIN)/python infra/package.py dist/mms.zip
+
+sbom: setup .venv-audit/.ready ## write dist/sbom.json (CycloneDX) and docs/licences.md
+	@mkdir -p dist
+	$(AUDIT)/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o dist/sbom.json
+	$(BIN)/python infra/licences.py > docs/licences.md
+
+audit: setup .venv-audit/.ready ## known vulnerabilities of what is deployed (asks PyPI's advisories)
+	$(AUDIT)/pip-audit --requirement requirements.txt --require-hashes --disable-pip
 
 bench: setup ## measure what is fast, next to what others do
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra bench
@@ -68,6 +91,7 @@ format: setup ## let ruff put the code into shape
 lock: setup ## compile requirements.txt and requirements-dev.txt from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.txt --no-emit-package meeting-migration-service pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group audit -o requirements-audit.txt
 
 HISTORIES ?= 2000
 COMMANDS ?= 100

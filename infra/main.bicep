@@ -27,6 +27,7 @@ param webhookKeys string = ''
 @description('The cloud that the tenant is in: endpoints, sign-in and audiences follow from it.')
 @allowed([
   'public'
+  'gcc'
   'usgov'
   'usdod'
   'china'

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import templates
+from mms_core.clouds import CLOUDS
 from mms_core.errors import BadInput
 from mms_core.windows import parse
 
@@ -48,6 +49,7 @@ class Deployment:
     graph_url: str
     graph_scope: str
     activity_url: str
+    """Root of the activity feed of this tenant. Empty: this cloud has none, and sweeps find what it would tell."""
     activity_scope: str
     public_url: str
     """Where the tenant reaches this app, without ``/api``. Empty: no subscriptions are made."""
@@ -100,7 +102,11 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
 
     tenant_id = required("MMS_TENANT_ID")
     storage = values.get("AzureWebJobsStorage") or None
-    login = values.get("MMS_LOGIN_URL", "https://login.microsoftonline.com").rstrip("/")
+    cloud = CLOUDS.get(values.get("MMS_CLOUD") or "public")
+    if cloud is None:
+        raise BadInput(f"MMS_CLOUD is one of {', '.join(CLOUDS)}", code="InvalidParameter", field="MMS_CLOUD")
+    login = (values.get("MMS_LOGIN_URL") or cloud.login).rstrip("/")
+    feed = f"{cloud.activity}/api/v1.0/{tenant_id}/activity/feed" if cloud.activity else ""
     lease = _seconds(values, "MMS_RUN_LEASE_SECONDS", 30)
     budget = _seconds(values, "MMS_FUNCTION_BUDGET_SECONDS", 1500)
     first_retry = _seconds(values, "MMS_FIRST_RETRY_SECONDS", 169)
@@ -120,12 +126,10 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
         api_audience=required("MMS_API_AUDIENCE"),
         token_issuer=values.get("MMS_TOKEN_ISSUER") or f"{login}/{tenant_id}/v2.0",
         token_keys_url=values.get("MMS_TOKEN_KEYS_URL") or f"{login}/{tenant_id}/discovery/v2.0/keys",
-        graph_url=(values.get("MMS_GRAPH_URL") or "https://graph.microsoft.com/v1.0").rstrip("/"),
-        graph_scope=values.get("MMS_GRAPH_SCOPE") or "https://graph.microsoft.com/.default",
-        activity_url=(
-            values.get("MMS_ACTIVITY_URL") or f"https://manage.office.com/api/v1.0/{tenant_id}/activity/feed"
-        ).rstrip("/"),
-        activity_scope=values.get("MMS_ACTIVITY_SCOPE") or "https://manage.office.com/.default",
+        graph_url=(values.get("MMS_GRAPH_URL") or f"{cloud.graph}/v1.0").rstrip("/"),
+        graph_scope=values.get("MMS_GRAPH_SCOPE") or f"{cloud.graph}/.default",
+        activity_url=(values.get("MMS_ACTIVITY_URL") or feed).rstrip("/"),
+        activity_scope=values.get("MMS_ACTIVITY_SCOPE") or f"{cloud.activity}/.default",
         public_url=values.get("MMS_PUBLIC_URL", "").rstrip("/"),
         client_state=values.get("MMS_CLIENT_STATE", ""),
         activity_auth_id=values.get("MMS_ACTIVITY_AUTH_ID", ""),

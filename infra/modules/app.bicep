@@ -32,7 +32,7 @@ var settings = {
   MMS_TENANT_ID: tenant().tenantId
   MMS_API_AUDIENCE: apiAudience
   MMS_IDENTITY_CLIENT_ID: identityClientId
-  MMS_PUBLIC_URL: 'https://${name}.azurewebsites.${cloud == 'usgov' || cloud == 'usdod' ? 'us' : cloud == 'china' ? 'cn' : 'net'}'
+  MMS_PUBLIC_URL: 'https://${name}.${cloud == 'usgov' || cloud == 'usdod' ? 'azurewebsites.us' : cloud == 'china' ? 'chinacloudsites.cn' : 'azurewebsites.net'}'
   MMS_CLIENT_STATE: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/client-state/)'
   MMS_ACTIVITY_AUTH_ID: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/activity-auth-id/)'
   MMS_WEBHOOK_KEYS: hasWebhookKeys ? '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-keys/)' : ''

@@ -138,7 +138,7 @@ class WebhookApi:
             return ApiResponse(status=HTTPStatus.OK)
         uris = parse_activity(request.body, tenant_id=self._deployment.tenant_id)
         allowed = self._deployment.activity_url.split("/api/", 1)[0] + "/"
-        if any(not uri.startswith(allowed) for uri in uris):
+        if not self._deployment.activity_url or any(not uri.startswith(allowed) for uri in uris):
             raise BadInput("contentUri leads to another host", field="contentUri")
         await self._intake.activity(uris)
         return ApiResponse(status=HTTPStatus.OK)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from mms_core.clouds import CLOUDS
 from mms_core.errors import BadInput
 from mms_core.settings import TenantSettings, from_environment
 
@@ -33,6 +34,29 @@ def test_two_settings_are_enough_for_a_deployment():
     assert deployment.client_id is None
     assert timedelta(0) < deployment.run_lease <= timedelta(seconds=60)
     assert (deployment.function_budget, deployment.first_retry) == (timedelta(minutes=25), timedelta(seconds=169))
+
+
+@pytest.mark.parametrize("name", sorted(CLOUDS))
+def test_a_cloud_decides_every_address_together(name):
+    """No token of one cloud is asked for, or sent to, another; only the public two share sign-in and Graph."""
+    deployment = from_environment({**LEAST, "MMS_CLOUD": name})
+    cloud = CLOUDS[name]
+    assert deployment.graph_url.startswith(cloud.graph + "/")
+    assert deployment.graph_scope == cloud.graph + "/.default"
+    assert deployment.token_issuer.startswith(cloud.login + "/")
+    assert deployment.token_keys_url.startswith(cloud.login + "/")
+    if cloud.activity:
+        assert deployment.activity_url.startswith(cloud.activity + "/")
+        assert deployment.activity_scope == cloud.activity + "/.default"
+    else:
+        assert deployment.activity_url == ""
+
+
+def test_an_unknown_cloud_is_refused_by_name():
+    """A misspelt cloud must not become the public one."""
+    with pytest.raises(BadInput) as caught:
+        from_environment({**LEAST, "MMS_CLOUD": "usgovernment"})
+    assert caught.value.field == "MMS_CLOUD"
 
 
 @pytest.mark.parametrize("missing", LEAST)

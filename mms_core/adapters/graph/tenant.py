@@ -135,6 +135,8 @@ class GraphTenant(Tenant):
             raise TemporaryError("an answer of the activity feed could not be decoded") from exc
 
     async def _feed(self) -> list[Subscribed]:
+        if not self._deployment.activity_url:
+            return []
         address = f"{self._deployment.public_url}/api/activity"
         listed = await self._call("GET", f"{self._deployment.activity_url}/subscriptions/list")
         kept = {
@@ -165,6 +167,8 @@ class GraphTenant(Tenant):
 
     async def contents(self, content_type: str, *, since: datetime, until: datetime) -> Page[Content]:
         """See :class:`~mms_core.ports.Tenant`."""
+        if not self._deployment.activity_url:
+            return Page(items=())
         span = f"&startTime={since:%Y-%m-%dT%H:%M:%S}&endTime={until:%Y-%m-%dT%H:%M:%S}"
         url = f"{self._deployment.activity_url}/subscriptions/content?contentType={content_type}{span}"
         return await self._contents(url)
@@ -192,7 +196,7 @@ class GraphTenant(Tenant):
         return Page(items=tuple(each for each in contents if each.uri), next_link=link)
 
     def _check_host(self, uri: str) -> None:
-        if urlsplit(uri)[:2] != urlsplit(self._deployment.activity_url)[:2]:
+        if not self._deployment.activity_url or urlsplit(uri)[:2] != urlsplit(self._deployment.activity_url)[:2]:
             raise PermanentError("a content address leads to another host", code="InvalidParameter")
 
     async def activity(self, uri: str) -> list[dict[str, Any]]:

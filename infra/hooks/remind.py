@@ -1,0 +1,17 @@
+"""After ``azd provision``: says what is left for an administrator of the directory."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Print the one command that remains."""
+    print("The resources stand. The identity may not read anything yet; an administrator of the directory runs:")  # noqa: T201
+    print("  python infra/rights/rights.py grant --azd")  # noqa: T201
+    print("and then, to see what is in force:  mms login --from azd  and  mms doctor")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
