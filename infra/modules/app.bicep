@@ -50,6 +50,7 @@ var settings = {
   MMS_SWEEP_SCHEDULE: '0 0 * * * *'
   MMS_DISCOVERY_SCHEDULE: '0 30 2 * * *'
   MMS_HOUSEKEEPING_SCHEDULE: '0 10 3 * * *'
+  MMS_DIGEST_SCHEDULE: '0 0 6 * * *'
 }
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
