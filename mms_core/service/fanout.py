@@ -16,8 +16,10 @@ import msgspec
 from mms_core.errors import PreconditionLost
 from mms_core.messages import SIZE_LIMIT, Resolve, StartMany
 from mms_core.model import NAME_PREFIX, Request, RunId, Source, Target, UserKey
+from mms_core.service.journal import Journal, Origin
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.telemetry import log
+from mms_core.triggers import Answer, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,6 +119,18 @@ class Fanout:
             actor=message.actor,
             selection=message.selection,
         )
-        await self._parts.accept(UserKey(key), identity, request, run_id=run_id(message.batch, index))
-        if key.startswith(NAME_PREFIX):
+        accepted = await self._parts.accept(UserKey(key), identity, request, run_id=run_id(message.batch, index))
+        is_name = key.startswith(NAME_PREFIX)
+        if is_name:
             await self._parts.queue.send(Resolve(user=key))
+        await Journal(self._parts).note(
+            Decision(answer=Answer.REQUEST, rule="T10", reason=message.reason),
+            what="POST migrations",
+            user=identity,
+            user_id=None if is_name else key,
+            request_id=request.request_id,
+            origin=Origin(actor=message.actor, proof="token"),
+            outcome=str(accepted.outcome),
+            correlation_id=accepted.run.run_id,
+            more={"sourceMeetingType": message.source, "targetMeetingType": message.target},
+        )

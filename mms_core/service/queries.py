@@ -56,9 +56,14 @@ class Queries:
         return [key, UserKey(stored.value["userId"])] if stored else [key]
 
     async def names_of(self, identity: str) -> frozenset[str]:
-        """Return every name that decisions may have used for a user: as given, and the object id where it is known."""
-        own = {key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)}
-        return frozenset({identity.strip().lower(), *own})
+        """Return every name that decisions may have used for a user: as given, the object id, and those of the runs.
+
+        A request by name is recorded before anybody knows whose name it is, so the id alone would not find it.
+        """
+        names = {key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)}
+        for run in await self.runs_of(identity):
+            names |= {each.lower() for each in (run.identity, run.user_id, run.user_principal_name) if each}
+        return frozenset({identity.strip().lower(), *names})
 
     async def runs_of(self, identity: str) -> list[Run]:
         """Return the runs of one user, by name or id, newest first."""

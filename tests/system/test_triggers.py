@@ -9,6 +9,7 @@ import json
 import random
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -54,6 +55,7 @@ def _decided(stack: Stack, user: User, rule: str, answer: str = "ignore") -> dic
     return stack.until(lambda: _decisions(stack, identity=user.id, rule=rule, answer=answer))[0]
 
 
+@pytest.mark.shows("T1", "T2", "T9")
 def test_moves_and_grants_turn_skype_meetings_into_teams_meetings(stack: Stack) -> None:
     """T1, T2 and T9 in both modes: one run, one update, and the reason in the status."""
     users = {
@@ -78,6 +80,7 @@ def test_moves_and_grants_turn_skype_meetings_into_teams_meetings(stack: Stack) 
         assert decision["proof"] in ("token", "audit")
 
 
+@pytest.mark.shows("T3", "T4", "T5", "T6", "T7", "T8")
 def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
     """T3 (both ways) to T8: each finds its user, and the refreshed invitation goes out once."""
     number = f"+1 425-555-{random.randint(1000, 9999)}"  # noqa: S311
@@ -120,6 +123,7 @@ def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
     assert stack.mails(bystander) == []
 
 
+@pytest.mark.shows("N1", "N2", "N4", "N5", "N6", "W3", "W4")
 def test_what_is_no_trigger_is_recorded_and_disturbs_nobody(stack: Stack) -> None:
     """N1 to N6, W3, W4 and T6's condition: ignored by its rule, no run, no mail."""
     users = {
@@ -155,6 +159,7 @@ def test_what_is_no_trigger_is_recorded_and_disturbs_nobody(stack: Stack) -> Non
         assert stack.mails(user) == []
 
 
+@pytest.mark.shows("T6")
 def test_conference_id_of_a_user_without_public_meetings_is_no_trigger(stack: Stack) -> None:
     """T6's condition: each of such a user's meetings has an id of its own, so the invitations stay right."""
     private, public = (
@@ -189,6 +194,7 @@ def _with_other_provider(stack: Stack, user: User) -> str:
     return str(made["id"])
 
 
+@pytest.mark.shows("W4")
 def test_another_providers_users_are_left_alone_until_the_setting_replaces_it(stack: Stack, config: Any) -> None:
     """W4: their numbers stay; with AutomaticallyReplaceAcpProvider and the licence the same grant replaces them."""
     kept, replaced, unlicensed = (stack.user(plans=plans) for plans in ([AUDIO_CONFERENCING],) * 2 + ([],))
@@ -246,6 +252,7 @@ def test_provider_that_becomes_microsoft_lets_the_other_ones_numbers_go(stack: S
     assert sorted(mail["eventId"] for mail in stack.mails(user)) == sorted([teams, skype])
 
 
+@pytest.mark.shows("W2")
 def test_mailbox_on_premises_is_refused_before_any_work(stack: Stack) -> None:
     """W2: terminal, with a remedy, and not one retry."""
     user = stack.user(mailbox="onPremises")
@@ -257,9 +264,10 @@ def test_mailbox_on_premises_is_refused_before_any_work(stack: Stack) -> None:
     assert _decided(stack, user, "W2", "refuse")["outcome"] == "MailboxOnPremises"
 
 
+@pytest.mark.shows("N7", "N8", "X1", "X2", "X3")
 def test_off_means_off(stack: Stack, config: Any) -> None:
     """N7 stops everything, N8 the dial-in triggers only; a switch its own kind, a list its users."""
-    first, second, third, denied = stack.user(), stack.user(), stack.user(), stack.user()
+    first, second, third, denied, later = (stack.user() for _ in range(5))
     config(MeetingMigrationEnabled=False)
     _act(stack, "grantPolicy", first, **TEAMS_ONLY)
     _decided(stack, first, "N7")
@@ -275,9 +283,13 @@ def test_off_means_off(stack: Stack, config: Any) -> None:
     _act(stack, "grantPolicy", denied, **TEAMS_ONLY)
     _decided(stack, denied, "X2")
     assert stack.start(denied)["code"] == "UserExcluded"
-    assert [stack.status(user) for user in (first, third, denied)] == [[], [], []]
+    config(DeniedUsers=[], PilotPercentage=0)
+    _act(stack, "grantPolicy", later, **TEAMS_ONLY)
+    _decided(stack, later, "X3")
+    assert [stack.status(user) for user in (first, third, denied, later)] == [[]] * 4
 
 
+@pytest.mark.shows("T11")
 def test_video_interop_is_by_hand_unless_the_tenant_wants_it(stack: Stack, config: Any) -> None:
     """T11: seen by the sweep; ignored, or after its delay refreshed."""
     by_hand, automatic = stack.user(), stack.user()
@@ -307,6 +319,7 @@ def _swept(stack: Stack) -> bool:
 _MARKS: dict[Any, float] = {}
 
 
+@pytest.mark.shows("N3")
 def test_tenant_wide_grant_is_ignored_and_starts_the_discovery(stack: Stack) -> None:
     """N3: nobody is migrated, everybody concerned is listed, and the list can be posted back."""
     user, idle = stack.user(), stack.user()
@@ -436,3 +449,39 @@ def test_unsigned_and_badly_signed_events_are_refused(stack: Stack) -> None:
     }
     answer = stack.http.post(f"{stack.ready['api']}/events", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "Unauthorized")
+
+
+@pytest.mark.shows("T10")
+def test_everything_is_recorded_and_can_be_asked_for(stack: Stack) -> None:
+    """Who, when, with which proof, by which rule, and the run that it became part of; by user, rule, reason and time."""
+    began = datetime.now(UTC)
+    asked, ignored = stack.user(), stack.user()
+    stack.start(asked, settleMinutes=30)
+    _act(stack, "grantPolicy", asked, **TEAMS_ONLY)
+    _act(stack, "grantPolicy", ignored, policy="TeamsUpgradePolicy", mode="Islands")
+    _decided(stack, ignored, "N4")
+    granted = _decided(stack, asked, "T9", "request")
+    manual = _decided(stack, asked, "T10", "request")
+    (row,) = stack.status(asked)
+    assert {reason.partition(" ")[0] for reason in row["Reasons"]} == {"T9", "T10"}
+    assert {granted["correlationId"], manual["correlationId"]} == {row["CorrelationId"]}
+    assert (manual["what"], manual["proof"], granted["proof"]) == ("POST migrations", "token", "audit")
+    assert manual["actor"]
+    assert began.isoformat() <= manual["at"] <= granted["at"]
+
+    def found(**query: str) -> set[str]:
+        return {each["id"] for each in _decisions(stack, identity=asked.name, **query)}
+
+    both = {manual["id"], granted["id"]}
+    assert found() == found(correlationId=row["CorrelationId"]) == both
+    assert found(reason="manual") == found(rule="t10") == {manual["id"]}
+    assert found(endTime=granted["at"]) == {manual["id"]}
+    assert found(startTime=granted["at"]) == {granted["id"]}
+    assert found(answer="ignore") == set()
+    for rule, is_there in (("T9", True), ("T10", True), ("T3", False)):
+        rows = stack.api("GET", f"migrations?reason={rule}&top=1000", token="reader").json()["value"]
+        assert (row["CorrelationId"] in {each["CorrelationId"] for each in rows}) is is_there
+    assert stack.api("POST", f"migrations/{asked.id}/cancel").status_code == 202
+    csv = stack.api("GET", f"decisions?identity={ignored.id}", token="reader", Accept="text/csv").text
+    assert csv.splitlines()[0].startswith("at,what,answer,rule,reason")
+    assert ",N4," in csv
