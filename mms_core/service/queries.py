@@ -60,7 +60,7 @@ class Queries:
 
         A request by name is recorded before anybody knows whose name it is, so the id alone would not find it.
         """
-        names = {key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)}
+        names: set[str] = {key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)}
         for run in await self.runs_of(identity):
             names |= {each.lower() for each in (run.identity, run.user_id, run.user_principal_name) if each}
         return frozenset({identity.strip().lower(), *names})
