@@ -1,0 +1,194 @@
+"""The service over HTTP: its answers, its pages, its problems."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from mms_cli.failures import CliError, Exit
+from mms_cli.profile import is_loopback
+from mms_cli.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mms_cli.signin import Tokens
+
+PAGE: Final = 1000
+_TRIES: Final = 4
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_OK: Final = range(200, 300)
+_LATER: Final = frozenset({429, 502, 503, 504})
+"""Nothing has been done; the same request may be sent again."""
+_TIMEOUT: Final = httpx.Timeout(120, connect=15)
+
+
+def path(*parts: str) -> str:
+    """Join parts of a route; an identity may hold what an address must not."""
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+class Client:
+    """Asks the service.
+
+    A request that got no answer is repeated where a repetition does no harm: reading always, posting because of its
+    ``Idempotency-Key``, changing settings never.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        tokens: Tokens,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = url
+        self._tokens = tokens
+        self._sleep = sleep
+        is_here = is_loopback(urlsplit(url).hostname or "")
+        # A redirect is never followed: the token would go where nobody has looked. A proxy cannot reach this machine.
+        self._http = httpx.Client(
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            trust_env=not is_here,
+            transport=transport,
+            headers={"User-Agent": f"mms/{__version__}", "Accept": "application/json"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, route: str, query: Mapping[str, str] | None = None) -> Any:
+        """Read. Raises ``CliError``."""
+        return self._ask("GET", route, query=query).json()
+
+    def get_with_etag(self, route: str) -> tuple[Any, str]:
+        """Read something that can be changed, and its version. Raises ``CliError``."""
+        answer = self._ask("GET", route)
+        return answer.json(), answer.headers.get("ETag", "")
+
+    def post(self, route: str, body: Any = None, *, key: str | None = None) -> Any:
+        """Order something, once: *key* makes a repetition recognisable. Raises ``CliError``."""
+        return self._ask("POST", route, body=body, headers={"Idempotency-Key": key or str(uuid.uuid4())}).json()
+
+    def patch(self, route: str, body: Any, *, etag: str) -> Any:
+        """Change something that is still of the version *etag*. Raises ``CliError``."""
+        return self._ask("PATCH", route, body=body, headers={"If-Match": etag} if etag else {}).json()
+
+    def pages(self, route: str, query: Mapping[str, str]) -> Iterator[list[dict[str, Any]]]:
+        """Read a list, page after page. Raises ``CliError``."""
+        more = {"top": str(PAGE), **query}
+        while True:
+            page = self.get(route, more)
+            yield page["value"]
+            token = page.get("continuationToken")
+            if not token:
+                return
+            more = {**more, "continuationToken": token}
+
+    def _ask(
+        self,
+        method: str,
+        route: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        refused = False
+        for attempt in range(1, _TRIES + 1):
+            token = self._tokens.token(anew=refused)
+            try:
+                answer = self._http.request(
+                    method,
+                    f"{self.url}/{route}",
+                    params=query,
+                    json=body,
+                    headers={**(headers or {}), "Authorization": f"Bearer {token}"},
+                )
+            except httpx.TransportError as error:
+                # A connection that was never made has carried nothing.
+                is_unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+                if attempt < _TRIES and (is_unsent or method != "PATCH"):
+                    self._sleep(2 ** (attempt - 1))
+                    continue
+                raise self._unreachable(error, is_unsent=is_unsent) from None
+            if answer.status_code == _UNAUTHORIZED and not refused and attempt < _TRIES:
+                refused = True
+                continue
+            if answer.status_code in _LATER and attempt < _TRIES:
+                self._sleep(_pause(answer, attempt))
+                continue
+            if answer.status_code in _OK:
+                return _readable(answer)
+            raise _problem(answer)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _unreachable(self, error: httpx.TransportError, *, is_unsent: bool) -> CliError:
+        what = "cannot be reached" if is_unsent else "did not answer"
+        return CliError(
+            f"{self.url} {what} ({type(error).__name__})",
+            exit_code=Exit.UNREACHABLE,
+            remedy="Check the address and the network, then run the same command again.",
+            code="Unreachable",
+        )
+
+
+def _pause(answer: httpx.Response, attempt: int) -> float:
+    wish = answer.headers.get("Retry-After", "")
+    seconds = float(wish) if wish.isascii() and wish.isdigit() else 2.0 ** (attempt - 1)
+    return min(seconds, _LONGEST_PAUSE_SECONDS)
+
+
+def _readable(answer: httpx.Response) -> httpx.Response:
+    """Check that the answer is JSON: a captive portal answers 200 as well."""
+    try:
+        answer.json()
+    except ValueError:
+        raise _foreign(answer) from None
+    return answer
+
+
+def _foreign(answer: httpx.Response) -> CliError:
+    return CliError(
+        f"the answer ({answer.status_code}, {answer.headers.get('Content-Type', 'no type')}) is not the service's",
+        exit_code=Exit.UNREACHABLE,
+        remedy="Check the address; a proxy or a sign-in page may stand in between.",
+        code="NotTheService",
+        status=answer.status_code,
+    )
+
+
+def _problem(answer: httpx.Response) -> CliError:
+    """Read an RFC 9457 problem."""
+    try:
+        problem = answer.json()
+        code = problem["code"]
+    except (ValueError, KeyError, TypeError):
+        return _foreign(answer)
+    detail = problem.get("detail") or ""
+    particulars = ", ".join(each for each in (problem.get("field"), detail) if each)
+    reference = f" Request id: {problem['requestId']}." if problem.get("requestId") else ""
+    if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+        exit_code = Exit.NO_ACCESS
+    elif answer.status_code >= 500 or answer.status_code in _LATER:  # noqa: PLR2004 - RFC 9110
+        exit_code = Exit.UNREACHABLE
+    else:
+        exit_code = Exit.REFUSED
+    return CliError(
+        f"{problem.get('title') or 'no explanation'}{f' ({particulars})' if particulars else ''}{reference}",
+        exit_code=exit_code,
+        remedy=str(problem.get("remedy") or ""),
+        code=str(code),
+        status=answer.status_code,
+    )
