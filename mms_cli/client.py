@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import quote, urlsplit
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError, SSLError
 
-from mms_cli.failures import CliError, Exit
+from mms_cli.failures import CliError, Exit, UsageError
 from mms_cli.profile import is_loopback
 from mms_cli.version import __version__
 
@@ -26,11 +29,79 @@ _FORBIDDEN: Final = 403
 _OK: Final = range(200, 300)
 _LATER: Final = frozenset({429, 502, 503, 504})
 """Nothing has been done; the same request may be sent again."""
-_TIMEOUT: Final = httpx.Timeout(120, connect=15)
+_TIMEOUT: Final = urllib3.Timeout(connect=15, read=120)
+_NEVER_SENT: Final = (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError)
+"""The connection was never made, so it has carried nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back. Header names are in lower case."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def json(self) -> Any:
+        """Return the body's value. Raises ``ValueError``."""
+        return json.loads(self.body)
+
+
+class Transport(Protocol):
+    """Sends one request and returns the answer; raises urllib3's ``HTTPError``."""
+
+    def send(self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """Send."""
+        ...
+
+    def close(self) -> None:
+        """Let the connections go."""
+
+
+class Connections:
+    """Connections that are kept, by way of the system's proxy where there is one.
+
+    A redirect is never followed: the token would go where nobody has looked. Certificates are checked against the
+    system's own list.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._pool = _pool(url)
+
+    def send(self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """Send one request."""
+        answer = self._pool.request(
+            method, url, body=body, headers=headers, redirect=False, retries=False, timeout=_TIMEOUT
+        )
+        named = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(status=answer.status, body=answer.data, headers=named)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._pool.clear()
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    parts = urlsplit(url)
+    # A proxy cannot reach this machine.
+    if not is_loopback(parts.hostname or ""):
+        from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - costs time that a local call need not pay
+
+        proxy = getproxies().get(parts.scheme)
+        if proxy and not proxy_bypass(parts.hostname or ""):
+            return urllib3.ProxyManager(proxy)
+    return urllib3.PoolManager()
 
 
 def path(*parts: str) -> str:
-    """Join parts of a route; an identity may hold what an address must not."""
+    """Join parts of a route; an identity may hold what an address must not.
+
+    Raises:
+        UsageError: A part is empty or dots, which would lead to another route.
+    """
+    for part in parts:
+        if not part.strip("."):
+            raise UsageError(f"{part!r} is neither a user nor a preview")
     return "/".join(quote(part, safe="") for part in parts)
 
 
@@ -46,27 +117,19 @@ class Client:
         url: str,
         tokens: Tokens,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url
         self._tokens = tokens
         self._sleep = sleep
-        is_here = is_loopback(urlsplit(url).hostname or "")
-        # A redirect is never followed: the token would go where nobody has looked. A proxy cannot reach this machine.
-        self._http = httpx.Client(
-            timeout=_TIMEOUT,
-            follow_redirects=False,
-            trust_env=not is_here,
-            transport=transport,
-            headers={"User-Agent": f"mms/{__version__}", "Accept": "application/json"},
-        )
+        self._transport = transport or Connections(url)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._transport.close()
 
     def get(self, route: str, query: Mapping[str, str] | None = None) -> Any:
         """Read. Raises ``CliError``."""
@@ -75,7 +138,7 @@ class Client:
     def get_with_etag(self, route: str) -> tuple[Any, str]:
         """Read something that can be changed, and its version. Raises ``CliError``."""
         answer = self._ask("GET", route)
-        return answer.json(), answer.headers.get("ETag", "")
+        return answer.json(), answer.headers.get("etag", "")
 
     def post(self, route: str, body: Any = None, *, key: str | None = None) -> Any:
         """Order something, once: *key* makes a repetition recognisable. Raises ``CliError``."""
@@ -104,37 +167,37 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         refused = False
+        address = f"{self.url}/{route}" + (f"?{urlencode(query)}" if query else "")
+        given = {"User-Agent": f"mms/{__version__}", "Accept": "application/json", **(headers or {})}
+        if body is not None:
+            given["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body).encode()
         for attempt in range(1, _TRIES + 1):
             token = self._tokens.token(anew=refused)
             try:
-                answer = self._http.request(
-                    method,
-                    f"{self.url}/{route}",
-                    params=query,
-                    json=body,
-                    headers={**(headers or {}), "Authorization": f"Bearer {token}"},
+                answer = self._transport.send(
+                    method, address, body=data, headers={**given, "Authorization": f"Bearer {token}"}
                 )
-            except httpx.TransportError as error:
-                # A connection that was never made has carried nothing.
-                is_unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            except HTTPError as error:
+                is_unsent = isinstance(error, _NEVER_SENT)
                 if attempt < _TRIES and (is_unsent or method != "PATCH"):
                     self._sleep(2 ** (attempt - 1))
                     continue
                 raise self._unreachable(error, is_unsent=is_unsent) from None
-            if answer.status_code == _UNAUTHORIZED and not refused and attempt < _TRIES:
+            if answer.status == _UNAUTHORIZED and not refused and attempt < _TRIES:
                 refused = True
                 continue
-            if answer.status_code in _LATER and attempt < _TRIES:
+            if answer.status in _LATER and attempt < _TRIES:
                 self._sleep(_pause(answer, attempt))
                 continue
-            if answer.status_code in _OK:
+            if answer.status in _OK:
                 return _readable(answer)
             raise _problem(answer)
         raise AssertionError("the last attempt returns or raises")
 
-    def _unreachable(self, error: httpx.TransportError, *, is_unsent: bool) -> CliError:
+    def _unreachable(self, error: HTTPError, *, is_unsent: bool) -> CliError:
         what = "cannot be reached" if is_unsent else "did not answer"
         return CliError(
             f"{self.url} {what} ({type(error).__name__})",
@@ -144,13 +207,13 @@ class Client:
         )
 
 
-def _pause(answer: httpx.Response, attempt: int) -> float:
-    wish = answer.headers.get("Retry-After", "")
+def _pause(answer: Answer, attempt: int) -> float:
+    wish = answer.headers.get("retry-after", "")
     seconds = float(wish) if wish.isascii() and wish.isdigit() else 2.0 ** (attempt - 1)
     return min(seconds, _LONGEST_PAUSE_SECONDS)
 
 
-def _readable(answer: httpx.Response) -> httpx.Response:
+def _readable(answer: Answer) -> Answer:
     """Check that the answer is JSON: a captive portal answers 200 as well."""
     try:
         answer.json()
@@ -159,17 +222,17 @@ def _readable(answer: httpx.Response) -> httpx.Response:
     return answer
 
 
-def _foreign(answer: httpx.Response) -> CliError:
+def _foreign(answer: Answer) -> CliError:
     return CliError(
-        f"the answer ({answer.status_code}, {answer.headers.get('Content-Type', 'no type')}) is not the service's",
+        f"the answer ({answer.status}, {answer.headers.get('content-type', 'no type')}) is not the service's",
         exit_code=Exit.UNREACHABLE,
         remedy="Check the address; a proxy or a sign-in page may stand in between.",
         code="NotTheService",
-        status=answer.status_code,
+        status=answer.status,
     )
 
 
-def _problem(answer: httpx.Response) -> CliError:
+def _problem(answer: Answer) -> CliError:
     """Read an RFC 9457 problem."""
     try:
         problem = answer.json()
@@ -179,9 +242,9 @@ def _problem(answer: httpx.Response) -> CliError:
     detail = problem.get("detail") or ""
     particulars = ", ".join(each for each in (problem.get("field"), detail) if each)
     reference = f" Request id: {problem['requestId']}." if problem.get("requestId") else ""
-    if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+    if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
         exit_code = Exit.NO_ACCESS
-    elif answer.status_code >= 500 or answer.status_code in _LATER:  # noqa: PLR2004 - RFC 9110
+    elif answer.status >= 500 or answer.status in _LATER:  # noqa: PLR2004 - RFC 9110
         exit_code = Exit.UNREACHABLE
     else:
         exit_code = Exit.REFUSED
@@ -190,5 +253,5 @@ def _problem(answer: httpx.Response) -> CliError:
         exit_code=exit_code,
         remedy=str(problem.get("remedy") or ""),
         code=str(code),
-        status=answer.status_code,
+        status=answer.status,
     )

@@ -39,6 +39,8 @@ class Entry:
     correlation_id: str | None = None
     problem: str | None = None
     """Why the row cannot be sent."""
+    digest: str = ""
+    """Of the file up to the end of this row."""
 
 
 def identity_problem(text: str) -> str | None:
@@ -105,11 +107,6 @@ class UserList:
         self._reader = csv.reader(self._lines, delimiter=_delimiter(head.decode(encoding, "replace")))
         self._columns: dict[str, int] | None = None
 
-    @property
-    def digest(self) -> str:
-        """Of everything read so far."""
-        return self._lines.digest
-
     def __iter__(self) -> Iterator[Entry]:
         while True:
             try:
@@ -117,7 +114,7 @@ class UserList:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Entry(line=self._reader.line_num, identity="", problem=str(error))
+                yield Entry(line=self._reader.line_num, identity="", problem=str(error), digest=self._lines.digest)
                 continue
             if not any(cell.strip() for cell in cells) or cells[0].startswith("#TYPE "):
                 continue
@@ -159,6 +156,7 @@ class UserList:
             not_before=cell("notbefore"),
             correlation_id=cell("correlationid"),
             problem=identity_problem(identity),
+            digest=self._lines.digest,
         )
 
 

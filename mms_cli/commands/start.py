@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_cli import lists
@@ -170,18 +171,18 @@ class _Sender:
         """
         rows = iter(entries)
         if mark.rows:
-            self._skip(name, rows, entries, mark)
+            self._skip(name, rows, mark)
         for batch in _batches(rows):
-            mark = self._send_batch(batch, replace(mark, key=mark.key or str(uuid.uuid4())), entries)
+            mark = self._send_batch(batch, replace(mark, key=mark.key or str(uuid.uuid4())))
             self._progress.show(mark.rows)
         self._progress.close()
         self._file.forget()
 
-    def _skip(self, name: str, rows: Iterator[Entry], entries: UserList, mark: Mark) -> None:
-        for _ in range(mark.rows):
-            if next(rows, None) is None:
-                break
-        if entries.digest != mark.digest:
+    def _skip(self, name: str, rows: Iterator[Entry], mark: Mark) -> None:
+        last = None
+        for last in islice(rows, mark.rows):  # noqa: B007 - the last one is what is wanted
+            pass
+        if last is None or last.digest != mark.digest:
             raise UsageError(
                 f"{name} has changed in the part that was sent already", remedy="Start over with --restart."
             )
@@ -189,7 +190,7 @@ class _Sender:
         before = f", {mark.failed:,} of them in vain" if mark.failed else ""
         self._screen.note(f"Going on after row {mark.rows:,} of {name}{before}.")
 
-    def _send_batch(self, batch: list[Entry], mark: Mark, entries: UserList) -> Mark:
+    def _send_batch(self, batch: list[Entry], mark: Mark) -> Mark:
         good = [entry for entry in batch if entry.problem is None]
         failed_before = self._order.failed
         # Written down first: who sends these rows again sends them with the same key.
@@ -210,7 +211,7 @@ class _Sender:
             ) from None
         self._show_bad(batch)
         failed = self._order.failed - failed_before
-        mark = sent(mark, rows=len(batch), digest=entries.digest, failed=failed)
+        mark = sent(mark, rows=len(batch), digest=batch[-1].digest, failed=failed)
         self._file.save(mark)
         return mark
 
