@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.data.tables.aio import TableClient
 
     from mms_core.adapters.tables import Tables
     from mms_core.api import AdminApi, ApiRequest, JournalApi, PagesApi, WebhookApi
@@ -103,9 +104,8 @@ def _graph() -> GraphPorts:
 
 def _tables(settings: Deployment) -> Any:
     from azure.core.pipeline.policies import AsyncRetryPolicy  # noqa: PLC0415
-    from azure.data.tables.aio import TableClient  # noqa: PLC0415
 
-    from mms_core.adapters.tables import Tables  # noqa: PLC0415
+    from mms_core.adapters.tables import QuickTableClient, Tables  # noqa: PLC0415
 
     # Short: a webhook has three seconds, and everything here is tried again by somebody.
     quick: dict[str, Any] = {
@@ -115,8 +115,8 @@ def _tables(settings: Deployment) -> Any:
 
     def client(name: str) -> TableClient:
         if settings.storage_connection:
-            return TableClient.from_connection_string(settings.storage_connection, name, **quick)
-        return TableClient(settings.table_service_uri or "", name, credential=_credential(), **quick)
+            return QuickTableClient.from_connection_string(settings.storage_connection, name, **quick)
+        return QuickTableClient(settings.table_service_uri or "", name, credential=_credential(), **quick)
 
     return Tables(client, prefix=settings.table_prefix)
 

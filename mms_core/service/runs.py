@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from mms_core.telemetry import log
 from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from mms_core.model import UserRecord
@@ -29,8 +31,40 @@ if TYPE_CHECKING:
 AT_WORK: Final = 24
 """Runs that one process works on at once; others have their lease and wait for a place, so that memory is bounded."""
 PATIENCE: Final = timedelta(minutes=1)
+LONGEST_RUSH: Final = timedelta(seconds=10)
+"""While runs are being woken, those that have their lease wait so long at most before they begin to work."""
 RESOLVE_PAUSE: Final = timedelta(seconds=60)
 """A name that is still unknown when its request is due is asked for again this often."""
+
+
+class _Rush:
+    """Lets many runs that are due together all take their leases before the first of them begins to work.
+
+    A lease costs a few milliseconds, a pass over a mailbox much more: otherwise the last of 500 would start when the
+    others are nearly done.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._over = asyncio.Event()
+
+    @contextlib.contextmanager
+    def woken(self) -> Iterator[None]:
+        """Hold the others back while the body looks at a run."""
+        self._count += 1
+        self._over.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._over.set()
+
+    async def over(self) -> None:
+        """Wait until nobody is being woken, or long enough."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_RUSH.total_seconds()):
+                await self._over.wait()
 
 
 class Runs:
@@ -39,6 +73,7 @@ class Runs:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._places = asyncio.Semaphore(AT_WORK)
+        self._rush = _Rush()
 
     async def message(self, text: str) -> None:
         """Handle one message of the queue; safe to repeat.
@@ -62,10 +97,17 @@ class Runs:
         Raises:
             TemporaryError: Storage did not answer.
         """
+        with self._rush.woken():
+            taken = await self._look(message)
+        if taken is not None:
+            await self._go(taken)
+
+    async def _look(self, message: Wake) -> Stored[UserRecord] | None:
+        """Return the record with the lease taken, ``None`` where there is nothing to do now."""
         key = UserKey(message.user)
         stored = await self._parts.users.read(key)
         if stored is None or stored.value.wake_id != message.wake_id:
-            return
+            return None
         run, now = stored.value.current, self._parts.clock.now()
         if run.state is State.PENDING:
             if now < run.due_at:
@@ -75,12 +117,13 @@ class Runs:
                 await self._parts.queue.send(Resolve(user=key))
                 await self._parts.queue.send(message, delay=RESOLVE_PAUSE)
             else:
-                await self._due(stored, message)
+                return await self._due(stored, message)
         elif run.state is State.IN_PROGRESS and (run.lease_until_at is None or run.lease_until_at <= now):
             log("run_taken_over", correlation_id=run.run_id, user_id=key)
-            await self._start(stored, Happening.TAKEN_OVER)
+            return await self._start(stored, Happening.TAKEN_OVER)
+        return None
 
-    async def _due(self, stored: Stored[UserRecord], message: Wake) -> None:
+    async def _due(self, stored: Stored[UserRecord], message: Wake) -> Stored[UserRecord] | None:
         settings, now = await self._parts.settings(), self._parts.clock.now()
         opens_at = next_open_at(settings.window(), now)
         if not settings.MeetingMigrationEnabled:
@@ -88,7 +131,8 @@ class Runs:
         elif opens_at > now:
             await self._defer(stored, message, opens_at)
         else:
-            await self._start(stored, Happening.STARTED)
+            return await self._start(stored, Happening.STARTED)
+        return None
 
     async def _defer(self, stored: Stored[UserRecord], message: Wake, opens_at: datetime) -> None:
         """Let a run that is due outside the maintenance window wait for it."""
@@ -120,7 +164,8 @@ class Runs:
         else:
             await self._parts.announce(stored.value.key, run, "after")
 
-    async def _start(self, stored: Stored[UserRecord], happening: Happening) -> None:
+    async def _start(self, stored: Stored[UserRecord], happening: Happening) -> Stored[UserRecord] | None:
+        """Take the lease; ``None`` if somebody else was faster."""
         now = self._parts.clock.now()
         run = stored.value.current
         generation = max(run.generation, stored.value.generation) + 1
@@ -138,14 +183,18 @@ class Runs:
         try:
             taken = await self._parts.users.save(replace(stored.value, current=leased, generation=generation), stored)
         except PreconditionLost:
-            return  # another worker was faster
+            return None
         log("run_started", correlation_id=run.run_id, user_id=stored.value.key, attempt=run.retries)
+        return taken
+
+    async def _go(self, taken: Stored[UserRecord]) -> None:
         lease = Lease(self._parts, taken)
         try:
             async with lease.beating():
-                await self._work(lease, generation)
+                await self._rush.over()
+                await self._work(lease, taken.value.generation)
         except LeaseLost:
-            log("lease_lost", correlation_id=run.run_id, user_id=stored.value.key)
+            log("lease_lost", correlation_id=lease.run.run_id, user_id=lease.key)
         except Exception:
             # A bug: the next delivery shall meet it at once, until the message is poisoned and everybody sees it.
             await lease.release()

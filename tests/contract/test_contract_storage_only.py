@@ -12,6 +12,9 @@ from azure.data.tables import TableTransactionError
 from azure.storage.queue.aio import QueueClient
 from contract_support import AzuriteStorage, a_record, a_run, an_entry, an_original, key_of
 
+import mms_core.adapters.tables.users as users_module
+from mms_core.adapters.tables.clients import shard
+from mms_core.adapters.tables.rows import COUNTERS
 from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.messages import LookAfterSubscriptions, Resolve, Wake
 from mms_core.model import State
@@ -78,6 +81,41 @@ async def test_a_save_that_lost_is_not_mistaken_for_a_repeated_one(tables):
     with pytest.raises(PreconditionLost) as caught:
         await tables.users.save(replace(old.value, wake_id="ours"), old)
     assert isinstance(caught.value.__cause__, TableTransactionError)
+
+
+class _Crowded:
+    """A table client before each of whose transactions somebody else writes the shard's counters, *times* times."""
+
+    def __init__(self, client, times):
+        self._client = client
+        self._left = times
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def submit_transaction(self, operations):
+        if self._left:
+            self._left -= 1
+            await self._client.upsert_entity({"PartitionKey": shard(KEY), "RowKey": COUNTERS, "Failed": 7})
+        return await self._client.submit_transaction(list(operations))
+
+
+@pytest.mark.parametrize("times", [1, 5])
+async def test_counters_that_others_write_are_met_until_it_works(tables, times):
+    """Their part is kept, ours is added."""
+    tables.tables._ready["Users"] = _Crowded(await tables.tables.table("Users"), times)
+    await tables.users.save(a_record(KEY), None)
+    assert await tables.users.counts() == {**dict.fromkeys(State, 0), State.PENDING: 1, State.FAILED: 7}
+
+
+async def test_counters_that_others_write_all_the_time_are_given_up_on(tables, monkeypatch):
+    """Another try later is better than a loop without an end; nothing was written."""
+    monkeypatch.setattr(users_module, "_COUNTER_PAUSE_SECONDS", 0.0)
+    tables.tables._ready["Users"] = _Crowded(await tables.tables.table("Users"), 10_000)
+    with pytest.raises(TemporaryError) as caught:
+        await tables.users.save(a_record(KEY), None)
+    assert caught.value.code == "StorageUnavailable"
+    assert await tables.users.read(KEY) is None
 
 
 async def test_storage_that_is_not_there_is_worth_another_try(tables):

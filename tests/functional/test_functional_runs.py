@@ -21,6 +21,7 @@ from meeting_values import (
     teams_event,
 )
 
+import mms_core.service.runs as runs_module
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError
 from mms_core.messages import Wake
 from mms_core.model import Recurrence, Source, State, Target
@@ -755,4 +756,40 @@ async def test_an_unexpected_error_leaves_the_run_to_be_taken_over(world):
         await world.deliver()
     assert await world.state() is State.IN_PROGRESS
     await world.recover()
+    await world.assert_migrated_once(events)
+
+
+async def test_runs_that_are_due_together_all_start_before_the_first_is_worked_on(world, monkeypatch):
+    """A lease costs little, a pass much: nobody's start waits for the work on others."""
+    keys = [f"{number:08d}-0000-4000-8000-000000000000" for number in range(10)]
+    for key in keys:
+        await world.ask(key)
+    world.clock.advance(90 * MINUTE)
+    wakes = world.queue.visible()
+    assert len(wakes) == len(keys)
+    seen = []
+    read = world.users.read
+
+    async def slow_read(key):
+        for _ in range(20 * int(key[:8])):
+            await asyncio.sleep(0)
+        return await read(key)
+
+    async def look():
+        seen.append([(await read(key)).value.current.started_at is not None for key in keys])
+
+    monkeypatch.setattr(world.users, "read", slow_read)
+    world.tenant.on("user", None, look)
+    await asyncio.gather(*map(world.dispatch, wakes))
+    assert seen == [[True] * len(keys)]
+
+
+async def test_a_rush_of_starts_holds_nobody_back_for_ever(world, monkeypatch):
+    """A wake-up that hangs in storage delays the work on others, and does not end it."""
+    monkeypatch.setattr(runs_module, "LONGEST_RUSH", timedelta(milliseconds=1))
+    events = world.skype_meetings(2)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    with world.runs._rush.woken():
+        await world.deliver()
     await world.assert_migrated_once(events)

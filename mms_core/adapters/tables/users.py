@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import heapq
+import random
 import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +30,7 @@ from mms_core.adapters.tables.rows import (
     runs_in,
     unpacked,
 )
-from mms_core.errors import BadInput, PreconditionLost
+from mms_core.errors import BadInput, PreconditionLost, TemporaryError
 from mms_core.model import Run, State, UserKey, UserRecord
 from mms_core.ports import Recount, RunPage, RunQuery, Stored, UserStore
 
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
 _GONE: Final = 404
 _FENCED: Final = ("EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet")
 _RECOUNT_ATTEMPTS: Final = 5
+_COUNTER_ATTEMPTS: Final = 30
+_COUNTER_PAUSE_SECONDS: Final = 0.02
+
+
+class _CounterMoved(Exception):
+    """Only the shard's counters moved: somebody else's user."""
 
 
 def _partitions() -> list[str]:
@@ -51,6 +58,9 @@ class TableUserStore(UserStore):
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._known: dict[str, tuple[str, dict[State, int]]] = {}
+        """The shards' counters as this process wrote them last: right, or the next transaction meets a conflict."""
 
     async def read(self, key: UserKey) -> Stored[UserRecord] | None:
         """See :class:`~mms_core.ports.UserStore`."""
@@ -59,22 +69,22 @@ class TableUserStore(UserStore):
             return None
         return Stored(unpacked(entity), str(entity.metadata["etag"]))
 
-    async def _counter_operation(
+    async def _counter_step(
         self, partition: str, old: State | None, new: State | None
-    ) -> tuple[list[tuple[Any, ...]], bool]:
-        if old is new:
-            return [], False
-        entity = await self._row(partition, COUNTERS)
-        if entity is None:
-            fresh = {"PartitionKey": partition, "RowKey": COUNTERS, **({str(new): 1} if new else {}), "V": SCHEMA}
-            return [("create", fresh)], True
-        counts = {str(state): int(entity.get(str(state), 0)) for state in State}
-        if old is not None:
-            counts[str(old)] -= 1
+    ) -> tuple[tuple[Any, ...], dict[State, int]]:
+        """Return the operation that moves a user from one state to another in the shard's counters, and the counts."""
+        known = self._known.get(partition)
+        if known is None:
+            row = await self._row(partition, COUNTERS)
+            known = None if row is None else (str(row.metadata["etag"]), _counted(row))
+        counts = dict(known[1]) if known else dict.fromkeys(State, 0)
+        if old is not None and known is not None:
+            counts[old] -= 1
         if new is not None:
-            counts[str(new)] += 1
-        changed = {"PartitionKey": partition, "RowKey": COUNTERS, **counts, "V": SCHEMA}
-        return [("update", changed, _fence(entity.metadata["etag"]))], True
+            counts[new] += 1
+        values = {str(state): count for state, count in counts.items()}
+        entity = {"PartitionKey": partition, "RowKey": COUNTERS, **values, "V": SCHEMA}
+        return ("create", entity) if known is None else ("update", entity, _fence(known[0])), counts
 
     async def _commit(
         self,
@@ -86,28 +96,67 @@ class TableUserStore(UserStore):
         previous: Stored[UserRecord] | None,
         nonce: str | None,
     ) -> str | None:
-        """Submit one transaction; returns the record's new ETag (``None`` after a delete)."""
-        table = await self._tables.table("Users")
-        while True:
-            counter, counted = await self._counter_operation(partition, *states)
+        """Submit one transaction; returns the record's new ETag (``None`` after a delete).
+
+        Writers of one shard's counters in this process take turns; those of other machines are met by conflicts.
+
+        Raises:
+            PreconditionLost: The record is another one by now.
+            TemporaryError: Storage does not answer, or others write the shard's counters all the time.
+        """
+        if states[0] is states[1]:
             try:
-                results = await table.submit_transaction([*steps, *counter])
-            except TableTransactionError as exc:
-                if exc.status_code not in (*CONFLICTS, _GONE) and str(getattr(exc, "error_code", "")) not in _FENCED:
-                    raise unavailable(exc) from exc
-                row = await self._row(partition, row_key)  # a fenced write of a row that is gone is a 404
-                if nonce is not None and row is not None and row["Nonce"] == nonce:
-                    # The first try was carried out and only its answer was lost; the SDK then repeated it.
-                    return str(row.metadata["etag"])
-                unchanged = (
-                    row is None if previous is None else row is not None and row.metadata["etag"] == previous.etag
-                )
-                if unchanged and counted and exc.status_code in CONFLICTS:
-                    continue  # only the shard's counter moved: somebody else's user
+                return (await self._submit(partition, row_key, steps, nonce=nonce, previous=previous))[0]
+            except _CounterMoved as exc:
                 raise PreconditionLost("the user's record") from exc
-            except AzureError as exc:
+        async with self._turns.setdefault(partition, asyncio.Lock()):
+            for attempt in range(_COUNTER_ATTEMPTS):
+                if attempt:
+                    await asyncio.sleep(random.uniform(0, _COUNTER_PAUSE_SECONDS * attempt))  # noqa: S311 - no secret
+                step, counts = await self._counter_step(partition, *states)
+                self._known.pop(partition, None)
+                try:
+                    etag, counter_etag = await self._submit(
+                        partition, row_key, [*steps, step], nonce=nonce, previous=previous
+                    )
+                except _CounterMoved:
+                    continue
+                if counter_etag is not None:
+                    self._known[partition] = (counter_etag, counts)
+                return etag
+        raise TemporaryError("the counters of a shard are written all the time", code="StorageUnavailable")
+
+    async def _submit(
+        self,
+        partition: str,
+        row_key: str,
+        steps: list[tuple[Any, ...]],
+        *,
+        nonce: str | None,
+        previous: Stored[UserRecord] | None,
+    ) -> tuple[str | None, str | None]:
+        """Submit operations, the record's first; returns the first's and the last's ETags.
+
+        Raises:
+            _CounterMoved: A conflict, and the record is as it was.
+        """
+        table = await self._tables.table("Users")
+        try:
+            results = await table.submit_transaction(steps)
+        except TableTransactionError as exc:
+            if exc.status_code not in (*CONFLICTS, _GONE) and str(getattr(exc, "error_code", "")) not in _FENCED:
                 raise unavailable(exc) from exc
-            return None if nonce is None else str(results[0]["etag"])
+            row = await self._row(partition, row_key)  # a fenced write of a row that is gone is a 404
+            if nonce is not None and row is not None and row["Nonce"] == nonce:
+                # The first try was carried out and only its answer was lost; the SDK then repeated it.
+                return str(row.metadata["etag"]), None
+            unchanged = row is None if previous is None else row is not None and row.metadata["etag"] == previous.etag
+            if unchanged and exc.status_code in CONFLICTS:
+                raise _CounterMoved from exc
+            raise PreconditionLost("the user's record") from exc
+        except AzureError as exc:
+            raise unavailable(exc) from exc
+        return None if nonce is None else str(results[0]["etag"]), results[-1].get("etag")
 
     async def _row(self, partition: str, row_key: str) -> Any:
         return await found(await self._tables.table("Users"), partition, row_key)
