@@ -133,8 +133,8 @@ def page() -> str:
     lines += [
         "",
         "Where a right can be limited to mailboxes, `rights.py grant` leaves the tenant-wide consent out, and prints",
-        "the commands of Exchange PowerShell that give it for a scope. Rights add up: a tenant-wide consent that is there",
-        "already defeats the scope, and `rights.py check` says so. `--tenant-wide` grants it nevertheless.",
+        "the commands of Exchange PowerShell that give it for a scope. Rights add up: a tenant-wide consent that is",
+        "there already defeats the scope, and `rights.py check` says so. `--tenant-wide` grants it nevertheless.",
         "",
     ]
     return "\n".join(lines)
