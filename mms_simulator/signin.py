@@ -28,6 +28,7 @@ from mms_simulator.zones import graph_instant
 API = "api://mms"
 GRAPH = "https://graph.microsoft.com"
 ACTIVITY = "https://manage.office.com"
+STORAGE = "https://storage.azure.com"
 READ, OPERATE = "Mms.Read", "Mms.Operate"
 DAY = 86_400
 _CENTURY = 36_525 * DAY
@@ -61,6 +62,11 @@ class SignIn:
     def issuer(self) -> str:
         """The issuer of this tenant's tokens."""
         return f"{self._store.base}/{self._store.tenant_id}/v2.0"
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant whose people and programs sign in here."""
+        return self._store.tenant_id
 
     def token(
         self,
@@ -203,7 +209,13 @@ def register(routes: Routes, sign_in: SignIn) -> None:
         resource = call.query.get("resource", GRAPH)
         audience = audience_of(resource)
         answer = {
-            "access_token": sign_in.token(audience, roles_for(audience), app=call.query.get("client_id")),
+            "access_token": sign_in.token(
+                audience,
+                roles_for(audience),
+                app=call.query.get("client_id"),
+                # Storage takes tokens of the first version, whose issuer is the security token service.
+                issuer=f"https://sts.windows.net/{sign_in.tenant_id}/" if audience == STORAGE else None,
+            ),
             "expires_on": str(int(time.time()) + DAY * 2),
             "resource": resource,
             "token_type": "Bearer",
