@@ -134,10 +134,16 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Nothing was changed. Ask the organizer to remove the surplus block, then retry.",
     ),
     "SkypeStaysSkype": Explanation(
-        "The request was for target Current: Skype meetings stay Skype meetings, and this version refreshes the "
-        "dial-in of Teams meetings only.",
+        "The request was for target Current: Skype meetings stay Skype meetings. Those of an on-premises server become "
+        "online ones only where the mailbox allows Skype for Business Online.",
         "Start the migration with targetMeetingType Teams.",
         "R6",
+    ),
+    "SkypeOnlineUnavailable": Explanation(
+        "The user has left the on-premises Skype server, and this mailbox cannot make meetings of Skype for Business "
+        "Online (allowedOnlineMeetingProviders), or the event is bound to its old provider.",
+        "Start the migration with targetMeetingType Teams, and set MoveWithoutMoveToTeams to Teams.",
+        "T2",
     ),
     "TeamsMeetingNotFound": Explanation(
         "Teams does not know the meeting that the invitation leads to (it may have expired or belong to another user).",

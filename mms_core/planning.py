@@ -42,6 +42,7 @@ SKYPE_PROPERTIES: Final = (
 
 
 TEAMS_PROVIDER: Final = "teamsForBusiness"
+SKYPE_PROVIDER: Final = "skypeForBusiness"
 """Graph's onlineMeetingProvider."""
 
 
@@ -50,6 +51,8 @@ class Step(StrEnum):
 
     MIGRATE = "migrate"
     """Its Skype block is replaced by a Teams block."""
+    MOVE = "move"
+    """Its block of an on-premises Skype server is replaced by one of Skype for Business Online."""
     REFRESH = "refresh"
     """Its Teams block is compared with what Teams says today, and replaced if it differs."""
     SKIP = "skip"
@@ -70,6 +73,10 @@ class Wish:
     selections: tuple[Selection, ...] = ()
     secondary: bool = False
     """Look at all the user's own calendars."""
+    providers: frozenset[str] | None = None
+    """Online meetings that the calendar can make by itself; ``None`` while nobody has asked."""
+    leaves_server: bool = False
+    """The user has left the on-premises Skype server (T2): its meetings cannot stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +137,32 @@ def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] |
         return None
     obstacle = _obstacle(event, genuine, wanted, wish) if genuine else ("PastedBlock", "W5", judged[0][1].reason)
     if obstacle is None:
-        return Planned(event=event, step=wanted, located=located)
+        return allowed(Planned(event=event, step=wanted, located=located), wish)
     code, rule, detail = obstacle
     return Planned(event=event, step=Step.SKIP, located=located, code=code, rule=rule, detail=detail)
 
 
+WRITES: Final = (Step.MIGRATE, Step.MOVE, Step.REFRESH)
+"""Steps that may send an update."""
+
+
+def allowed(planned: Planned, wish: Wish) -> Planned:
+    """Return a plan as far as the calendar can make meetings of Skype for Business Online (R6).
+
+    Where it cannot, a Skype meeting stays as it is; that is a failure only where it cannot stay.
+    """
+    if planned.step is not Step.MOVE or wish.providers is None:
+        return planned
+    if SKYPE_PROVIDER in wish.providers and can_use_flags(planned):
+        return planned
+    if wish.leaves_server:
+        return replace(planned, step=Step.FAIL, code="SkypeOnlineUnavailable", rule="T2")
+    return replace(planned, step=Step.SKIP, code="SkypeStaysSkype", rule="R6")
+
+
 def reported(planned: Planned) -> Planned:
     """Return a plan whose write, if it has one, is only reported (feature 31)."""
-    if planned.step not in (Step.MIGRATE, Step.REFRESH):
+    if planned.step not in WRITES:
         return planned
     return replace(planned, step=Step.SKIP, code="ReportOnly", rule="X4", detail=f"would {planned.step}")
 
@@ -145,6 +170,9 @@ def reported(planned: Planned) -> Planned:
 def _without_certainty(event: Event, located: Located, wish: Wish) -> Planned | None:
     """Decide about an event whose block is missing, or not certain."""
     properties = event.properties
+    # Which product made it is certain even where its block is not: what was not asked for is left alone.
+    if not _is_asked_for(_products(properties) or {each.kind for each in located.blocks}, wish.source):
+        return None
     if located.ambiguous:
         # Without the add-in's properties the event is no online meeting, whatever has been pasted into it.
         is_online = any(properties.get(name) for name in ("OnlineMeetingConfLink", "SkypeTeamsMeetingUrl"))
@@ -153,6 +181,17 @@ def _without_certainty(event: Event, located: Located, wish: Wish) -> Planned | 
     if wish.target is Target.TEAMS and wish.source is not Source.TEAMS and _was_skype(properties):
         return Planned(event=event, step=Step.SKIP, located=located, code="BlockNotFound")
     return None
+
+
+def _products(properties: dict[str, str]) -> set[BlockKind]:
+    """Return whose add-ins have marked an event."""
+    marks = ((BlockKind.SKYPE, _was_skype(properties)), (BlockKind.TEAMS, bool(properties.get("SkypeTeamsMeetingUrl"))))
+    return {kind for kind, holds in marks if holds}
+
+
+def _is_asked_for(kinds: set[BlockKind], source: Source) -> bool:
+    wanted = {Source.SFB: BlockKind.SKYPE, Source.TEAMS: BlockKind.TEAMS}.get(source)
+    return wanted is None or not kinds or wanted in kinds
 
 
 def _was_skype(properties: dict[str, str]) -> bool:
@@ -179,7 +218,10 @@ def _wanted(blocks: list[MeetingBlock], wish: Wish) -> Step | None:
     if has_skype:
         if wish.source is Source.TEAMS:
             return None
-        return Step.MIGRATE if wish.target is Target.TEAMS else Step.SKIP
+        if wish.target is Target.TEAMS:
+            return Step.MIGRATE
+        # One of Skype for Business Online is where it would go.
+        return Step.SKIP if all(each.generation == "online" for each in blocks) else Step.MOVE
     return None if wish.source is Source.SFB else Step.REFRESH
 
 
@@ -197,6 +239,8 @@ class Route(StrEnum):
 
     REPLACE = "replace"
     """Route B: our own meeting, its block in the old one's place. Needs the application access policy."""
+    SKYPE = "skype"
+    """The old block goes, and Exchange is asked by flags to make a meeting of Skype for Business Online."""
     FLAGS = "flags"
     """Route A: the old block goes, and Exchange is asked by flags to make the meeting and to append its block."""
 
@@ -262,18 +306,19 @@ def can_use_flags(planned: Planned) -> bool:
 
 
 def rewrite_by_flags(planned: Planned, *, run_id: str) -> Rewrite:
-    """Compute the write of route A: the old block removed, the rest left to Exchange.
+    """Compute a write by flags: the old block removed, the rest left to Exchange.
 
     Raises:
         AmbiguousBlock: The body holds more than one candidate (the plan says so before).
     """
     event, own = planned.event, planned.own_block
+    is_skype = planned.step is Step.MOVE  # then the label in the location is right as it is
     return Rewrite(
         body=block.remove(event.body, located=_in_order(planned.located)),
         after=None,
-        locations=relabelled(event.locations, own.language if own else None),
+        locations=None if is_skype else relabelled(event.locations, own.language if own else None),
         properties={name: "" for name in SKYPE_PROPERTIES if event.properties.get(name)} | {"MmsRun": run_id},
-        route=Route.FLAGS,
+        route=Route.SKYPE if is_skype else Route.FLAGS,
     )
 
 
@@ -326,6 +371,14 @@ def _links(body: str) -> list[str | None]:
     return [each.join_url for each in block.locate(body).blocks if each.kind is BlockKind.TEAMS]
 
 
+def made_by_flags(event: Event, route: Route | str) -> Coordinates | None:
+    """Return how people join by the block that Exchange appended, ``None`` if it has not."""
+    for each in block.locate(event.body).blocks:
+        if each.kind is BlockKind.TEAMS if route == Route.FLAGS else each.generation == "online":
+            return coordinates(each)
+    return None
+
+
 def mismatch(sent: Rewrite, planned: Planned, answer: Event) -> str | None:
     """Compare Graph's answer to a write with what was sent; ``None`` if all is as planned.
 
@@ -334,7 +387,9 @@ def mismatch(sent: Rewrite, planned: Planned, answer: Event) -> str | None:
     """
     before = planned.event
     links, sent_links = _links(answer.body), _links(sent.body)
-    if sent.route is Route.FLAGS:
+    if sent.route is Route.SKYPE:
+        has_link = made_by_flags(answer, sent.route) is not None and links == sent_links
+    elif sent.route is Route.FLAGS:
         has_link = len(links) == len(sent_links) + 1
     else:
         has_link = links == sent_links and sent.after is not None and sent.after.join_url in links

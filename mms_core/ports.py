@@ -325,8 +325,8 @@ class EventChange:
     content_type: str
     locations: tuple[dict[str, object], ...] | None = None
     properties: dict[str, str] = field(default_factory=dict)
-    makes_online: bool = False
-    """Ask Exchange to make the event a Teams meeting and to append its own block (route A)."""
+    makes_online: str | None = None
+    """Ask Exchange to make the event an online meeting of this provider, and to append its own block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block, jsontext
 from mms_core.errors import (
@@ -20,6 +20,7 @@ from mms_core.errors import (
 from mms_core.futures import is_over
 from mms_core.model import LedgerEntry, Original, Verdict, body_hash, meeting_key
 from mms_core.planning import (
+    SKYPE_PROVIDER,
     TEAMS_PROVIDER,
     Planned,
     Rewrite,
@@ -29,6 +30,7 @@ from mms_core.planning import (
     coordinates,
     external_id,
     is_current,
+    made_by_flags,
     mismatch,
     plan,
     rewrite,
@@ -40,7 +42,7 @@ from mms_core.service.wishes import find_meeting
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mms_core.model import Coordinates, Event, OnlineMeeting
+    from mms_core.model import Event, OnlineMeeting
     from mms_core.planning import Wish
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
@@ -49,6 +51,22 @@ ATTEMPTS: Final = 4
 """Times a meeting is looked at again in one pass because somebody edits it or Graph asks for a short pause."""
 PATIENCE: Final = timedelta(seconds=10)
 """A longer wish to wait becomes a delayed message for the whole user."""
+
+
+_PROVIDERS: Final = {Route.FLAGS: TEAMS_PROVIDER, Route.SKYPE: SKYPE_PROVIDER}
+"""What Exchange is asked to make, where it is asked."""
+
+
+def _trace(noted: LedgerEntry | None) -> dict[str, Any]:
+    """Return by what an open write is recognised; nothing where there is none."""
+    if noted is None or not noted.step:
+        return {"step": "", "after": None, "route": "", "written_hash": ""}
+    return {name: getattr(noted, name) for name in ("step", "after", "route", "written_hash")}
+
+
+def _written(step: str) -> Verdict:
+    """Return the verdict of a write that was carried out."""
+    return Verdict.REFRESHED if step == Step.REFRESH else Verdict.MIGRATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +79,6 @@ class Applied:
     """What stands in the calendar is not, letter for letter, what the intent said: undo has to know."""
 
 
-def _teams_coordinates(event: Event) -> Coordinates | None:
-    """Return how people join by the block that Exchange appended."""
-    teams = [each for each in block.locate(event.body).blocks if each.kind is block.BlockKind.TEAMS]
-    return coordinates(teams[0] if teams else None)
-
-
 def is_carried_out(intent: LedgerEntry, event: Event) -> bool:
     """Say whether the write that an intent announced stands in the calendar.
 
@@ -76,14 +88,9 @@ def is_carried_out(intent: LedgerEntry, event: Event) -> bool:
         return False
     if body_hash(event.body) == intent.written_hash:
         return True
-    found = [coordinates(each) for each in block.locate(event.body).blocks]
-    if intent.after is None:  # Exchange chose it (route A), where there was none before
-        return any(each is not None and each.kind == block.BlockKind.TEAMS for each in found)
-    return intent.after in found
-
-
-def _is_teams(planned: Planned) -> bool:
-    return planned.own_block is not None and planned.own_block.kind is block.BlockKind.TEAMS
+    if intent.after is None:  # Exchange chose it, where there was none before
+        return made_by_flags(event, intent.route) is not None
+    return intent.after in [coordinates(each) for each in block.locate(event.body).blocks]
 
 
 class Applier:
@@ -181,9 +188,23 @@ class Applier:
             detail=exc.detail,
             attempts=entry.attempts + 1,
             is_final=is_final,
-            step=str(planned.step) if isinstance(exc, OutcomeUnknown) else earlier.step if earlier else "",
-            written_hash=earlier.written_hash if earlier else "",
+            # A write whose outcome is not known yet must be recognised by the next pass.
+            **_trace(earlier),
         )
+
+    def _open(self, intent: LedgerEntry, earlier: LedgerEntry | None, exc: TemporaryError) -> Applied:
+        """Note an announced write that failed, or whose outcome nobody knows, for the next pass."""
+        trace = _trace(intent if isinstance(exc, OutcomeUnknown) else earlier)
+        entry = replace(
+            intent,
+            verdict=Verdict.FAILED,
+            code=exc.code,
+            rule=CATALOGUE[exc.code].rule,
+            detail=exc.detail,
+            updated_at=self._parts.clock.now(),
+            **trace,
+        )
+        return Applied(entry=entry, temporary=exc)
 
     def _skipped(self, planned: Planned, earlier: LedgerEntry | None, code: str, *, detail: str = "") -> Applied:
         verdict = Verdict.FAILED if planned.step is Step.FAIL else Verdict.SKIPPED
@@ -210,26 +231,27 @@ class Applier:
         # A step without an end: a write was announced, and whether it was carried out was never learned.
         intent = earlier if earlier is not None and earlier.step and not earlier.is_final else None
         for attempt in range(1, ATTEMPTS + 1):
-            if intent is not None and intent.route == Route.FLAGS and _is_teams(planned):
-                return self._current(planned, earlier, intent)
+            if intent is not None and is_carried_out(intent, planned.event):
+                return self._settled(intent, planned.event)
             if planned.step in (Step.SKIP, Step.FAIL):
                 return self._skipped(planned, earlier, planned.code or "MeetingRejected", detail=planned.detail)
             change = await self._change(planned)
             if change is None:
-                return self._current(planned, earlier, intent)
+                return self._current(planned, earlier)
             intent = await self._announce(planned, earlier, change)
             try:
                 written = await self._send(planned, change)
             except NotFound:
                 return self._skipped(replace(planned, step=Step.SKIP), intent, "Deleted")
             except (TemporaryError, PreconditionLost) as exc:
-                await self._after_failure(exc, intent, is_last=attempt == ATTEMPTS)
+                try:
+                    await self._after_failure(exc, intent, is_last=attempt == ATTEMPTS)
+                except TemporaryError as later:
+                    return self._open(intent, earlier, later)
             else:
                 return self._verified(planned, intent, change, written)
             earlier = intent
             again = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
-            if again is not None and is_carried_out(intent, again):
-                return self._settled(intent, again)
             planned = self._planned_again(planned, again)
         raise TemporaryError(code="MeetingChanged")  # pragma: no cover - the last attempt returns or raises
 
@@ -240,6 +262,10 @@ class Applier:
             PermanentError: ``AppAccessPolicyMissing`` where the way around it is closed as well.
         """
         run_id = self._lease.run.run_id
+        if planned.step is Step.MOVE:
+            if self._wish.providers is None:  # planned anew, and nobody has asked the calendar: the next pass does
+                raise TemporaryError(code="MeetingChanged")
+            return rewrite_by_flags(planned, run_id=run_id)
         if planned.step is Step.MIGRATE and await self._must_use_flags(planned):
             return rewrite_by_flags(planned, run_id=run_id)
         try:
@@ -295,7 +321,7 @@ class Applier:
             if new is not None:
                 return new
         code, rule = self._why_not_due(again)
-        return replace(planned, step=Step.SKIP, code=code, rule=rule, detail="")
+        return replace(planned, event=again or planned.event, step=Step.SKIP, code=code, rule=rule, detail="")
 
     def _why_not_due(self, event: Event | None) -> tuple[str, str | None]:
         """Return code and rule of a meeting that is in question no more."""
@@ -320,32 +346,19 @@ class Applier:
             )
         return await find_meeting(meetings, self._wish.organizer_id, planned)
 
-    def _current(self, planned: Planned, earlier: LedgerEntry | None, intent: LedgerEntry | None) -> Applied:
+    def _current(self, planned: Planned, earlier: LedgerEntry | None) -> Applied:
         after = coordinates(planned.own_block)
-        if intent is None:
-            return Applied(entry=replace(self._entry(planned, earlier, Verdict.CURRENT), after=after))
-        # We had noted that we were about to write this meeting, and it is written: it was us.
-        verdict = Verdict.MIGRATED if intent.step == Step.MIGRATE else Verdict.REFRESHED
-        entry = replace(
-            self._entry(planned, intent, verdict),
-            after=after,
-            attempts=intent.attempts,
-            mails=intent.mails + 1,
-            route=intent.route,
-            step=intent.step,
-            written_hash=body_hash(planned.event.body),
-        )
-        return Applied(entry=entry, is_rehashed=entry.written_hash != intent.written_hash)
+        return Applied(entry=replace(self._entry(planned, earlier, Verdict.CURRENT), after=after))
 
     def _settled(self, intent: LedgerEntry, event: Event) -> Applied:
         """Note a write whose answer was lost, and which stands in the calendar: it was us."""
         entry = replace(
             intent,
-            verdict=Verdict.MIGRATED if intent.step == Step.MIGRATE else Verdict.REFRESHED,
+            verdict=_written(intent.step),
             code=None,
             rule=None,
             detail="",
-            after=intent.after or _teams_coordinates(event),
+            after=intent.after or made_by_flags(event, intent.route),
             mails=intent.mails + 1,
             is_final=True,
             written_hash=body_hash(event.body),
@@ -378,20 +391,19 @@ class Applier:
                 content_type=event.content_type,
                 locations=change.locations,
                 properties=change.properties,
-                makes_online=change.route is Route.FLAGS,
+                makes_online=_PROVIDERS.get(change.route),
             ),
             etag=event.etag,
         )
 
     def _verified(self, planned: Planned, intent: LedgerEntry, change: Rewrite, written: Written) -> Applied:
-        verdict = Verdict.MIGRATED if planned.step is Step.MIGRATE else Verdict.REFRESHED
         entry = replace(
             intent,
-            verdict=verdict,
+            verdict=_written(planned.step),
             request_id=written.request_id,
             is_final=True,
             mails=intent.mails + 1,
-            after=intent.after or _teams_coordinates(written.event),
+            after=intent.after or made_by_flags(written.event, intent.route),
             updated_at=self._parts.clock.now(),
             written_hash=body_hash(written.event.body),
         )

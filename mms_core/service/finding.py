@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.futures import has_future
-from mms_core.planning import Planned, Step, Wish, plan
+from mms_core.planning import Planned, Step, Wish, allowed, plan
 from mms_core.selecting import selects
 
 if TYPE_CHECKING:
@@ -21,6 +22,19 @@ CONCURRENCY: Final = 4
 _WINDOW: Final = timedelta(days=365)
 _WINDOWS: Final = 3
 """Exchange refuses windows of more than two years; a counted series that has nothing in three is over."""
+
+
+async def found(calendar: Calendar, wish: Wish, *, now: datetime) -> tuple[Wish, list[list[Planned]]]:
+    """Find and plan for one user; asks what the calendar can make by itself only if a plan depends on it.
+
+    Returns:
+        The wish with that answer, and what :meth:`Finder.find` gives.
+    """
+    groups = await Finder(calendar, wish, now=now).find()
+    if all(planned.step is not Step.MOVE for group in groups for planned in group):
+        return wish, groups
+    wish = replace(wish, providers=await calendar.providers(wish.organizer_id))
+    return wish, [[allowed(planned, wish) for planned in group] for group in groups]
 
 
 class Finder:
@@ -55,8 +69,10 @@ class Finder:
         return sorted((group for group in chosen if group), key=self._next_start)
 
     def _is_selected(self, planned: Planned) -> bool:
-        own = planned.own_block
-        return selects(self._wish.selections, planned.event, join_url=own.join_url if own else None)
+        # Which of several blocks is the meeting's own is not known where the body is ambiguous.
+        shown = planned.located.blocks if planned.located.ambiguous else planned.located.blocks[:1]
+        urls = [each.join_url for each in shown] or [None]
+        return any(selects(self._wish.selections, planned.event, join_url=url) for url in urls)
 
     def _next_start(self, group: list[Planned]) -> datetime:
         return min(max(each.event.start_at or self._now, self._now) for each in group)
@@ -76,8 +92,6 @@ class Finder:
         return found
 
     async def _goes_on(self, planned: Planned, cancelled: tuple[date, ...]) -> bool:
-        if planned.step is Step.FAIL:
-            return True
         known = has_future(planned.event, cancelled, now=self._now)
         if known is not None:
             return known

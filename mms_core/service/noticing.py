@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 from mms_core import notices
 from mms_core.errors import CATALOGUE, MmsError, OutcomeUnknown, PreconditionLost, TemporaryError
 from mms_core.model import NAME_PREFIX, State, UserKey, Verdict
-from mms_core.planning import Step
+from mms_core.planning import WRITES, Step
 from mms_core.ports import RunQuery
 from mms_core.retrying import MAXIMUM_RETRIES
-from mms_core.service.deciding import audience_of
-from mms_core.service.finding import Finder
+from mms_core.service.deciding import audience_of, is_report_only
+from mms_core.service.finding import found
 from mms_core.service.wishes import wish_of
 from mms_core.telemetry import log
 
@@ -91,16 +91,18 @@ class Noticing:
             target=run.target,
             selections=run.selections,
         )
-        groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()
+        if await is_report_only(self._parts, settings, facts.user_id):
+            return
+        _, groups = await found(graph.calendar, wish, now=self._parts.clock.now())
         meetings = [
             notices.Meeting(
                 subject=planned.event.subject,
                 start_at=planned.event.start_at,
-                is_replaced=planned.step is Step.MIGRATE,
+                is_replaced=planned.step is not Step.REFRESH,
             )
             for group in groups
             for planned in group
-            if planned.step in (Step.MIGRATE, Step.REFRESH)
+            if planned.step in WRITES
         ]
         if meetings:
             letter = notices.before(settings, user=facts.user_principal_name, due_at=run.due_at, meetings=meetings)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, explain
 from mms_core.model import LedgerEntry, Verdict, meeting_key
-from mms_core.planning import Planned, Step, reported
+from mms_core.planning import Planned, Route, Step, reported
 from mms_core.retrying import next_attempt_at
 from mms_core.service.applying import Applier
 from mms_core.service.deciding import audience_of, is_report_only
-from mms_core.service.finding import CONCURRENCY, Finder
+from mms_core.service.finding import CONCURRENCY, found
 from mms_core.service.lease import Lease, LeaseLost, Stopped
 from mms_core.service.previews import Previews, fingerprint
 from mms_core.service.restoring import Restorer
@@ -70,7 +70,7 @@ class _Tally:
     def summary(self) -> str:
         """Say in one line what happened."""
         verdicts = Counter(entry.verdict for entry in self.entries.values())
-        by_flags = sum(entry.route != "" for entry in self.entries.values())
+        by_flags = sum(entry.route == Route.FLAGS for entry in self.entries.values())
         rules = Counter(
             f"{entry.rule or entry.code}" for entry in self.entries.values() if entry.verdict is Verdict.SKIPPED
         )
@@ -180,7 +180,8 @@ class Pass:
             target=run.target,
             selections=run.selections,
         )
-        groups = await Finder(graph.calendar, wish, now=self._parts.clock.now()).find()
+        wish = replace(wish, leaves_server=any(reason.startswith("T2 ") for reason in run.reasons))
+        wish, groups = await found(graph.calendar, wish, now=self._parts.clock.now())
         if run.preview_id:
             groups = await self._as_previewed(groups, run.preview_id)
         if await is_report_only(self._parts, settings, facts.user_id):

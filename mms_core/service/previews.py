@@ -17,10 +17,10 @@ from mms_core import block, jsontext
 from mms_core.errors import BadInput, MmsError, NotFound, PermanentError, PreconditionLost, explain
 from mms_core.messages import Preview
 from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord, meeting_key
-from mms_core.planning import Planned, Step, coordinates, headcount, is_current
+from mms_core.planning import WRITES, Planned, Step, coordinates, headcount, is_current
 from mms_core.selecting import domain
 from mms_core.service.deciding import audience_of, is_report_only
-from mms_core.service.finding import Finder
+from mms_core.service.finding import found
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.validating import Validating
 from mms_core.service.wishes import find_meeting, wish_of
@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 SOON: Final = timedelta(minutes=15)
 LIFE: Final = timedelta(days=7)
 """A plan that is older is not applied: make a new one."""
-_VERDICTS: Final = {Step.MIGRATE: "migrate", Step.REFRESH: "refresh", Step.SKIP: "skip", Step.FAIL: "fail"}
+_VERDICTS: Final = {
+    Step.MIGRATE: "migrate",
+    Step.MOVE: "migrate",
+    Step.REFRESH: "refresh",
+    Step.SKIP: "skip",
+    Step.FAIL: "fail",
+}
 _UNANSWERED: Final = ("none", "notresponded")
 
 
@@ -102,7 +108,7 @@ def _people(event: Event, planned: Planned, *, relabels: bool) -> list[dict[str,
             if holds
         ]
         rows.append({"address": each.address, "why": why or ["internal"]})
-    return rows if planned.step in (Step.MIGRATE, Step.REFRESH) else []
+    return rows if planned.step in WRITES else []
 
 
 class Previews:
@@ -176,7 +182,7 @@ class Previews:
 
     async def _rows(self, facts: UserFacts, wish: Wish) -> list[dict[str, Any]]:
         now = self._parts.clock.now()
-        groups = await Finder(self._parts.graph().calendar, wish, now=now).find()
+        _, groups = await found(self._parts.graph().calendar, wish, now=now)
         return [await self._row(facts, planned, group) for group in groups for planned in group]
 
     async def _row(self, facts: UserFacts, planned: Planned, group: list[Planned]) -> dict[str, Any]:
@@ -199,7 +205,7 @@ class Previews:
         people = _people(event, planned, relabels=planned.step is Step.MIGRATE) if writes else []
         own = planned.own_block
         exceptions = len(group) - 1 if event.recurrence is not None else 0
-        found = block.locate(new_block).blocks if new_block else ()
+        new = block.locate(new_block).blocks if new_block else ()
         return {
             "key": meeting_key(event.event_id),
             "eventId": event.event_id,
@@ -210,7 +216,7 @@ class Previews:
             "rule": planned.rule,
             "code": planned.code,
             "before": _shown(coordinates(own)),
-            "after": _shown(coordinates(found[0] if found else None)),
+            "after": _shown(coordinates(new[0] if new else None)),
             "oldBlock": "".join(event.body[start:end] for start, end in own.spans) if own else None,
             "newBlock": new_block,
             "people": headcount(event),
@@ -218,7 +224,7 @@ class Previews:
             "startsWithin15Minutes": event.start_at is not None and timedelta(0) <= event.start_at - now <= SOON,
             # Graph mails once for a master and once for each exception of it.
             "updates": (1 + exceptions) if writes and people else 0,
-            "graphCalls": 2 if writes else 0,
+            "graphCalls": (1 if planned.step is Step.MOVE else 2) if writes else 0,
             "notKept": ["whiteboard", "polls", "shared notes"] if verdict == "migrate" else [],
             "userTextInBlock": own.user_text if own else None,
             "fingerprint": fingerprint(event),

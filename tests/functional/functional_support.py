@@ -18,6 +18,7 @@ from meeting_values import (
     TENANT,
     USER,
     online_meeting,
+    skype_block,
     skype_event,
     teams_block,
     teams_url,
@@ -264,7 +265,16 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
             properties=properties,
             locations=event.locations if change.locations is None else change.locations,
         )
-        if change.makes_online and not event.is_online:
+        if (
+            change.makes_online == "skypeForBusiness"
+            and not event.is_online
+            and "skypeForBusiness" in self.other_providers
+        ):
+            url = f"https://meet.lync.com/contoso/adele/ON{len(self.mails):02d}"
+            body = change.body.replace("</body>", f"{skype_block(url)}</body>")
+            properties |= {"OnlineMeetingConfLink": "conf:sip:adele;focus:id:ON", "OnlineMeetingExternalLink": url}
+            self.edit(event_id, body=body, is_online=True, provider="skypeForBusiness", properties=properties)
+        elif change.makes_online == "teamsForBusiness" and not event.is_online:
             url = teams_url(f"flags{len(self.mails)}")
             body = change.body.replace("</body>", f"{teams_block(url)}</body>")
             properties |= {"SkypeTeamsMeetingUrl": url}

@@ -251,3 +251,28 @@ def test_secondary_calendars_are_looked_at_only_if_the_tenant_wants_it(stack: St
     assert (rows[0]["State"], rows[0]["SucceededMeeting"]) == ("Succeeded", 1)
     assert "OutJoinLink" not in stack.event(user, made["Project"])["body"]["content"]
     assert "OutJoinLink" in stack.event(user, made["Shared"])["body"]["content"]
+
+
+def test_current_makes_skype_online_of_an_on_premises_meeting_where_the_mailbox_allows_it(stack: Stack) -> None:
+    """By one write, with Exchange's own block; where the mailbox does not allow it, the meeting stays as it is."""
+    able = stack.user(allowedOnlineMeetingProviders=["teamsForBusiness", "skypeForBusiness"])
+    unable = stack.user()
+    made = stack.skype_meeting(able, attendees=("zoe@fabrikam.example",))
+    kept = stack.skype_meeting(unable, attendees=("zoe@fabrikam.example",))
+    stack.forget_mails()
+
+    for user in (able, unable):
+        stack.start(user, "Current", settleMinutes=0)
+    rows = [stack.finished(user)[0] for user in (able, unable)]
+
+    assert [row["State"] for row in rows] == ["Succeeded", "Succeeded"]
+    event = stack.event(able, made["id"])
+    assert "https://meet.lync.com/" in event["body"]["content"]
+    assert "meet.contoso.example" not in event["body"]["content"]
+    assert (event["onlineMeetingProvider"], event["isOnlineMeeting"]) == ("skypeForBusiness", True)
+    (row,) = stack.meetings(able)
+    assert (row["verdict"], row["after"]["kind"]) == ("migrated", "skype")
+    assert len(stack.mails(able)) == 1
+    assert "OutJoinLink" in stack.event(unable, kept["id"])["body"]["content"]
+    assert stack.meetings(unable)[0]["code"] == "SkypeStaysSkype"
+    assert stack.mails(unable) == []

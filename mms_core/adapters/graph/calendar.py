@@ -24,7 +24,6 @@ from mms_core.adapters.graph.wire import (
 )
 from mms_core.errors import NotFound, PermanentError
 from mms_core.model import Series
-from mms_core.planning import TEAMS_PROVIDER
 from mms_core.ports import Calendar, EventChange, Written
 
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ class GraphCalendar(Calendar):
             # Always the whole array: Graph replaces all locations when the single one is written.
             body["locations"] = list(change.locations)
         if change.makes_online:
-            body |= {"isOnlineMeeting": True, "onlineMeetingProvider": TEAMS_PROVIDER}
+            body |= {"isOnlineMeeting": True, "onlineMeetingProvider": change.makes_online}
         if change.properties:
             body["singleValueExtendedProperties"] = [
                 {"id": property_id(name), "value": value} for name, value in change.properties.items()
