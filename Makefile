@@ -10,7 +10,7 @@ UV_VERSION := 0.13.8
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/.ready ## prepare .venv and the storage emulator, and nothing more
+setup: $(VENV)/.ready $(BIN)/mms ## prepare .venv and the storage emulator, and nothing more
 
 $(VENV)/.ready: requirements-dev.txt mms_local/azurite/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MMS needs Python 3.11 or newer, this is " + sys.version)'
@@ -19,6 +19,11 @@ $(VENV)/.ready: requirements-dev.txt mms_local/azurite/package-lock.json
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.txt
 	$(BIN)/python -m mms_local setup
 	@touch $@
+
+# The command line from this checkout; pip install . makes the same command anywhere else.
+$(BIN)/mms: $(VENV)/.ready
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m mms_cli "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $@
+	@chmod +x $@
 
 demo: setup ## do the main job on a seeded tenant, start to end
 	$(BIN)/python -m mms_local demo

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from mms_cli import times
-from mms_cli.terminal import cells, cut, is_unsafe, pad, plain
+from mms_cli.terminal import cells, cut, fold, is_unsafe, pad, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +38,8 @@ class Column:
     is_state: bool = False
     shrinks: bool = False
     """Gives room away when the terminal is narrow."""
+    unfolds: bool = False
+    """What does not fit stands below the row, whole. Gives room away first."""
 
 
 def field(title: str, name: str | None = None, **more: Any) -> Column:
@@ -76,9 +78,19 @@ class Table:
         columns: Of the table.
         empty: What to say when there is no row.
         ruled: Underline the titles, as PowerShell does.
+        unfolds: Columns may unfold; else they are cut, and each row takes one line.
     """
 
-    def __init__(self, screen: Screen, columns: Sequence[Column], *, empty: str = "", ruled: bool = False) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        columns: Sequence[Column],
+        *,
+        empty: str = "",
+        ruled: bool = False,
+        unfolds: bool = True,
+    ) -> None:
+        self._unfolds = unfolds
         self._screen = screen
         self._columns = columns
         self._empty = empty
@@ -115,13 +127,13 @@ class Table:
         surplus = sum(self._widths) + _GAP * (len(self._widths) - 1) - self._screen.size[0]
         while surplus > 0:
             room = [
-                (width, number)
+                (self._columns[number].unfolds, width, number)
                 for number, width in enumerate(self._widths)
                 if self._columns[number].shrinks and width > max(_NARROWEST, cells(self._columns[number].title))
             ]
             if not room:
                 return
-            _, widest = max(room)
+            *_, widest = max(room)
             self._widths[widest] -= 1
             surplus -= 1
 
@@ -132,10 +144,14 @@ class Table:
             self._line(["-" * cells(title) for title in titles], is_head=True)
 
     def _line(self, texts: list[str], *, is_head: bool) -> None:
-        parts = []
+        parts, below = [], list[str]()
         last = len(texts) - 1
         for number, (column, text, width) in enumerate(zip(self._columns, texts, self._widths, strict=True)):
-            shown = cut(text, width) if self._screen.is_terminal else text
+            fits = not self._screen.is_terminal or cells(text) <= width
+            if not fits and column.unfolds and self._unfolds and not is_head:
+                below += fold(text, max(_NARROWEST, self._screen.size[0] - _GAP - 1))
+                text = ""  # noqa: PLW2901 - it stands below
+            shown = text if fits else cut(text, width)
             # No blanks at the end of a line: it would wrap on a terminal that is just wide enough.
             padded = shown if number == last and not column.is_number else pad(shown, width, right=column.is_number)
             if is_head:
@@ -144,6 +160,8 @@ class Table:
                 padded = self._screen.state(text, padded)
             parts.append(padded)
         self._screen.line((" " * _GAP).join(parts).rstrip(" "))
+        for line in below:
+            self._screen.line(" " * _GAP + line)
 
 
 class Listing:
@@ -254,6 +272,7 @@ def writer(
     names: Sequence[str],
     instants: Iterable[str] = (),
     empty: str = "",
+    unfolds: bool = True,
 ) -> Writer:
     """Return the writer of a format.
 
@@ -264,6 +283,7 @@ def writer(
         names: Fields of CSV, in order.
         instants: Fields that hold instants.
         empty: What to tell a person when there is no row.
+        unfolds: Long cells of a table may stand below their row.
     """
     if form == "json":
         return Json(screen)
@@ -271,7 +291,7 @@ def writer(
         return Csv(screen, names)
     if form == "list":
         return Listing(screen, instants)
-    return Table(screen, columns, empty=empty)
+    return Table(screen, columns, empty=empty, unfolds=unfolds)
 
 
 def write_all(out: Writer, rows: Iterable[Row]) -> None:

@@ -114,6 +114,23 @@ def cut(text: str, width: int) -> str:
     return "".join(kept).rstrip("\u200d") + "…" if width > 0 else ""
 
 
+def fold(text: str, width: int) -> list[str]:
+    """Break *text* at blanks into lines of at most *width* cells; a word that is longer is cut into pieces."""
+    lines = [""]
+    for word in text.split():
+        room = width - cells(lines[-1]) - (1 if lines[-1] else 0)
+        if cells(word) <= room:
+            lines[-1] += f" {word}" if lines[-1] else word
+            continue
+        rest = word
+        while cells(rest) > width:
+            piece = cut(rest, width + 1)[:-1] or rest[0]
+            lines.append(piece)
+            rest = rest[len(piece) :]
+        lines.append(rest)
+    return [line for line in lines if line]
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """Fill *text* up to *width* cells; a number stands right."""
     room = " " * max(0, width - cells(text))
@@ -271,6 +288,10 @@ class Progress:
         else:
             text = f"{done:,} {self._what}  {took}"
         self._screen.show_bar(f"{text}  {plain(more)}" if more else text)
+
+    def waiting(self, what: str) -> None:
+        """Say what is waited for, where there is nothing to count."""
+        self._screen.show_bar(f"{plain(what)}  {int(time.monotonic() - self._started)} s")
 
     def close(self) -> None:
         """Take the bar away."""

@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
 def _discover(arguments: argparse.Namespace, screen: Screen, client: Client) -> None:
     state: dict[str, Any] = client.get("discovery", {"top": "1"})
-    progress = Progress(screen, "searches over", None)
+    progress = Progress(screen, "", None)
     while arguments.wait and (state["isRunning"] or not state["discoveredAt"]):
-        progress.show(0, "the service is looking through all users")
+        progress.waiting("the service is looking through all users")
         time.sleep(_POLL_SECONDS)
         state = client.get("discovery", {"top": "1"})
     progress.close()

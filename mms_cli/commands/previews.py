@@ -74,7 +74,7 @@ def _made(arguments: argparse.Namespace, screen: Screen, client: Client, preview
         CliError: It is not, in the time given.
     """
     deadline = time.monotonic() + arguments.timeout * 60
-    progress = Progress(screen, "previews made", None)
+    progress = Progress(screen, "", None)
     for attempt in range(10**9):
         preview: dict[str, Any] = client.get(path("previews", preview_id))
         if preview["state"] != "pending":
@@ -82,7 +82,7 @@ def _made(arguments: argparse.Namespace, screen: Screen, client: Client, preview
             return preview
         if time.monotonic() > deadline:
             break
-        progress.show(0, f"preview {preview_id}")
+        progress.waiting(f"waiting for the preview {preview_id}")
         time.sleep(_POLL_SECONDS[min(attempt, len(_POLL_SECONDS) - 1)])
     progress.close()
     raise CliError(

@@ -113,5 +113,5 @@ RUN_COLUMNS: Final = (
     field("MigrationType", width=13),
     field("CreateDate", is_instant=True),
     Column("Meetings", _meetings, is_number=True),
-    field("LastMessage", shrinks=True),
+    field("LastMessage", shrinks=True, unfolds=True),
 )

@@ -69,7 +69,13 @@ def _show(arguments: argparse.Namespace, screen: Screen, client: Client, users: 
         out.page(client.get("migrations", {"summaryOnly": "true"})["value"])
     else:
         out = writer(
-            screen, arguments.output, columns=RUN_COLUMNS, names=FIELDS, instants=INSTANTS, empty="No such runs."
+            screen,
+            arguments.output,
+            columns=RUN_COLUMNS,
+            names=FIELDS,
+            instants=INSTANTS,
+            empty="No such runs.",
+            unfolds=not arguments.watch,
         )
         for page in _limited(_runs(arguments, client, users), arguments.top):
             out.page(page)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mms_cli.failures import CliError, Exit
 from mms_cli.rows import Column, Csv, Json, Listing, Table, csv_cell, field, json_text, write_all
-from mms_cli.terminal import Progress, cells, cut, is_unsafe, pad, plain
+from mms_cli.terminal import Progress, cells, cut, fold, is_unsafe, pad, plain
 
 ATTACKS = [
     "\x1b]0;pwned\x07",  # sets the title
@@ -139,6 +139,33 @@ def test_narrow_terminal_cuts_the_long_columns_and_a_pipe_gets_them_whole(screen
     pipe = screen_of()
     write_all(Table(pipe, columns), rows)
     assert "b" * 100 in pipe.out.getvalue()
+
+
+def test_message_that_does_not_fit_stands_below_its_row_and_whole(screen_of, monkeypatch):
+    """Cause and remedy are what one looks for; in a watch each row takes one line."""
+    monkeypatch.setenv("COLUMNS", "50")
+    message = "W2 MailboxOnPremises: " + "会議 words that go on " * 5 + "x" * 90
+    columns = [field("User", shrinks=True), field("State"), field("Message", shrinks=True, unfolds=True)]
+    rows = [{"User": "a" * 20, "State": "Failed", "Message": message}, {"User": "b", "State": "Done", "Message": "ok"}]
+    screen = screen_of(is_terminal=True, colours=False)
+    write_all(Table(screen, columns), rows)
+    head, row, *below, last = screen.out.getvalue().splitlines()
+    assert row.split() == ["a" * 20, "Failed"]
+    assert "".join(below).replace(" ", "") == message.replace(" ", "")
+    assert max(map(cells, (head, row, *below))) <= 50
+    assert last.endswith("ok")
+    flat = screen_of(is_terminal=True, colours=False)
+    write_all(Table(flat, columns, unfolds=False), rows)
+    assert len(flat.out.getvalue().splitlines()) == 3
+
+
+@given(st.text(), st.integers(2, 30))
+def test_folded_text_fits_and_loses_nothing_but_blanks(text, width):
+    """Two cells are the least that a wide character needs."""
+    shown = plain(text)
+    lines = fold(shown, width)
+    assert all(cells(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == "".join(shown.split())
 
 
 def test_instants_are_local_on_a_terminal_and_untouched_elsewhere(screen_of, monkeypatch):
