@@ -14,7 +14,7 @@ from mms_simulator.odata.query import Options, options, parse_query
 from mms_simulator.store import Store
 from mms_simulator.views import Manner, manner_of
 
-_KEY_SYNTAX = re.compile(r"^([\w.]+)\('(.*)'\)$")
+_KEY_SYNTAX = re.compile(r"^([\w.]+)\((?:(\w+)=)?'(.*)'\)$")
 
 
 @dataclass(slots=True)
@@ -97,7 +97,10 @@ class _Step:
 
 
 class Routes:
-    """Paths by segment. Literals win over parameters and ignore case, as Graph does; ``users('x')`` is ``users/x``."""
+    """Paths by segment. Literals win over parameters and ignore case, as Graph does; ``users('x')`` is ``users/x``.
+
+    A key that is not the id keeps its name: ``applications(appId='x')`` is ``applications/appId=x``.
+    """
 
     def __init__(self) -> None:
         self._root = _Step()
@@ -115,6 +118,15 @@ class Routes:
                 step = step.literals.setdefault(segment.lower(), _Step())
         step.handlers[method] = (handler, pattern)
 
+    def all(self) -> list[tuple[str, str]]:
+        """Give every method and pattern that was registered."""
+        found, open_ends = [], [self._root]
+        while open_ends:
+            step = open_ends.pop()
+            found += [(method, pattern) for method, (_, pattern) in step.handlers.items()]
+            open_ends += [*step.literals.values(), *([step.parameter] if step.parameter else [])]
+        return sorted(found)
+
     def find(self, method: str, path: str) -> tuple[Handler, str, dict[str, str]]:
         """Give handler, pattern and arguments for a path (raw, without its prefix).
 
@@ -125,7 +137,11 @@ class Routes:
         for raw in path.strip("/").split("/"):
             text = unquote(raw)
             keyed = _KEY_SYNTAX.match(text)
-            segments += [keyed[1], keyed[2].replace("''", "'")] if keyed else [text]
+            if keyed:
+                value = keyed[3].replace("''", "'")
+                segments += [keyed[1], f"{keyed[2]}={value}" if keyed[2] else value]
+            else:
+                segments.append(text)
         if any(each.startswith(ids.PREFIX) and len(each) < ids.TEXT_LENGTH for each in segments):
             segments = _joined(segments)
         found = _walk(self._root, segments, 0)
@@ -171,7 +187,8 @@ def _arguments(pattern: str, segments: list[str]) -> dict[str, str]:
 def error_body(error: GraphError, at: str, request_id: str, client_request_id: str) -> dict[str, Any]:
     """Write Graph's error envelope (8.3)."""
     inner = {"date": at, "request-id": request_id, "client-request-id": client_request_id}
-    return {"error": {"code": error.code, "message": error.message, "innerError": inner}}
+    details = {"details": error.details} if error.details else {}
+    return {"error": {"code": error.code, "message": error.message, **details, "innerError": inner}}
 
 
 def require(found: Any, what: str) -> Any:

@@ -39,6 +39,13 @@ _ENTITIES: tuple[tuple[str, str], ...] = (
     (r"subscriptions(/[^/]+)?", "subscription"),
     (r"admin/teams/userConfigurations(/[^/]+)?", "teamsAdministration.teamsUserConfiguration"),
     (r"auditLogs/directoryAudits(/[^/]+)?", "directoryAudit"),
+    (r"(servicePrincipals|users)/[^/]+/appRole(Assignments|AssignedTo)(/[^/]+)?", "appRoleAssignment"),
+    (r"(servicePrincipals/[^/]+/)?oauth2PermissionGrants(/[^/]+)?", "oAuth2PermissionGrant"),
+    (r"applications(/[^/]+)?", "application"),
+    (r"servicePrincipals(/[^/]+)?", "servicePrincipal"),
+    (r"organization(/[^/]+)?", "organization"),
+    (r"groups(/[^/]+)?", "group"),
+    (r"(users|groups)/[^/]+/(memberOf|transitiveMemberOf|members|transitiveMembers)", "directoryObject"),
 )
 """Paths and the types they speak of, sent and answered; they match patterns such as ``users/{user}`` as well."""
 _ACTIONS: tuple[tuple[str, str, str | None], ...] = (
@@ -51,6 +58,8 @@ _ACTIONS: tuple[tuple[str, str, str | None], ...] = (
 )
 """Actions: the type of what is sent, and of the answer if there is one."""
 _SUPPLEMENT: dict[str, dict[str, Any]] = {
+    "entity": {"props": {"id": "Edm.String"}},
+    "directoryObject": {"base": "microsoft.graph.entity", "props": {"deletedDateTime": "Edm.DateTimeOffset"}},
     "mms.answer": {
         "props": {"comment": "Edm.String", "sendResponse": "Edm.Boolean", "proposedNewTime": "graph.timeSlot"}
     },
@@ -65,6 +74,143 @@ _SUPPLEMENT: dict[str, dict[str, Any]] = {
     "fileAttachment": {
         "base": "microsoft.graph.attachment",
         "props": {"contentBytes": "Edm.Binary", "contentId": "Edm.String", "contentLocation": "Edm.String"},
+    },
+    "application": {
+        "base": "microsoft.graph.directoryObject",
+        "props": {
+            "api": "graph.apiApplication",
+            "appId": "Edm.String",
+            "appRoles": "Collection(graph.appRole)",
+            "createdDateTime": "Edm.DateTimeOffset",
+            "description": "Edm.String",
+            "displayName": "Edm.String",
+            "identifierUris": "Collection(Edm.String)",
+            "keyCredentials": "Collection(graph.keyCredential)",
+            "notes": "Edm.String",
+            "passwordCredentials": "Collection(graph.passwordCredential)",
+            "publisherDomain": "Edm.String",
+            "requiredResourceAccess": "Collection(graph.requiredResourceAccess)",
+            "signInAudience": "Edm.String",
+            "tags": "Collection(Edm.String)",
+            "uniqueName": "Edm.String",
+        },
+    },
+    "apiApplication": {
+        "props": {
+            "acceptMappedClaims": "Edm.Boolean",
+            "knownClientApplications": "Collection(Edm.Guid)",
+            "oauth2PermissionScopes": "Collection(graph.permissionScope)",
+            "preAuthorizedApplications": "Collection(graph.preAuthorizedApplication)",
+            "requestedAccessTokenVersion": "Edm.Int32",
+        }
+    },
+    "appRole": {
+        "props": {
+            "allowedMemberTypes": "Collection(Edm.String)",
+            "description": "Edm.String",
+            "displayName": "Edm.String",
+            "id": "Edm.Guid",
+            "isEnabled": "Edm.Boolean",
+            "origin": "Edm.String",
+            "value": "Edm.String",
+        }
+    },
+    "requiredResourceAccess": {
+        "props": {"resourceAccess": "Collection(graph.resourceAccess)", "resourceAppId": "Edm.String"}
+    },
+    "resourceAccess": {"props": {"id": "Edm.Guid", "type": "Edm.String"}},
+    "servicePrincipal": {
+        "base": "microsoft.graph.directoryObject",
+        "props": {
+            "accountEnabled": "Edm.Boolean",
+            "alternativeNames": "Collection(Edm.String)",
+            "appDisplayName": "Edm.String",
+            "appId": "Edm.String",
+            "appOwnerOrganizationId": "Edm.Guid",
+            "appRoleAssignmentRequired": "Edm.Boolean",
+            "appRoles": "Collection(graph.appRole)",
+            "description": "Edm.String",
+            "displayName": "Edm.String",
+            "notes": "Edm.String",
+            "oauth2PermissionScopes": "Collection(graph.permissionScope)",
+            "servicePrincipalNames": "Collection(Edm.String)",
+            "servicePrincipalType": "Edm.String",
+            "signInAudience": "Edm.String",
+            "tags": "Collection(Edm.String)",
+        },
+    },
+    "appRoleAssignment": {
+        "base": "microsoft.graph.directoryObject",
+        "props": {
+            "appRoleId": "Edm.Guid",
+            "createdDateTime": "Edm.DateTimeOffset",
+            "principalDisplayName": "Edm.String",
+            "principalId": "Edm.Guid",
+            "principalType": "Edm.String",
+            "resourceDisplayName": "Edm.String",
+            "resourceId": "Edm.Guid",
+        },
+    },
+    "oAuth2PermissionGrant": {
+        "base": "microsoft.graph.entity",
+        "props": dict.fromkeys(("clientId", "consentType", "principalId", "resourceId", "scope"), "Edm.String"),
+    },
+    "organization": {
+        "base": "microsoft.graph.directoryObject",
+        "props": {
+            **dict.fromkeys(
+                (
+                    "city",
+                    "country",
+                    "countryLetterCode",
+                    "defaultUsageLocation",
+                    "displayName",
+                    "postalCode",
+                    "preferredLanguage",
+                    "state",
+                    "street",
+                    "tenantType",
+                ),
+                "Edm.String",
+            ),
+            **dict.fromkeys(
+                (
+                    "businessPhones",
+                    "marketingNotificationEmails",
+                    "securityComplianceNotificationMails",
+                    "securityComplianceNotificationPhones",
+                    "technicalNotificationMails",
+                ),
+                "Collection(Edm.String)",
+            ),
+            "assignedPlans": "Collection(graph.assignedPlan)",
+            "createdDateTime": "Edm.DateTimeOffset",
+            "onPremisesLastSyncDateTime": "Edm.DateTimeOffset",
+            "onPremisesSyncEnabled": "Edm.Boolean",
+            "provisionedPlans": "Collection(graph.provisionedPlan)",
+            "verifiedDomains": "Collection(graph.verifiedDomain)",
+        },
+    },
+    "verifiedDomain": {
+        "props": {
+            "capabilities": "Edm.String",
+            "isDefault": "Edm.Boolean",
+            "isInitial": "Edm.Boolean",
+            "name": "Edm.String",
+            "type": "Edm.String",
+        }
+    },
+    "group": {
+        "base": "microsoft.graph.directoryObject",
+        "props": {
+            "createdDateTime": "Edm.DateTimeOffset",
+            "description": "Edm.String",
+            "displayName": "Edm.String",
+            "groupTypes": "Collection(Edm.String)",
+            "mailEnabled": "Edm.Boolean",
+            "mailNickname": "Edm.String",
+            "securityEnabled": "Edm.Boolean",
+        },
     },
     "mms.refusal": {"props": {"error": "graph.mms.error"}},
     "mms.error": {

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import calendar, directory, groups, jsontext, notify, payloads
+from mms_simulator import calendar, directory, groups, jsontext, notify, payloads, registrations
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.faults import Faults
@@ -55,6 +55,7 @@ def register(routes: Routes, faults: Faults, limits: Limits, traffic: Traffic) -
     routes.add("POST", "_tenant/users", _post_users)
     routes.add("DELETE", "_tenant/users/{user}", _delete_user)
     routes.add("POST", "_tenant/groups", _post_group)
+    routes.add("POST", "_tenant/identities", _post_identity)
     routes.add("POST", "_tenant/actions/{action}", _act)
     routes.add("GET", "_tenant/outbox", _outbox)
     routes.add("DELETE", "_tenant/outbox", _clear_outbox)
@@ -111,6 +112,12 @@ def _post_users(call: Call) -> Reply:
 def _post_group(call: Call) -> Reply:
     """Describe a group: its name, and the groups that it is in itself."""
     return _ok(groups.describe(call.store, payloads.plain(call.read(payloads.Group))), 201)
+
+
+def _post_identity(call: Call) -> Reply:
+    """Make a managed identity; gives its service principal."""
+    given = payloads.plain(call.read(payloads.Identity))
+    return _ok(registrations.create_identity(call.store, given).content, 201)
 
 
 def _delete_user(call: Call) -> Reply:

@@ -6,12 +6,21 @@ from http import HTTPStatus
 class GraphError(Exception):
     """An answer that is not a success: status, Graph's code, its message, and headers to add."""
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: dict[str, str] | None = None,
+        *,
+        details: list[dict[str, str]] | None = None,
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = int(status)
         self.code = code
         self.message = message
         self.headers = headers or {}
+        self.details = details
 
 
 def bad_request(message: str, code: str = "ErrorInvalidRequest") -> GraphError:

@@ -23,8 +23,10 @@ from mms_simulator import (
     groups,
     http_events,
     http_meetings,
+    http_registrations,
     http_users,
     jsontext,
+    permissions,
     signin,
     subscriptions,
 )
@@ -66,6 +68,7 @@ class Front:
         http_events.register(self.graph)
         http_users.register(self.graph)
         groups.register(self.graph)
+        http_registrations.register(self.graph)
         http_meetings.register(self.graph)
         subscriptions.register(self.graph, self.courier)
         deltas.register(self.graph)
@@ -110,7 +113,9 @@ class Front:
             if first in _VERSIONS:
                 return await self._graph(call, rest)
             if first == "api":
-                self.sign_in.claims(call.headers.get("Authorization", ""), _ACTIVITY_AUDIENCES)
+                token = self.sign_in.claims(call.headers.get("Authorization", ""), _ACTIVITY_AUDIENCES)
+                if self.store.switches.enforcePermissions:
+                    permissions.require_feed(token.get("roles") or [])
                 return _response(await self._plain(self.activity, call))
             return _response(await self._plain(self.open, call))
         except Dropped:
@@ -152,6 +157,9 @@ class Front:
         try:
             call.token = self.sign_in.claims(call.headers.get("Authorization", ""), _GRAPH_AUDIENCES)
             handler, call.route, call.arguments = self.graph.find(call.method, rest)
+            if self.store.switches.enforcePermissions:
+                body = call.json() if call.method == "POST" and call.route == "subscriptions" else None
+                permissions.require(call.method, call.route, call.token.get("roles") or [], body)
             mailbox = self._mailbox_of(call, call.route)
         finally:
             self.limits.requests[f"{call.method} {call.route}"] += 1

@@ -214,6 +214,15 @@ class Delivery(msgspec.Struct, kw_only=True):
     attempts: int = 0
 
 
+class Registration(msgspec.Struct, kw_only=True):
+    """An application, a service principal, an assignment of a role or a consent, as Graph shows it."""
+
+    id: str
+    kind: str
+    created: float
+    content: dict[str, Any]
+
+
 class Setting(msgspec.Struct, kw_only=True):
     """A value of the tenant itself: switches, keys, clock, counters."""
 

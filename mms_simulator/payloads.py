@@ -164,6 +164,68 @@ class Group(_Part):
     memberOf: list[str] | None = None
 
 
+class ResourceAccess(_Part):
+    """resourceAccess."""
+
+    id: Text = None
+    type: Text = None
+
+
+class RequiredAccess(_Part):
+    """requiredResourceAccess."""
+
+    resourceAppId: Text = None
+    resourceAccess: list[ResourceAccess] = []
+
+
+class Application(_Part):
+    """What may be written into an application."""
+
+    displayName: Text = None
+    description: Text = None
+    signInAudience: Text = None
+    identifierUris: list[str] | None = None
+    appRoles: list[dict[str, Any]] | None = None
+    requiredResourceAccess: list[RequiredAccess] | None = None
+    api: dict[str, Any] | None = None
+    tags: list[str] | None = None
+
+
+class Principal(_Part):
+    """What may be written into a service principal."""
+
+    appId: Text = None
+    accountEnabled: Flag = None
+    appRoleAssignmentRequired: Flag = None
+    tags: list[str] | None = None
+    notes: Text = None
+
+
+class Assignment(_Part):
+    """appRoleAssignment."""
+
+    principalId: Text = None
+    resourceId: Text = None
+    appRoleId: Text = None
+
+
+class Consent(_Part):
+    """oauth2PermissionGrant."""
+
+    clientId: Text = None
+    resourceId: Text = None
+    consentType: Text = None
+    principalId: Text = None
+    scope: Text = None
+
+
+class Identity(_Part):
+    """A managed identity for the control surface."""
+
+    displayName: Text = None
+    appId: Text = None
+
+
 class Attachment(_Part):
     """An attachment."""
 

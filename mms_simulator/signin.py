@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from mms_simulator import payloads
+from mms_simulator import payloads, registrations
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request, unauthorized
 from mms_simulator.notify import APPLICATION
@@ -83,7 +83,8 @@ class SignIn:
         """Issue a token; the defaults make a good one. Lifetimes are real time, whatever the tenant's clock says."""
         now = int(time.time())
         begins = now + min(0, int(expires_in)) - 60
-        subject = str(uuid.uuid5(uuid.NAMESPACE_DNS, app or APPLICATION))
+        who = registrations.identity_of(self._store, app) if app else None
+        subject = who.id if who else str(uuid.uuid5(uuid.NAMESPACE_DNS, app or APPLICATION))
         claims: dict[str, Any] = {
             "aud": audience,
             "iss": issuer or self.issuer,
@@ -109,6 +110,11 @@ class SignIn:
             case "HS256":
                 return self._confused(claims, header)
         raise bad_request(f"The algorithm '{algorithm}' is not supported here.")
+
+    def roles(self, audience: str, app: str | None) -> list[str]:
+        """Give the roles of an identity: those assigned to its service principal; the plain set if it has none."""
+        who = registrations.identity_of(self._store, app) if app else None
+        return registrations.roles_of(self._store, who, audience) if who else roles_for(audience)
 
     def claims(self, authorization: str, audiences: frozenset[str]) -> dict[str, Any]:
         """Verify a bearer token for one of *audiences*; 401 InvalidAuthenticationToken otherwise (8.3)."""
@@ -199,7 +205,8 @@ def register(routes: Routes, sign_in: SignIn) -> None:
     def token(call: Call) -> Reply:
         form = {name: values[-1] for name, values in parse_qs(call.body.decode()).items()}
         audience = audience_of(form.get("scope") or form.get("resource") or GRAPH)
-        text = sign_in.token(audience, roles_for(audience), app=form.get("client_id"))
+        app = form.get("client_id")
+        text = sign_in.token(audience, sign_in.roles(audience, app), app=app)
         answer = {"token_type": "Bearer", "expires_in": DAY * 2, "ext_expires_in": DAY * 2, "access_token": text}
         return Reply(200, answer, content_type="application/json")
 
@@ -208,11 +215,12 @@ def register(routes: Routes, sign_in: SignIn) -> None:
             raise GraphError(400, "bad_request_102", "Required header X-IDENTITY-HEADER not found.")
         resource = call.query.get("resource", GRAPH)
         audience = audience_of(resource)
+        app = call.query.get("client_id")
         answer = {
             "access_token": sign_in.token(
                 audience,
-                roles_for(audience),
-                app=call.query.get("client_id"),
+                sign_in.roles(audience, app),
+                app=app,
                 # Storage takes tokens of the first version, whose issuer is the security token service.
                 issuer=f"https://sts.windows.net/{sign_in.tenant_id}/" if audience == STORAGE else None,
             ),
@@ -236,14 +244,16 @@ def issue(sign_in: SignIn, wanted: dict[str, Any]) -> dict[str, Any]:
     """Issue the token that a control call describes."""
     given = wanted.get("expiresIn")
     expires_in = DAY * 2 if given is None else max(-_CENTURY, min(_CENTURY, float(given)))
+    audience, app = wanted.get("aud") or API, wanted.get("appid")
+    given_roles = wanted.get("roles")
     text = sign_in.token(
-        wanted.get("aud") or API,
-        list(wanted.get("roles") or []),
+        audience,
+        sign_in.roles(audience, app) if given_roles is None and app else list(given_roles or []),
         expires_in=expires_in,
         issuer=wanted.get("iss"),
         tenant=wanted.get("tid"),
         algorithm=wanted.get("alg") or "RS256",
         kid=wanted.get("kid"),
-        app=wanted.get("appid"),
+        app=app,
     )
     return {"token": text, "access_token": text, "expiresOn": graph_instant(int(time.time() + expires_in))}

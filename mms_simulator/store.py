@@ -26,6 +26,7 @@ _KINDS: dict[str, type[msgspec.Struct]] = {
     "content": model.Content,
     "audit": model.Audit,
     "delivery": model.Delivery,
+    "registration": model.Registration,
     "setting": model.Setting,
 }
 _log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Store:
         self.contents: dict[str, model.Content] = {}
         self.audits: deque[model.Audit] = deque(maxlen=_LOG_LENGTH)
         self.deliveries: dict[str, model.Delivery] = {}
+        self.registrations: dict[str, model.Registration] = {}
         self.settings: dict[str, Any] = {}
         for name, rows in self.journal.load().items():
             kind = _KINDS[name]
@@ -166,6 +168,7 @@ class Store:
             self.contents.values(),
             self.audits,
             self.deliveries.values(),
+            self.registrations.values(),
             (model.Setting(id=name, value=value) for name, value in self.settings.items()),
         )
         for table in tables:
@@ -209,6 +212,8 @@ class Store:
                 self.audits.append(record)
             case model.Delivery():
                 self.deliveries[record.id] = record
+            case model.Registration():
+                self.registrations[record.id] = record
             case model.Setting():
                 self.settings[record.id] = record.value
 
@@ -236,6 +241,8 @@ class Store:
                 self.outbox.pop(record.id, None)
             case model.Delivery():
                 self.deliveries.pop(record.id, None)
+            case model.Registration():
+                self.registrations.pop(record.id, None)
             case model.Setting():
                 self.settings.pop(record.id, None)
 

@@ -112,6 +112,10 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """7: first delay before a failed delivery is repeated; it doubles up to a minute."""
     reauthorizeSeconds: float = 0
     """7: so long before a subscription ends, reauthorizationRequired is sent; 0 means never by itself."""
+    enforcePermissions: bool = False
+    """2.6: calls are refused whose token's roles lack an application permission for them."""
+    directoryDelaySeconds: float = 0
+    """6: so long applications, service principals and assignments are not seen after they were made."""
     throttle: bool = False
     """8.1: apply the limits below."""
     mailboxConcurrency: int = 4
