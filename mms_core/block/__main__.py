@@ -109,13 +109,6 @@ def _block(block: MeetingBlock) -> dict[str, object]:
         "joinUrl": block.join_url,
         "conferenceId": block.conference_id,
         "numbers": list(block.numbers),
-        "vtcKey": block.vtc_key,
-        "vtcConferenceId": block.vtc_conference_id,
-        "organizerId": block.organizer_id,
-        "tenantId": block.tenant_id,
-        "thirdPartyAcp": block.third_party_acp,
-        "quoted": block.quoted,
-        "userText": block.user_text,
         "spans": [list(span) for span in block.spans],
         "anchors": list(block.anchors),
     }
@@ -126,11 +119,20 @@ def _as_text(located: Located, body: str) -> str:
     lines: list[str] = []
     for number, block in enumerate(located.blocks, 1):
         lines.append(f"block {number}: {block.kind.value}, generation {block.generation}")
-        rows = _block(block)
-        shown = ("language", "joinUrl", "conferenceId", "vtcKey", "organizerId", "tenantId", "userText")
-        lines += [f"  {name:<14}{rows[name]}" for name in shown if rows[name] is not None]
-        if block.numbers:
-            lines.append(f"  {'numbers':<14}{', '.join(block.numbers)}")
+        rows = {
+            "language": block.language,
+            "joinUrl": block.join_url,
+            "conferenceId": block.conference_id,
+            "numbers": ", ".join(block.numbers),
+            "dial-in of": "another provider" if block.third_party_acp else None,
+            "vtcKey": block.vtc_key,
+            "vtcId": block.vtc_conference_id,
+            "organizerId": block.organizer_id,
+            "tenantId": block.tenant_id,
+            "userText": block.user_text,
+            "stands in": "a quoted or forwarded mail" if block.quoted else None,
+        }
+        lines += [f"  {name:<14}{value}" for name, value in rows.items() if value]
         lines.append(f"  {'anchors':<14}{', '.join(block.anchors)}")
         for lo, hi in block.spans:
             lines.append(f"  {'characters':<14}{lo} to {hi} of {len(body)}")

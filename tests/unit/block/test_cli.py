@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from bodies import NEW, element, join, skype_text, teams, teams_text
+from bodies import NEW, element, join, skype, skype_text, teams, teams_text
 from invitations import english
 
 from mms_core.block.__main__ import main
@@ -49,7 +49,9 @@ def test_inspect_json_is_the_documented_form(run, tmp_path):
     assert block["joinUrl"].startswith("https://teams.microsoft.com/l/meetup-join/19%3a")
     assert block["conferenceId"] == "515253545"
     assert block["numbers"] == ["+4930123456"]
-    assert block["vtcKey"] == "818283@rooms.example.net"
+    assert list(found) == ["blocks", "ambiguous"]
+    names = ["kind", "generation", "language", "joinUrl", "conferenceId", "numbers", "spans", "anchors"]
+    assert list(block) == names
     assert "separator-before" in block["anchors"]
     ((lo, hi),) = block["spans"]
     assert body[lo:hi].startswith('<div style="width:100%')
@@ -62,6 +64,17 @@ def test_inspect_is_readable(run, tmp_path):
     assert status == 0
     assert out.decode().splitlines()[0] == "block 1: skype, generation server"
     assert "conferenceId  68138" in out.decode()
+
+
+def test_inspect_tells_people_more_than_programs(run, tmp_path):
+    """The room system, whose meeting it is, and whose mail the block stands in."""
+    body = english("teams-1-vtc.html") + '<div id="divRplyFwdMsg"></div>' + skype()
+    _, out, _ = run("inspect", file(tmp_path / "a.html", body))
+    text = out.decode()
+    assert "vtcKey        818283@rooms.example.net" in text
+    assert "organizerId   7777" in text
+    assert text.count("stands in     a quoted or forwarded mail") == 1
+    assert "ambiguous, nothing would be changed: quoted-meeting" in text
 
 
 def test_inspect_says_what_is_typed_and_which_numbers(run, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bodies import DOTS, NEW, RULE, element, join, options, restyled, skype, skype_text, teams, teams_text
+from bodies import DOTS, NEW, RULE, element, join, options, restyled, side_rule, skype, skype_text, teams, teams_text
 from invitations import english
 
 from mms_core.block import locate, remove, replace
@@ -219,3 +219,45 @@ def test_generation_without_its_join_link_is_told_by_the_language_of_its_element
     hidden = body.replace(link, "https://protect.contoso.com/s/abc")
     assert hidden != body
     assert [(block.generation, block.join_url) for block in locate(hidden).blocks] == [("2", None)]
+
+
+def test_white_space_between_kept_tags_is_no_span_of_its_own():
+    """A block that begins or ends with a user's tag leaves the blanks beside that tag where they are."""
+    body = f"<div><div>\n{side_rule()}</div>\n{element()}<div>\n{side_rule()}\n</div></div>"
+    located = locate(body)
+    assert all(not body[lo:hi].isspace() for block in located.blocks for lo, hi in block.spans)
+    assert remove(body).count("<div>") == remove(body).count("</div>")
+
+
+def test_skype_anchors_far_from_each_other_are_of_two_blocks():
+    """A bookmark that somebody copied to the end of a long body does not stretch the block over all of it."""
+    far = "<p class=MsoNormal>word</p>\n" * 2_000
+    body = f"<p>a</p>{skype()}{far}<p><a name=OutSharedNoteBorder></a>z</p>"
+    assert remove(body) == f"<p>a</p>{far}<p><a name=OutSharedNoteBorder></a>z</p>"
+
+
+def test_words_of_outlooks_own_links_are_not_a_users():
+    """Outlook styles what stands in a link by the link."""
+    inside = '<p class=MsoNormal><a href="https://contoso.com">Rules of the house</a> and more words</p>\n'
+    block = locate(f"<p>a</p>{skype(inside=inside)}").blocks[0]
+    assert block.user_text == "and more words"
+
+
+def test_dial_in_page_with_a_host_that_is_none_proves_nothing():
+    """A link that cannot be taken apart is nobody's."""
+    inside = '<p><a href="tel:+15550100">+1 555 0100</a> <a href="https://[dial/number">x</a></p>\n'
+    block = locate(f"<p>a</p>{skype(inside=inside)}").blocks[0]
+    assert (block.numbers, block.third_party_acp) == (("+15550100",), False)
+
+
+def test_separator_after_text_is_wrapped_by_its_own_elements_only():
+    """Empty paragraphs and line breaks between a text and a block stay the user's."""
+    lead = "<div>Agenda:<br>\r\n<p>&nbsp;</p><p><br></p>"
+    assert remove(f"{lead}{teams()}</div>") == f"{lead}</div>"
+
+
+def test_paragraph_around_an_inline_block_is_found_though_it_begins_far_before():
+    """A start tag of block level right above a separator hides no paragraph that is still open."""
+    body = f'<p>Hello{"x" * 400} <span>{RULE}</span><br><a href="{join()}">Join</a><br><span>{RULE}</span> bye</p>'
+    changed = replace(body, NEW)
+    assert changed == f"<p>Hello{'x' * 400} </p>{NEW.html}<p> bye</p>"
