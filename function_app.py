@@ -22,7 +22,7 @@ async def _answer(handler: Callable[[Any], Awaitable[Any]], req: func.HttpReques
     answer = await handler(
         wiring.api_request(
             method=req.method,
-            path=req.url.partition("?")[0],
+            url=req.url,
             route=req.route_params,
             query=req.params,
             headers=req.headers,
@@ -168,6 +168,13 @@ async def discovery(req: func.HttpRequest) -> func.HttpResponse:
 async def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """The description of this API."""
     return await _answer(wiring.app().pages.openapi, req)
+
+
+@app.function_name("dashboard")
+@app.route(route="dashboard", methods=["GET"])
+async def dashboard(req: func.HttpRequest) -> func.HttpResponse:
+    """The web page's shell."""
+    return await _answer(wiring.app().pages.dashboard, req)
 
 
 # -- what the queues and the clock call --------------------------------------------------------------------------------

@@ -262,6 +262,8 @@ class LedgerEntry:
     """The run does not look at this meeting again."""
     mails: int = 0
     """Updates that the run has sent for this meeting."""
+    people: int = 0
+    """In the meeting, the organizer included; 0 where an older version wrote the row."""
     route: str = ""
     """How it was migrated, where that was not the usual way: ``flags``."""
     step: str = ""

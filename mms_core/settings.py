@@ -46,6 +46,10 @@ class Deployment:
     api_audience: str
     token_issuer: str
     token_keys_url: str
+    sign_in_url: str
+    """Entra's OAuth 2.0 endpoints of the tenant, up to and without ``/authorize``."""
+    dashboard_client_id: str
+    """App registration (single-page application) that the web page signs in with. Empty: a token is pasted."""
     graph_url: str
     graph_scope: str
     activity_url: str
@@ -126,6 +130,8 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
         api_audience=required("MMS_API_AUDIENCE"),
         token_issuer=values.get("MMS_TOKEN_ISSUER") or f"{login}/{tenant_id}/v2.0",
         token_keys_url=values.get("MMS_TOKEN_KEYS_URL") or f"{login}/{tenant_id}/discovery/v2.0/keys",
+        sign_in_url=f"{login}/{tenant_id}/oauth2/v2.0",
+        dashboard_client_id=values.get("MMS_DASHBOARD_CLIENT_ID", ""),
         graph_url=(values.get("MMS_GRAPH_URL") or f"{cloud.graph}/v1.0").rstrip("/"),
         graph_scope=values.get("MMS_GRAPH_SCOPE") or f"{cloud.graph}/.default",
         activity_url=(values.get("MMS_ACTIVITY_URL") or feed).rstrip("/"),

@@ -106,6 +106,8 @@ def meeting_row(entry: LedgerEntry) -> dict[str, Any]:
         "correlationId": entry.run_id,
         "modified": instant(entry.updated_at),
         "durationMs": entry.duration_ms,
+        "updates": entry.mails,
+        "people": entry.people,
         "difference": _difference(entry.difference),
     }
 

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 from mms_core.settings import Deployment, from_environment
 
@@ -32,13 +33,26 @@ def api_request(
     query: Mapping[str, str],
     headers: Mapping[str, str],
     body: bytes,
-    path: str = "",
+    url: str = "",
 ) -> ApiRequest:
-    """Return the value that the API's handlers take."""
+    """Return the value that the API's handlers take.
+
+    The host drops parameters without a value; they are taken from the URL, so that an ``identity=`` whose variable
+    was empty is refused, and not read as everybody.
+    """
     from mms_core.api import ApiRequest  # noqa: PLC0415
 
     lower = {name.lower(): value for name, value in headers.items()}
-    return ApiRequest(method=method.upper(), path=path, route=dict(route), query=dict(query), headers=lower, body=body)
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True)) if parts.query else {}
+    return ApiRequest(
+        method=method.upper(),
+        path=parts.path,
+        route=dict(route),
+        query={**{name: "" for name, value in given.items() if not value}, **query},
+        headers=lower,
+        body=body,
+    )
 
 
 class SystemClock:
@@ -234,7 +248,7 @@ def app() -> App:
             keys=keys,
             deployment=settings,
         ),
-        pages=PagesApi(),
+        pages=PagesApi(settings),
         webhooks=WebhookApi(intake, recovery, keys=keys, deployment=settings, clock=parts.clock),
         triage=Triage(parts, recovery),
         runs=Runs(parts),

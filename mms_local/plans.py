@@ -116,6 +116,7 @@ def app_settings(
         "MMS_DIGEST_SCHEDULE": "0 0 6 * * *",
         "MMS_DISCOVERY_MAX_AGE_SECONDS": "10",
         "MMS_WEBHOOK_KEYS": "",
+        "MMS_DASHBOARD_CLIENT_ID": "",
         "MMS_NOTICE_SENDER": "",
         "MMS_SENDING_LIMITS": "on" if options.throttle else "off",
         "MMS_TRIGGER_QUEUE": "mms-triggers",

@@ -143,6 +143,8 @@ class MeetingRow(TypedDict):
     correlationId: str
     modified: At
     durationMs: Count
+    updates: Count
+    people: Count
     difference: Edited | None
 
 

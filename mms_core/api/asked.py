@@ -42,9 +42,17 @@ Identity = Annotated[
 ]
 Words = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
 Top = Annotated[int, Meta(ge=1, le=MOST_ROWS, description="Rows of a page.")]
+Somebody = Annotated[Identity, Meta(min_length=1)]
 Token = Annotated[
-    str, Meta(min_length=1, max_length=LONGEST_TOKEN, description="From the answer before; the next page.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=LONGEST_TOKEN,
+        pattern="^[!-~]+$",
+        description="From the answer before; the next page.",
+    ),
 ]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[!-~]+$")]
 Instant = Annotated[
     str,
     Meta(
@@ -113,12 +121,12 @@ class ListMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
     """Query of ``GET migrations``."""
 
     summary_only: Annotated[bool, Meta(description="Users by the state of their newest run, nothing else.")] = False
-    identity: Identity | UnsetType = UNSET
+    identity: Somebody | UnsetType = UNSET
     start_time: Instant | UnsetType = UNSET
     end_time: Instant | UnsetType = UNSET
     state: State | UnsetType = UNSET
     migration_type: RunKind | UnsetType = UNSET
-    reason: Annotated[Words, Meta(description="Rule of a trigger, ``T1`` to ``T11``, or ``Undo``.")] | UnsetType = UNSET
+    reason: Annotated[Id, Meta(description="Rule of a trigger, ``T1`` to ``T11``, or ``Undo``.")] | UnsetType = UNSET
     top: Top = 100
     continuation_token: Token | UnsetType = UNSET
 
@@ -126,11 +134,11 @@ class ListMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
 class ListDecisions(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Query of ``GET decisions``."""
 
-    identity: Identity | UnsetType = UNSET
-    rule: Words | UnsetType = UNSET
+    identity: Somebody | UnsetType = UNSET
+    rule: Id | UnsetType = UNSET
     reason: Words | UnsetType = UNSET
     answer: Literal["request", "ignore", "refuse"] | UnsetType = UNSET
-    correlation_id: Words | UnsetType = UNSET
+    correlation_id: Id | UnsetType = UNSET
     start_time: Instant | UnsetType = UNSET
     end_time: Instant | UnsetType = UNSET
     top: Top = 100

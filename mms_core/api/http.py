@@ -34,7 +34,7 @@ _STATUS_OF_CODE: Final = {
     "TooManyIdentities": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "InvalidState": HTTPStatus.CONFLICT,
     "IdempotencyKeyInUse": HTTPStatus.CONFLICT,
-    "IdempotencyKeyReused": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "IdempotencyKeyReused": HTTPStatus.CONFLICT,
     "Forbidden": HTTPStatus.FORBIDDEN,
     "MethodNotAllowed": HTTPStatus.METHOD_NOT_ALLOWED,
 }

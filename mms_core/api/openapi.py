@@ -15,6 +15,7 @@ import msgspec
 from mms_core import __version__
 from mms_core.api import answers, asked
 from mms_core.api.idempotency import LONGEST_KEY
+from mms_core.api.webhooks import LONGEST_VALIDATION
 from mms_core.auth import Role
 from mms_core.errors import CATALOGUE
 from mms_core.notifications import EVENT_TYPES, GRAPH_USER_TYPES, CloudEvent, Notifications
@@ -28,17 +29,16 @@ PROBLEMS: Final[dict[int, tuple[str, ...]]] = {
     401: ("Unauthorized",),
     403: ("Forbidden",),
     404: ("NotFound",),
-    409: ("InvalidState", "IdempotencyKeyInUse"),
+    409: ("InvalidState", "IdempotencyKeyInUse", "IdempotencyKeyReused"),
     412: ("PreconditionFailed",),
     413: ("BodyTooLarge", "TooManyIdentities"),
-    422: ("IdempotencyKeyReused",),
     500: ("InternalError",),
     503: ("StorageUnavailable", "ServiceUnavailable", "SignInFailed"),
 }
 """Which codes come with which status."""
 _ALWAYS: Final = (500, 503)
 _READING: Final = (400, 401, 403, *_ALWAYS)
-_ORDER: Final = (400, 401, 403, 404, 409, 412, 413, 422, *_ALWAYS)
+_ORDER: Final = (400, 401, 403, 404, 409, 412, 413, *_ALWAYS)
 _NO_STORE: Final = {"Cache-Control": "always ``no-store``"}
 _WHERE_TO_GO: Final = {"X-Continuation-Token": "With CSV: the token for the next page, where there is one."}
 
@@ -122,7 +122,7 @@ _VALIDATION: Final = {
     "name": "validationToken",
     "in": "query",
     "description": "The handshake: comes back as plain text.",
-    "schema": {"type": "string", "maxLength": 4096},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_VALIDATION},
 }
 
 
@@ -252,7 +252,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 links=_user_links(f"{_FIRST}/userId"),
             ),
         ),
-        bad=(400, 401, 403, 409, 412, 413, 422, *_ALWAYS),
+        bad=(400, 401, 403, 409, 412, 413, *_ALWAYS),
         idempotent=True,
     ),
     Operation(
@@ -301,7 +301,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 },
             ),
         ),
-        bad=(400, 401, 403, 409, 412, 413, 422, *_ALWAYS),
+        bad=(400, 401, 403, 409, 412, 413, *_ALWAYS),
         idempotent=True,
     ),
     Operation(
@@ -413,6 +413,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     Operation(
         method="get",
+        path="/dashboard",
+        name="getDashboard",
+        summary="The web page; it asks this API, with the caller's token.",
+        good=(Answer(what="The page.", content={"text/html": None}, headers={"Content-Security-Policy": "Strict."}),),
+        bad=_ALWAYS,
+    ),
+    Operation(
+        method="get",
         path="/openapi.json",
         name="getDescription",
         summary="This description.",
@@ -451,7 +459,10 @@ def _event(base: dict[str, Any], name: str) -> dict[str, Any]:
     """Return CloudEvent with the data of one type."""
     shape = EVENT_TYPES.get(name)
     data: dict[str, Any] = {"$ref": f"{_SCHEMAS}{shape.__name__}"} if shape else {"type": "object"}
-    needs = [] if shape and not any(each.required for each in msgspec.structs.fields(shape)) else ["data"]
+    is_free = shape is not None and not any(each.required for each in msgspec.structs.fields(shape))
+    if is_free:
+        data = {"anyOf": [data, {"type": "null"}]}
+    needs = [] if is_free else ["data"]
     return {
         **base,
         "title": name,

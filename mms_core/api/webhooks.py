@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mms_core.service import Intake, Recovery
     from mms_core.settings import Deployment
 
-LONGEST_VALIDATION: Final = 4096
+LONGEST_VALIDATION: Final = 2048
 
 
 async def authenticate(request: ApiRequest, keys: Keys, deployment: Deployment, role: Role) -> Principal:
@@ -41,8 +41,10 @@ async def authenticate(request: ApiRequest, keys: Keys, deployment: Deployment, 
 def _handshake(request: ApiRequest) -> ApiResponse | None:
     """Answer Graph's validation: the token, decoded, as plain text (never as HTML, it is a stranger's text)."""
     token = request.query.get("validationToken")
+    if token is not None and not 0 < len(token) <= LONGEST_VALIDATION:
+        raise BadInput(f"1 to {LONGEST_VALIDATION} characters", code="InvalidParameter", field="validationToken")
     is_call = bool(request.body.strip()) and request.headers.get("content-type", "").startswith("application/json")
-    if token is None or len(token) > LONGEST_VALIDATION or is_call:
+    if token is None or is_call:
         return None
     return text_response(token, content_type="text/plain")
 

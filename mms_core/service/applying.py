@@ -29,6 +29,7 @@ from mms_core.planning import (
     can_use_flags,
     coordinates,
     external_id,
+    headcount,
     is_current,
     made_by_flags,
     mismatch,
@@ -175,6 +176,7 @@ class Applier:
             before=earlier.before if earlier and earlier.before else before,
             attempts=earlier.attempts if earlier else 0,
             mails=earlier.mails if earlier else 0,
+            people=headcount(event),
             is_final=True,
             updated_at=self._parts.clock.now(),
         )

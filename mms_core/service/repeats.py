@@ -1,7 +1,8 @@
 """Answers that are kept for a day, so that a repeated request repeats the answer and not the work.
 
 Source: "The Idempotency-Key HTTP Header Field" (IETF draft). Only what went well is kept: a request that was refused
-changed nothing, and may be tried again under the same key.
+changed nothing, and may be tried again under the same key. A key that came with another request is a 409 like one
+that is in use (the draft has 422): the code tells them apart, and to a client they are one thing, a key to give up.
 """
 
 from __future__ import annotations

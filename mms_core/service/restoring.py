@@ -91,6 +91,7 @@ class Restorer:
             before=known.after if known else None,
             after=coordinates(found[0] if found else None),
             attempts=1,
+            people=known.people if known else 0,
             mails=known.mails if known and known.run_id == self._lease.run.run_id else 0,
             updated_at=self._parts.clock.now(),
         )

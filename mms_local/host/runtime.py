@@ -132,11 +132,12 @@ class LocalHost:
         front = HttpFrontEnd(self.functions, self._invoker, options=self._configuration.http, run_timer=self._run_timer)
         limit = self._environment.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "")
         application = web.Application(client_max_size=int(limit) if limit.isdecimal() else BODY_LIMIT_BYTES)
-        application.router.add_route("*", "/{rest:.*}", front.handle)
+        application.router.add_route("*", r"/{rest:[\s\S]*}", front.handle)  # an escaped newline too
         self._runner = web.AppRunner(
             application,
             access_log=None,
             auto_decompress=False,
+            max_line_size=_FIELD_LIMIT,
             max_field_size=_FIELD_LIMIT,
             shutdown_timeout=1.0,
         )

@@ -35,6 +35,7 @@ OPEN = {
     "OPTIONS events",  # the handshake: the POST still needs its proof
     "POST activity",  # auth id
     "GET health",  # says ok or not
+    "GET dashboard",  # the shell holds nothing of the tenant
     "GET openapi.json",  # the same for everybody
 }
 """Routes that the design leaves open; what protects each is tested below."""
@@ -141,3 +142,6 @@ def test_what_everybody_may_read_says_nothing_of_the_tenant(stack: Stack) -> Non
     described = [stack.api("GET", "openapi.json", token=token).content for token in (None, "operator", "garbage")]
     assert described[0] == described[1] == described[2]
     assert b"contoso" not in described[0]
+    pages = [stack.api("GET", "dashboard", token=token).content for token in (None, "operator", "garbage")]
+    assert pages[0] == pages[1] == pages[2]
+    assert stack.ready["tokens"]["operator"].encode() not in pages[0]

@@ -56,13 +56,13 @@ class Api:
         raise AssertionError("an HTTP function must not call Graph")
 
     async def call(
-        self, handler, method="GET", *, roles=OPERATOR, body=b"", route=None, query=None, headers=None, path=""
+        self, handler, method="GET", *, roles=OPERATOR, body=b"", route=None, query=None, headers=None, url=""
     ):
         """Call a handler as the function app does; gives the response."""
         given = {"Authorization": f"Bearer {token(roles=roles)}"} if roles is not None else {}
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         request = wiring.api_request(
-            path=path,
+            url=url,
             method=method,
             route=route or {},
             query=query or {},

@@ -33,6 +33,7 @@ ALLOWED_IMPORTS = {
 
 HTTP = {
     "openapi": ("openapi.json", ["GET"]),
+    "dashboard": ("dashboard", ["GET"]),
     "graph_notifications": ("graph/notifications", ["POST"]),
     "graph_lifecycle": ("graph/lifecycle", ["POST"]),
     "events": ("events", ["OPTIONS", "POST"]),

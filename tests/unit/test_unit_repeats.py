@@ -42,9 +42,11 @@ async def test_a_repeated_request_gets_the_same_answer_and_does_nothing(api):
 async def test_a_key_belongs_to_one_request(api):
     """Another body or another route under it is refused, and nothing is done."""
     await _start(api)
-    _problem(await _start(api, body={"identity": "x@y"}), 422, "IdempotencyKeyReused", "Idempotency-Key")
-    response = await api.call(api.admin.previews, "POST", body=BODY, headers=KEY, path="/api/previews")
-    _problem(response, 422, "IdempotencyKeyReused", "Idempotency-Key")
+    _problem(await _start(api, body={"identity": "x@y"}), 409, "IdempotencyKeyReused", "Idempotency-Key")
+    response = await api.call(
+        api.admin.previews, "POST", body=BODY, headers=KEY, url="https://mms.example/api/previews"
+    )
+    _problem(response, 409, "IdempotencyKeyReused", "Idempotency-Key")
     assert len(api.queue.messages) == 1
 
 

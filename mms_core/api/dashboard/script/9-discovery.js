@@ -1,0 +1,22 @@
+// Who needs a migration and has none: found by a search over the tenant, started here.
+
+async function discoveryPage(place) {
+  const found = await get("discovery?top=200");
+  const meetings = found.value.reduce((sum, row) => sum + row.meetings, 0);
+  const start = (rows, requests) => doing({
+    title: `Start ${plural(rows.length, "user")}?`, verb: "Start",
+    words: rows.length === 1
+      ? forecast(rows[0].identity, rows[0].sourceMeetingType, rows[0].targetMeetingType).then((plan) => [`${plural(willWrite(plan).length, "meeting")} would be changed after the settling time.`, mailWords(plan)])
+      : [`${plural(rows.reduce((sum, row) => sum + row.meetings, 0), "meeting")} would be changed after the settling time; until then each can be cancelled.`, "Everybody invited gets one update for each meeting. A single user's number is exact: start or preview one to see it."],
+  }, async () => { for (const request of requests) await post("migrations", request); }, "They wait for their time.");
+  show(place, found, () => [
+    h("div.head", null, h("h1", null, "Needs migration"), found.value.length > 1 && h("button.main", { type: "button", "data-key": "all", onclick: () => start(found.value, found.requests) }, `Start ${found.continuationToken ? "these " : "all "}${number(found.value.length)}`)),
+    h("p.lead", null, "Users whose future meetings do not fit what they have now, and for whom nothing waits, runs or has run. ",
+      found.isRunning ? "A search is under way." : found.discoveredAt && ["Searched ", when(found.discoveredAt), "."]),
+    found.value.length ? h("section.card", null, h("header", null, h("h2", null, plural(found.value.length, "user")), h("span.soft.small", null, plural(meetings, "meeting"), found.continuationToken && ", and more users behind these")),
+      table("Users who need a migration", [["User"], ["Why", ".wide"], ["Meetings", ".right"], ["", ".fit"]], found.value.map((row) => h("tr", null,
+        h("td", null, h("a.breaks", { href: `#/start/${encodeURIComponent(row.identity)}` }, row.identity)), h("td.wide", null, row.reason), h("td.right.number", null, number(row.meetings)),
+        h("td.fit", null, h("button", { type: "button", "data-key": `start-${row.userId}`, "aria-label": `Start ${row.identity}`, onclick: () => start([row], [{ identity: row.userId, sourceMeetingType: row.sourceMeetingType, targetMeetingType: row.targetMeetingType, ...(row.notBefore ? { notBefore: row.notBefore } : {}) }]) }, "Start"))))))
+      : h("p.lead", null, found.isRunning || !found.discoveredAt ? "The list fills as the search goes on." : "Nobody."),
+  ]);
+}
