@@ -163,7 +163,7 @@ def describe(ready: dict[str, Any], where: Path) -> str:
     """Return where everything is, in plain lines."""
     lines = [
         f"app        {ready['api']}",
-        f"dashboard  {ready['api']}/dashboard",
+        f"dashboard  {ready['api']}/dashboard#token={ready['tokens']['operator']}",
         f"graph      {ready['graph']}",
         f"tenant     {ready['tenant']}",
         f"tokens     in {where}",
