@@ -101,7 +101,9 @@ class Page:
     async def type(self, selector: str, text: str) -> None:
         """Write into a field as a person would."""
         await self.until(f"Boolean(document.querySelector({json.dumps(selector)}))")
-        await self.run(f"(() => {{ const each = document.querySelector({json.dumps(selector)}); each.focus(); each.select?.(); }})()")
+        await self.run(
+            f"(() => {{ const each = document.querySelector({json.dumps(selector)}); each.focus(); each.select?.(); }})()"
+        )
         await self.send("Input.insertText", text=text)
 
     async def press(self, key: str, code: int) -> None:
@@ -139,7 +141,7 @@ class Browser:
             stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         assert self._process.stderr
-        while (line := (await asyncio.wait_for(self._process.stderr.readline(), 60)).decode()):
+        while line := (await asyncio.wait_for(self._process.stderr.readline(), 60)).decode():
             if line.startswith(_ENDPOINT):
                 break
         self._drain = asyncio.create_task(self._process.stderr.read())
