@@ -37,6 +37,9 @@ param cloud string = 'public'
 @description('Mailbox from which notices are sent. Empty: none are sent.')
 param noticeSender string = ''
 
+@description('App registration (single-page application) that the web page signs in with. Empty: a token is pasted.')
+param dashboardClientId string = ''
+
 @description('Instances that always stand ready for HTTP: webhooks must be answered within three seconds.')
 @minValue(1)
 @maxValue(10)
@@ -186,6 +189,7 @@ module app 'modules/app.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     apiAudience: apiAudience
     noticeSender: noticeSender
+    dashboardClientId: dashboardClientId
     hasWebhookKeys: !empty(webhookKeys)
     cloud: cloud
     alwaysReadyInstances: alwaysReadyInstances

@@ -10,6 +10,7 @@ param applicationInsightsConnection string
 param workspaceId string
 param apiAudience string
 param noticeSender string
+param dashboardClientId string
 param hasWebhookKeys bool
 param cloud string
 param alwaysReadyInstances int
@@ -37,6 +38,7 @@ var settings = {
   MMS_ACTIVITY_AUTH_ID: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/activity-auth-id/)'
   MMS_WEBHOOK_KEYS: hasWebhookKeys ? '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-keys/)' : ''
   MMS_NOTICE_SENDER: noticeSender
+  MMS_DASHBOARD_CLIENT_ID: dashboardClientId
   MMS_TRIGGER_QUEUE: 'mms-triggers'
   MMS_RUN_QUEUE: 'mms-runs'
   MMS_TABLE_PREFIX: 'Mms'
