@@ -339,19 +339,20 @@ def relabelled(locations: tuple[dict[str, object], ...], language: str | None) -
     return tuple(exchanged(each) for each in locations)
 
 
-_HIDDEN: Final = {"<!--": "-->", "<style": "</style", "<script": "</script"}
+_HIDDEN: Final = {b"<!--": b"-->", b"<style": b"</style", b"<script": b"</script"}
 
 
 def _text(markup: str) -> str:
     """Return what is left of HTML without tags, comments, styles and scripts; in linear time, whatever it is given."""
-    pieces, position, lower = [], 0, markup.lower()
+    # By bytes, because str.lower() moves positions: a Turkish capital dotted I has two characters in lower case.
+    pieces, position, lower = [], 0, markup.encode("latin-1", "replace").lower()
     while (start := markup.find("<", position)) >= 0:
         pieces.append(markup[position:start])
-        closing = next((end for begin, end in _HIDDEN.items() if lower.startswith(begin, start)), ">")
+        closing = next((end for begin, end in _HIDDEN.items() if lower.startswith(begin, start)), b">")
         end = lower.find(closing, start + 1)
         if end < 0:
             return " ".join(pieces)
-        position = end + len(closing) if closing in (">", "-->") else end
+        position = end + len(closing) if closing in (b">", b"-->") else end
     return " ".join([*pieces, markup[position:]])
 
 

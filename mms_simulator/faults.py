@@ -18,6 +18,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Regular expression found anywhere in path and query, as sent or decoded, with or without ``/v1.0``."""
     times: int = 1
     """How often; 0 means until deleted."""
+    skip: int = 0
+    """So many matching requests are let through first."""
     status: int | None = None
     headers: dict[str, str] = {}
     code: str | None = None
@@ -28,6 +30,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     delayMs: float = 0
     """Waits first; without a status and with ``before`` this is all it does."""
     hits: int = 0
+    passed: int = 0
 
 
 class Faults:
@@ -59,6 +62,10 @@ class Faults:
         for fault in self.active:
             texts = (raw, decoded, decoded.removeprefix("/v1.0"))
             if re.fullmatch(fault.method, method, re.IGNORECASE) and any(re.search(fault.path, each) for each in texts):
+                if fault.passed < fault.skip:
+                    fault.passed += 1
+                    self._keep()
+                    continue
                 fault.hits += 1
                 if fault.times and fault.hits >= fault.times:
                     self.active.remove(fault)

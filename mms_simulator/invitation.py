@@ -16,6 +16,7 @@ _FONT = "font-family:'Segoe UI',Helvetica,Arial,sans-serif"
 _HELP = "https://aka.ms/JoinTeamsMeeting"
 _PIN = "https://dialin.teams.microsoft.com/usp/pstnconferencing"
 _ESCAPE = re.compile("%[0-9A-F]{2}")
+_END_OF_BODY = re.compile("</body>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ def data_url(text: str, encoding: str = "lower") -> str:
 
 def insert(body: str, block: str) -> str:
     """Put a block at the end of a body, as the service does when flags turn an event online (1.4)."""
-    position = body.lower().rfind("</body>")
-    return f"{body}{block}" if position < 0 else f"{body[:position]}{block}\r\n{body[position:]}"
+    ends = [match.start() for match in _END_OF_BODY.finditer(body)]
+    return f"{body[: ends[-1]]}{block}\r\n{body[ends[-1] :]}" if ends else f"{body}{block}"
 
 
 def balanced(text: str) -> str:

@@ -35,6 +35,19 @@ def body_with(text):
     return {"contentType": "html", "content": f"<html><body>{text}</body></html>"}
 
 
+class TestInsertion:
+    """1.4: where the service's own block goes."""
+
+    async def test_the_block_stands_before_the_end_of_the_body_in_every_alphabet(self, tenant):
+        """A Turkish capital dotted I has two characters in lower case."""
+        text = "<html><body><p>İstanbul İzmir</p></BODY></html>"
+        event = await tenant.event(body={"contentType": "html", "content": text})
+        written = await tenant.patch(event, FLAGS)
+        content = written["body"]["content"]
+        assert content.startswith("<html><body><p>İstanbul İzmir</p><div")
+        assert content.endswith("</div>\r\n</BODY></html>")
+
+
 class TestBody:
     """1.2 and 1.7: what is stored and what is returned."""
 

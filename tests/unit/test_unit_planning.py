@@ -407,6 +407,16 @@ def test_each_difference_is_noticed_and_named(wrong, name):
     assert mismatch(change, planned, answer) == name
 
 
+def test_what_people_read_is_compared_to_its_end_in_every_alphabet():
+    """A Turkish capital dotted I has two characters in lower case: positions must not be taken from there."""
+    event = skype_event()
+    event = replace(event, body=event.body.replace(ABOVE, "İ" * 40 + ABOVE))
+    planned, change, _ = _rewritten(event)
+    assert mismatch(change, planned, _answer(planned.event, change)) is None
+    lost = replace(_answer(planned.event, change), body=change.body.replace("the agenda", "the agends"))
+    assert mismatch(change, planned, lost) == "textOutsideTheBlock"
+
+
 def test_an_attendees_answer_is_no_difference():
     """People may accept while we write."""
     planned, change, _ = _rewritten(skype_event())

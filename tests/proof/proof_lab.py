@@ -1,0 +1,268 @@
+"""The real service in this process against the simulated tenant in its own, over HTTP, at a time of its own.
+
+What is real: the service, the adapters to Graph (msgraph-sdk underneath), the adapters to Table Storage on tables in
+memory, the tenant. What is not: the queue's server (messages become visible by a virtual clock) and waiting (it moves
+that clock, and the tenant's with it). A worker can be killed at any write to storage or to a calendar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import httpx
+from azure.core.credentials import AccessToken
+from functional_support import Crash, Steps, _steps
+from table_fake import FakeTable
+
+import mms_core.adapters.graph.transport as transport_module
+import mms_core.service.applying as applying_module
+from mms_core.adapters.graph import GraphCalendar, GraphDirectory, GraphMeetings, GraphTransport
+from mms_core.adapters.memory import MemoryQueue
+from mms_core.adapters.tables import TableDocuments, TableLedger, Tables, TableUserStore
+from mms_core.messages import Wake, encode
+from mms_core.model import Source, State, Target, UserKey
+from mms_core.ports import Clock
+from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
+from mms_core.service.intake import Wanted
+
+LEASE = timedelta(seconds=30)
+HOST_LEASE = timedelta(minutes=10)
+"""The Functions host's lease of a message: after a crash it comes back this much later."""
+SWEEP = timedelta(seconds=20)
+PATIENCE = timedelta(hours=30)
+"""Virtual time in which every run must come to its end."""
+PUBLIC_STRINGS = "String {00020329-0000-0000-C000-000000000046} Name "
+UNSAFE = {"Prefer": 'outlook.allow-unsafe-html, outlook.timezone="UTC"'}
+
+
+class Tenant:
+    """The simulated tenant: a process, and what a test asks of it. Nothing here knows the product."""
+
+    def __init__(self, directory):
+        self._ready_file = directory / f"tenant-{uuid.uuid4().hex}.json"
+        command = [sys.executable, "-m", "mms_simulator", "--in-memory", "--ready-file", str(self._ready_file)]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not self._ready_file.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the tenant does not start")
+            time.sleep(0.05)
+        self.ready = json.loads(self._ready_file.read_text())
+        self.http = httpx.Client(timeout=60)
+        self.plain = self.control("GET", "switches")
+
+    def close(self):
+        """Stop the tenant."""
+        self.http.close()
+        self._process.terminate()
+        self._process.wait(30)
+
+    def control(self, method, path, body=None):
+        """Call the control surface."""
+        answer = self.http.request(method, f"{self.ready['tenant']}/{path}", json=body)
+        assert answer.status_code < 400, answer.text
+        return answer.json() if answer.content else None
+
+    def graph(self, method, path, body=None, **headers):
+        """Call Graph as an app that may do everything."""
+        headers = {"Authorization": f"Bearer {self.ready['tokens']['graph']}", **UNSAFE, **headers}
+        answer = self.http.request(method, f"{self.ready['graph']}/{path}", json=body, headers=headers)
+        assert answer.status_code < 400, answer.text
+        return answer.json() if answer.content else None
+
+    def reset(self, **switches):
+        """Put every switch where it was, then some elsewhere; no faults, no mails, no counts."""
+        self.control("PATCH", "switches", {**self.plain, **switches})
+        for each in ("faults", "outbox", "stats", "traffic"):
+            self.control("DELETE", each)
+
+    def user(self, **more):
+        """Make a user; gives Graph's."""
+        name = f"u{uuid.uuid4().hex[:10]}@contoso.example"
+        given = {"userPrincipalName": name, "displayName": "Ada", "mailbox": "exchangeOnline", "homed": "online"}
+        return self.control("POST", "users", {**given, "mode": "Islands", "plans": [], **more})
+
+    def item(self, user, event_id):
+        """Address an event."""
+        return f"users/{user['id']}/events/{quote(event_id, safe='')}"
+
+    def outbox(self, user):
+        """The mails that this organizer caused."""
+        name = user["userPrincipalName"]
+        return [mail for mail in self.control("GET", "outbox")["value"] if mail["organizer"] == name]
+
+
+class _Credential:
+    """Gives the token that the tenant has issued; asking for it is tested elsewhere."""
+
+    def __init__(self, token):
+        self._token = token
+
+    async def get_token(self, *_, **__):
+        """Give it."""
+        return AccessToken(self._token, int(time.time()) + 80_000)
+
+    async def close(self):
+        """Nothing to do."""
+
+
+class LabClock(Clock):
+    """The real time, and what was waited for without waiting."""
+
+    def __init__(self):
+        self.offset = timedelta(0)
+
+    def now(self):
+        """Aware UTC."""
+        return datetime.now(UTC) + self.offset
+
+
+class Mortal:
+    """A port whose calls of some methods are writes at which the worker can be killed."""
+
+    def __init__(self, port, steps, *methods):
+        self._port = port
+        self._steps = steps
+        self._methods = methods
+
+    def __getattr__(self, name):
+        call = getattr(self._port, name)
+        if name not in self._methods:
+            return call
+
+        async def written(*args, **kwargs):
+            coroutine = call(*args, **kwargs)
+            try:
+                return await self._steps.write(name, coroutine)
+            finally:
+                coroutine.close()
+
+        return written
+
+
+class Lab:
+    """The tenant, and one service after another over it."""
+
+    def __init__(self, directory):
+        self.tenant = Tenant(directory)
+        self.loop = asyncio.Runner()
+        ready = self.tenant.ready
+        self.transport = self.loop.run(self._transport(ready))
+        self.clock = LabClock()
+        self._real = (transport_module.asyncio, applying_module.asyncio)
+        waiting = SimpleNamespace(sleep=self._sleep, timeout=asyncio.timeout)
+        transport_module.asyncio = applying_module.asyncio = waiting
+
+    async def _transport(self, ready):
+        return GraphTransport(_Credential(ready["tokens"]["graph"]), base_url=ready["graph"], scope="none/.default")
+
+    def close(self):
+        """Stop everything."""
+        transport_module.asyncio, applying_module.asyncio = self._real
+        self.loop.run(self.transport.close())
+        self.loop.close()
+        self.tenant.close()
+
+    async def _sleep(self, seconds):
+        self.advance(timedelta(seconds=seconds))
+        await asyncio.sleep(0)
+
+    def advance(self, duration):
+        """Let time pass, in the tenant as well."""
+        self.clock.offset += duration
+        self.tenant.control("POST", "clock", {"seconds": duration.total_seconds()})
+
+    def service(self, **options):
+        """A new service with empty storage."""
+        return Service(self, options)
+
+
+class Service:
+    """The product, its storage, and its queue."""
+
+    def __init__(self, lab, options):
+        self.lab = lab
+        self.steps = Steps()
+        self._tables = {}
+        self._ids = itertools.count(1)
+        tables = Tables(lambda name: self._tables.setdefault(name, FakeTable(name, self.steps.write)), prefix="")
+        self.queue = _steps(MemoryQueue, "send")(lab.clock)
+        self.queue.steps = self.steps
+        ports = GraphPorts(
+            directory=GraphDirectory(lab.transport),
+            calendar=Mortal(GraphCalendar(lab.transport), self.steps, "update"),
+            meetings=Mortal(GraphMeetings(lab.transport), self.steps, "create_or_get"),
+            tenant=None,
+        )
+        self.parts = Parts(
+            users=TableUserStore(tables),
+            ledger=TableLedger(tables),
+            documents=TableDocuments(tables),
+            queue=self.queue,
+            clock=lab.clock,
+            graph=lambda: ports,
+            options=Options(
+                tenant_id=lab.tenant.ready["tenantId"], run_lease=LEASE, settle=timedelta(0), **options
+            ),
+            new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012d}",
+            jitter=lambda: 0.5,
+        )
+        self.intake, self.queries, self.recovery = Intake(self.parts), Queries(self.parts), Recovery(self.parts)
+        self.kills = 0
+        self._start()
+
+    def _start(self):
+        """A new process: nothing is kept between messages but what is stored."""
+        self.steps.is_dead = False
+        self.runs, self.triage = Runs(self.parts), Triage(self.parts, self.recovery)
+
+    def migrate(self, user, *, source=Source.ALL, target=Target.TEAMS, **more):
+        """Ask for a migration and let time pass until it is over; gives the run."""
+        wanted = Wanted(identities=(user["id"],), source=source, target=target, **more)
+        return self.lab.loop.run(self._migrate(UserKey(user["id"]), wanted))
+
+    async def _migrate(self, key, wanted):
+        (given,) = await self.intake.start(wanted)
+        assert given.code is None, given
+        deadline, swept_at = self.lab.clock.now() + PATIENCE, self.lab.clock.now()
+        while True:
+            await self._deliver()
+            stored = await self.parts.users.read(key)
+            if stored is not None and stored.value.current.state.is_final:
+                return stored.value.current
+            now = self.lab.clock.now()
+            assert now < deadline, f"not over: {stored.value.current if stored else None}"
+            if now - swept_at >= SWEEP:
+                swept_at = now
+                await self.recovery.sweep()
+                continue
+            due = min((at for at, _ in self.queue.messages), default=now + SWEEP)
+            # Straight to the next message, unless there may be something to sweep up first.
+            is_at_work = stored is not None and stored.value.current.state is State.IN_PROGRESS
+            step = min(due - now, SWEEP) if is_at_work else due - now
+            self.lab.advance(max(step, timedelta(milliseconds=1)))
+
+    async def _deliver(self):
+        for message in self.queue.visible():
+            handle = self.runs.message if isinstance(message, Wake) else self.triage.message
+            try:
+                await handle(encode(message))
+            except Crash:
+                self.kills += 1
+                self._start()
+                self.queue.messages.append((self.lab.clock.now() + HOST_LEASE, message))
+
+    def entries(self, user):
+        """What the ledger says."""
+        return self.lab.loop.run(self.parts.ledger.entries(UserKey(user["id"])))

@@ -1,0 +1,259 @@
+"""What must have happened to a mailbox, read from the tenant alone: its state before and after, and its outbox.
+
+Nothing of the product is imported here, and nothing of it is asked: not its ledger, not its status, not its word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+from proof_lab import PUBLIC_STRINGS
+from proof_mailbox import instances
+
+_NAMES = (
+    "OnlineMeetingConfLink", "OnlineMeetingExternalLink", "OnlineMeetingInternalLink", "OnlineMeetingConferenceId",
+    "UCMeetingSetting", "SkypeTeamsMeetingUrl",
+)  # fmt: skip
+_EXPAND = "singleValueExtendedProperties($filter={})".format(
+    " or ".join(f"id eq '{PUBLIC_STRINGS}{name}'" for name in _NAMES)
+)
+_HOUSEKEEPING = {"@odata.etag", "changeKey", "lastModifiedDateTime", "singleValueExtendedProperties"}
+_WRITTEN = _HOUSEKEEPING | {
+    "body", "bodyPreview", "location", "locations", "isOnlineMeeting", "onlineMeeting", "onlineMeetingProvider",
+    "onlineMeetingUrl",
+}  # fmt: skip
+_TEAMS_LINK = re.compile(r"https://teams\.microsoft\.com/(?:l/meetup-join/(19[^\s\"'<>/]+)|meet/(\d+))", re.IGNORECASE)
+_SKYPE_LABELS = ("Skype Meeting", "Skype-Besprechung")
+_FAR = timedelta(days=3 * 365)
+MOST_PEOPLE = 250
+"""W6: the organizer included."""
+
+
+@dataclass
+class State:
+    """A mailbox at one instant."""
+
+    events: dict
+    futures: dict
+    """For each series: has it a regular occurrence from now on, and has it any at all."""
+
+
+def look(tenant, mailbox, now: datetime) -> State:
+    """Read everything that Graph shows."""
+    owner = mailbox.user["id"]
+    rows, path = [], f"users/{owner}/events?$top=1000&$expand={_EXPAND}"
+    while path:
+        page = tenant.graph("GET", path)
+        rows += page["value"]
+        path = page.get("@odata.nextLink", "").removeprefix(f"{tenant.ready['graph']}/")
+    futures = {}
+    for master in [each for each in rows if each["type"] == "seriesMaster"]:
+        item = tenant.item(mailbox.user, master["id"])
+        whole = tenant.graph(
+            "GET", f"{item}?$select=id,exceptionOccurrences,cancelledOccurrences&$expand=exceptionOccurrences"
+        )
+        master["cancelledOccurrences"] = whole.get("cancelledOccurrences")
+        for each in whole.get("exceptionOccurrences") or ():
+            own = tenant.item(mailbox.user, each["id"])
+            rows.append(tenant.graph("GET", f"{own}?$expand={_EXPAND}"))
+        ahead = instances(tenant, mailbox, master["id"], now, now + _FAR)
+        futures[master["id"]] = (any(each["type"] == "occurrence" for each in ahead), bool(ahead))
+    return State({each["id"]: each for each in rows}, futures)
+
+
+def _properties(event):
+    rows = event.get("singleValueExtendedProperties") or ()
+    return {row["id"].rpartition(" Name ")[2]: row["value"] for row in rows if row["value"]}
+
+
+def _instant(value):
+    return datetime.fromisoformat(value["dateTime"][:26]).replace(tzinfo=UTC)
+
+
+def _links(event):
+    """The Teams meetings that an invitation leads to; one may be named by two forms of link."""
+    found = _TEAMS_LINK.findall(unescape(event["body"]["content"]))
+    return {thread.lower() for thread, _ in found if thread}, {code for _, code in found if code}
+
+
+def _skype_url(event, inherited):
+    """The join link of a genuine Skype meeting: the add-in's properties say it, and the body as well (W5)."""
+    properties = _properties(event) or inherited
+    conference, url = properties.get("OnlineMeetingConfLink", ""), properties.get("OnlineMeetingExternalLink", "")
+    if not conference or "focus:id:teams:" in conference or not url:
+        return None
+    return url if url.lower() in unescape(event["body"]["content"]).lower() else None
+
+
+@dataclass
+class Oracle:
+    """Judges one migration to Teams.
+
+    Args:
+        mailbox: Of whom, with what is known from seeding it.
+        before: As it was.
+        now: When it ran.
+        number: The dial-in number that Teams invitations carry today; empty without a licence.
+        mails_exceptions: Graph's own rule (1.5): writing a master mails once for each exception.
+        by_flags: Route A: the block is not in the old one's place, but where Exchange puts it.
+    """
+
+    mailbox: object
+    before: State
+    now: datetime
+    number: str = ""
+    mails_exceptions: bool = True
+    by_flags: bool = False
+    source: str = "All"
+
+    def duty(self, event):
+        """Say what has to happen to an event: ``migrate``, ``refresh``, ``keep``, or ``either``."""
+        owner = self.mailbox.user["userPrincipalName"].lower()
+        is_ours = event["isOrganizer"] and not event["isDraft"] and not event["isCancelled"]
+        master = self.before.events.get(event.get("seriesMasterId") or "")
+        future, is_certain = True, True
+        if event["type"] == "seriesMaster":
+            future, any_left = self.before.futures[event["id"]]
+            is_certain = future or not any_left
+        elif _instant(event["end"]) < self.now:
+            future = False
+        if not is_ours or (not future and is_certain):
+            return "keep"
+        wanted = self._wanted(event, _properties(master) if master else {}, owner)
+        return wanted if is_certain or wanted == "keep" else "either"
+
+    def _wanted(self, event, inherited, owner):
+        addresses = {each["emailAddress"]["address"].lower() for each in event["attendees"]} | {owner}
+        if len(addresses) > MOST_PEOPLE:
+            return "keep"
+        content = event["body"]["content"]
+        if _skype_url(event, inherited) is not None:
+            is_foreign = "phoneconf.example" in content
+            return "keep" if is_foreign or self.source == "Teams" else "migrate"
+        own = (_properties(event) or inherited).get("SkypeTeamsMeetingUrl")
+        if own is None or self.source == "SfB" or self.by_flags:
+            return "keep"
+        digits = re.sub(r"[^\d]", "", self.number)
+        numbers = {re.sub(r"[^\d]", "", each) for each in re.findall(r"tel:([+\d%\s]+)", content)}
+        return "keep" if numbers == ({digits} if digits else set()) else "refresh"
+
+    def duties(self):
+        """All events, and what has to happen to each."""
+        return {event_id: self.duty(event) for event_id, event in self.before.events.items()}
+
+    def problems(self, after: State, outbox, *, loose=()):
+        """Compare; gives one line for each thing that is wrong. *loose* are ids whose duty is not judged."""
+        found = []
+        duties = self.duties()
+        if after.events.keys() != self.before.events.keys():
+            found.append(f"events came or went: {after.events.keys() ^ self.before.events.keys()}")
+        written = set()
+        for event_id, duty in duties.items():
+            event = after.events.get(event_id)
+            if event is None or event_id in loose:
+                continue
+            is_written = event["body"] != self.before.events[event_id]["body"]
+            if is_written:
+                written.add(event_id)
+            if duty != "either" and is_written != (duty != "keep"):
+                found.append(f"{self._named(event_id)}: {duty}, but it was {'' if is_written else 'not '}written")
+            problem = self._written(event_id, event) if is_written else self._kept(event_id, event)
+            found += [f"{self._named(event_id)}: {each}" for each in problem]
+        return found + self._mails(written, outbox, loose)
+
+    def _named(self, event_id):
+        event = self.before.events[event_id]
+        return f"{event['type']} {event['subject']!r} ({event_id[-12:]})"
+
+    def _kept(self, event_id, event):
+        before = self.before.events[event_id]
+        # The ETag of an exception moves with its master's.
+        ignored = _HOUSEKEEPING - {"singleValueExtendedProperties"} if event.get("seriesMasterId") else set()
+        return [
+            f"not to be touched, but {name} has changed"
+            for name in before.keys() | event.keys()
+            if name not in ignored and before.get(name) != event.get(name)
+        ]
+
+    def _written(self, event_id, event):
+        before = self.before.events[event_id]
+        found = [
+            f"{name} has changed: {before.get(name)} -> {event.get(name)}"
+            for name in before.keys() | event.keys()
+            if name not in _WRITTEN and before.get(name) != event.get(name)
+        ]
+        found += self._text(event_id, before["body"]["content"], event["body"]["content"])
+        threads, codes = _links(event)
+        if len(threads) > 1 or len(codes) > 1 or not threads | codes:
+            found.append(f"it leads to {len(threads)} and {len(codes)} Teams meetings")
+        url = self.mailbox.seeds[event_id].url
+        if url and url.lower() in unescape(event["body"]["content"]).lower():
+            found.append("the old link is still there")
+        before_names = [each["displayName"] for each in before["locations"]]
+        names = [each["displayName"] for each in event["locations"]]
+        kept = [each for each in before_names if each not in _SKYPE_LABELS]
+        if [each for each in names if "Teams" not in each] != kept or len(names) != len(before_names):
+            found.append(f"locations: {before_names} -> {names}")
+        code = url.rpartition("/")[2].lower()
+        left = {name for name, value in _properties(event).items() if url and code in value.lower()}
+        if left:
+            found.append(f"old properties are still there: {sorted(left)}")
+        return found
+
+    def _text(self, event_id, before, after):
+        """What stood outside the block stands there still, character for character, in its order."""
+        blocks = self.mailbox.seeds[event_id].blocks
+        if not blocks:  # a block of Graph's own: all that went or came is between what stayed
+            own = "<p>Hello&nbsp;all</p>"
+            return [] if own not in before or own in after else ["the text has changed"]
+        outside, rest = [], before
+        for block in blocks:
+            text, found, rest = rest.partition(block)
+            if not found:
+                return ["the test does not know its own block"]
+            outside.append(text)
+        outside.append(rest)
+        if self.by_flags:
+            return self._inserted("".join(outside), after)
+        middle = after[len(outside[0]) : len(after) - len(outside[-1])]
+        if not (after.startswith(outside[0]) and after.endswith(outside[-1])):
+            return ["text outside the block has changed"]
+        for text in outside[1:-1]:
+            if text not in middle:
+                return [f"text between the block's parts is gone: {text!r}"]
+        return []
+
+    @staticmethod
+    def _inserted(expected, after):
+        """The old text with one thing inserted, whatever it is."""
+        front = 0
+        while front < min(len(expected), len(after)) and expected[front] == after[front]:
+            front += 1
+        return [] if after.endswith(expected[front:]) and len(after) > len(expected) else ["text has changed"]
+
+    def _mails(self, written, outbox, loose):
+        """Exactly one update of each meeting that was written, to all its attendees; nothing else."""
+        found = []
+        expected = Counter(written)
+        if self.mails_exceptions:
+            for event_id, event in self.before.events.items():
+                expected[event_id] += event.get("seriesMasterId") in written
+        sent = Counter(mail["eventId"] for mail in outbox)
+        for event_id, event in self.before.events.items():
+            owner = self.mailbox.user["userPrincipalName"].lower()
+            people = {each["emailAddress"]["address"].lower() for each in event["attendees"]} - {owner}
+            wanted = expected[event_id] if people else 0
+            if event_id not in loose and sent[event_id] != wanted:
+                found.append(f"{self._named(event_id)}: {sent[event_id]} mails instead of {wanted}")
+            for mail in outbox:
+                if mail["eventId"] == event_id:
+                    if mail["reason"] != "update":
+                        found.append(f"{self._named(event_id)}: a mail of kind {mail['reason']}")
+                    if set(mail["recipients"]) != people:
+                        found.append(f"{self._named(event_id)}: mailed to {mail['recipients']}")
+        found += [f"a mail about {each}" for each in sent.keys() - self.before.events.keys()]
+        return found
