@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: package sbom audit soak chaos states help setup demo run test test-worker check lock bench fuzz browser format clean
+.PHONY: package sbom audit soak chaos faults states help setup demo run test test-worker check lock bench fuzz browser format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -107,6 +107,9 @@ RUNS ?= 200
 SEED ?= 6
 chaos: setup ## kill the real stack again and again, and count what was lost or doubled (RUNS, SEED)
 	$(BIN)/python tests/chaos/campaign.py --runs $(RUNS) --seed $(SEED)
+
+faults: setup ## let Graph and workers fail at every write of a mailbox, by both routes, and judge by the tenant
+	$(BIN)/python -W ignore tests/proof/faults.py
 
 states: setup ## write docs/states.md from the tables of transitions
 	PYTHONPATH=. $(BIN)/python docs/generate_states.py

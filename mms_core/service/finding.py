@@ -8,13 +8,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.futures import has_future
+from mms_core.model import meeting_key
 from mms_core.planning import Planned, Step, Wish, allowed, plan
 from mms_core.selecting import selects
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import date, datetime
 
-    from mms_core.model import Event
+    from mms_core.model import Event, Original
     from mms_core.ports import Calendar
 
 CONCURRENCY: Final = 4
@@ -24,13 +26,21 @@ _WINDOWS: Final = 3
 """Exchange refuses windows of more than two years; a counted series that has nothing in three is over."""
 
 
-async def found(calendar: Calendar, wish: Wish, *, now: datetime) -> tuple[Wish, list[list[Planned]]]:
+async def found(
+    calendar: Calendar, wish: Wish, *, now: datetime, originals: Callable[[], Awaitable[list[Original]]]
+) -> tuple[Wish, list[list[Planned]]]:
     """Find and plan for one user; asks what the calendar can make by itself only if a plan depends on it.
+
+    Args:
+        calendar: See :class:`Finder`, also for the others.
+        wish: What is asked for.
+        now: Aware UTC.
+        originals: What the ledger keeps.
 
     Returns:
         The wish with that answer, and what :meth:`Finder.find` gives.
     """
-    groups = await Finder(calendar, wish, now=now).find()
+    groups = await Finder(calendar, wish, now=now, originals=originals).find()
     if all(planned.step is not Step.MOVE for group in groups for planned in group):
         return wish, groups
     wish = replace(wish, providers=await calendar.providers(wish.organizer_id))
@@ -38,9 +48,19 @@ async def found(calendar: Calendar, wish: Wish, *, now: datetime) -> tuple[Wish,
 
 
 class Finder:
-    """Finds and plans for one user."""
+    """Finds and plans for one user.
 
-    def __init__(self, calendar: Calendar, wish: Wish, *, now: datetime) -> None:
+    Args:
+        calendar: Where the user's meetings are.
+        wish: What is asked for.
+        now: Aware UTC.
+        originals: Gives what the ledger keeps of the user's meetings; asked only if a series needs it.
+    """
+
+    def __init__(
+        self, calendar: Calendar, wish: Wish, *, now: datetime, originals: Callable[[], Awaitable[list[Original]]]
+    ) -> None:
+        self._originals = originals
         self._calendar = calendar
         self._wish = wish
         self._now = now
@@ -87,9 +107,29 @@ class Finder:
         # An exception may lie in the future though the regular range is over, and has a body of its own.
         for exception in series.exceptions:
             planned = plan(exception, self._wish, now=self._now, inherited=master.properties)
+            if planned is not None and planned.code == "PastedBlock" and not exception.properties:
+                planned = await self._by_its_own_properties(master, exception) or planned
             if planned is not None:
                 found.append(planned)
         return found
+
+    async def _by_its_own_properties(self, master: Event, exception: Event) -> Planned | None:
+        """Plan an exception whose block the series' properties do not prove, or not any more.
+
+        A pass that ended between the two leaves a master that shows Teams' properties, and exceptions that lead to
+        Skype as before. The exception's own are not in the answer to the master's read, so it is read alone; where it
+        has none, those count that the master had before we wrote it.
+        """
+        async with self._slots:
+            alone = await self._calendar.event(self._wish.organizer_id, exception.event_id)
+        own = alone.properties if alone is not None else {}
+        planned = plan(replace(exception, properties=own), self._wish, now=self._now) if own else None
+        if (planned is None or planned.code == "PastedBlock") and master.properties.get("MmsRun"):
+            key = meeting_key(master.event_id)
+            kept = next((each for each in await self._originals() if each.key == key), None)
+            if kept is not None:
+                return plan(exception, self._wish, now=self._now, inherited=kept.properties) or planned
+        return planned
 
     async def _goes_on(self, planned: Planned, cancelled: tuple[date, ...]) -> bool:
         known = has_future(planned.event, cancelled, now=self._now)

@@ -6,6 +6,7 @@ two has told nobody: that is the better mistake. Nothing in here can fail a run.
 
 from __future__ import annotations
 
+import functools
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -93,7 +94,8 @@ class Noticing:
         )
         if await is_report_only(self._parts, settings, facts.user_id):
             return
-        _, groups = await found(graph.calendar, wish, now=self._parts.clock.now())
+        originals = functools.partial(self._parts.ledger.originals, key)
+        _, groups = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
         meetings = [
             notices.Meeting(
                 subject=planned.event.subject,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -181,7 +182,8 @@ class Pass:
             selections=run.selections,
         )
         wish = replace(wish, leaves_server=any(reason.startswith("T2 ") for reason in run.reasons))
-        wish, groups = await found(graph.calendar, wish, now=self._parts.clock.now())
+        originals = functools.partial(self._parts.ledger.originals, self._lease.key)
+        wish, groups = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
         if run.preview_id:
             groups = await self._as_previewed(groups, run.preview_id)
         if await is_report_only(self._parts, settings, facts.user_id):

@@ -6,6 +6,7 @@ coordinates are not known before the run; everything else about it is.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -70,7 +71,8 @@ def fingerprint(event: Event) -> str:
         repr(event.recurrence),
         sorted(each.address for each in event.attendees),
         event.locations,
-        event.properties,
+        # An exception's are its series', and those change with our own first write.
+        {} if event.series_master_id else event.properties,
     )
     return hashlib.sha256(jsontext.dumps(facts)).hexdigest()
 
@@ -182,7 +184,8 @@ class Previews:
 
     async def _rows(self, facts: UserFacts, wish: Wish) -> list[dict[str, Any]]:
         now = self._parts.clock.now()
-        _, groups = await found(self._parts.graph().calendar, wish, now=now)
+        originals = functools.partial(self._parts.ledger.originals, UserKey(facts.user_id))
+        _, groups = await found(self._parts.graph().calendar, wish, now=now, originals=originals)
         return [await self._row(facts, planned, group) for group in groups for planned in group]
 
     async def _row(self, facts: UserFacts, planned: Planned, group: list[Planned]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ import mms_core.service.runs as runs_module
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError
 from mms_core.messages import Wake
 from mms_core.model import Recurrence, Source, State, Target
+from mms_core.service.previews import Asked, Previews
 
 MINUTE = timedelta(minutes=1)
 
@@ -159,6 +160,29 @@ async def test_a_series_costs_one_update_for_its_master_and_one_for_each_excepti
     await world.assert_migrated_once([master, moved])
     assert len(world.tenant.meetings) == 1
     assert len(world.tenant.mails) == 2
+
+
+@pytest.mark.parametrize("shows_properties", [True, False], ids=["own-properties", "the-series-properties"])
+@pytest.mark.parametrize("previewed", [False, True], ids=["asked", "previewed"])
+async def test_exceptions_are_not_lost_when_a_pass_ends_behind_their_master(world, shows_properties, previewed):
+    """The master does not show the add-in's properties any more; the exception is as genuine as before."""
+    master = skype_event(1, kind="seriesMaster", recurrence=Recurrence(kind="noEnd"))
+    moved = replace(
+        skype_event(1, kind="exception"), event_id="moved", series_uid="uid-1", series_master_id=master.event_id
+    )
+    world.tenant.add(master, moved if shows_properties else replace(moved, properties={}))
+    world.tenant.on("update", None, TemporaryError(code="Throttled", retry_after=timedelta(seconds=200)))
+    if previewed:
+        previews = Previews(world.parts)
+        asked = Asked(key=KEY, identity=NAME, source=Source.ALL, target=Target.TEAMS, actor="admin")
+        preview = await previews.ask(asked)
+        await world.until_quiet()
+        await previews.apply(preview, actor="admin")
+    else:
+        await world.ask()
+    await world.until_quiet()
+    await world.assert_migrated_once([master, moved])
+    assert (await world.run()).succeeded == 2
 
 
 async def test_a_refresh_writes_only_what_is_stale(world):

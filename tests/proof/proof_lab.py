@@ -8,12 +8,13 @@ that clock, and the tenant's with it). A worker can be killed at any write to st
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import json
-import os
 import subprocess
 import sys
 import time
+import typing
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from urllib.parse import quote
 
 import httpx
 from azure.core.credentials import AccessToken
-from functional_support import Crash, Steps, _steps
+from functional_support import Crash, Steps
 from table_fake import FakeTable
 
 import mms_core.adapters.graph.transport as transport_module
@@ -30,6 +31,7 @@ import mms_core.service.applying as applying_module
 from mms_core.adapters.graph import GraphCalendar, GraphDirectory, GraphMeetings, GraphTransport
 from mms_core.adapters.memory import MemoryQueue
 from mms_core.adapters.tables import TableDocuments, TableLedger, Tables, TableUserStore
+from mms_core.errors import MmsError
 from mms_core.messages import Wake, encode
 from mms_core.model import Source, State, Target, UserKey
 from mms_core.ports import Clock
@@ -128,12 +130,28 @@ class LabClock(Clock):
         return datetime.now(UTC) + self.offset
 
 
+class MortalQueue(MemoryQueue):
+    """A queue to which a dead worker sends nothing."""
+
+    def __init__(self, clock, step):
+        super().__init__(clock)
+        self._step = step
+
+    async def send(self, message, *, delay=None):
+        """See the base."""
+        coroutine = super().send(message, delay=delay)
+        try:
+            await self._step("send", coroutine)
+        finally:
+            coroutine.close()
+
+
 class Mortal:
     """A port whose calls of some methods are writes at which the worker can be killed."""
 
-    def __init__(self, port, steps, *methods):
+    def __init__(self, port, step, *methods):
         self._port = port
-        self._steps = steps
+        self._step = step
         self._methods = methods
 
     def __getattr__(self, name):
@@ -144,9 +162,10 @@ class Mortal:
         async def written(*args, **kwargs):
             coroutine = call(*args, **kwargs)
             try:
-                return await self._steps.write(name, coroutine)
+                return await self._step(name, coroutine)
             finally:
-                coroutine.close()
+                if inspect.getcoroutinestate(coroutine) is not inspect.CORO_CREATED:
+                    coroutine.close()
 
         return written
 
@@ -160,19 +179,31 @@ class Lab:
         ready = self.tenant.ready
         self.transport = self.loop.run(self._transport(ready))
         self.clock = LabClock()
-        self._real = (transport_module.asyncio, applying_module.asyncio)
-        waiting = SimpleNamespace(sleep=self._sleep, timeout=asyncio.timeout)
-        transport_module.asyncio = applying_module.asyncio = waiting
+        self._waiting = SimpleNamespace(sleep=self._sleep, timeout=asyncio.timeout)
 
     async def _transport(self, ready):
         return GraphTransport(_Credential(ready["tokens"]["graph"]), base_url=ready["graph"], scope="none/.default")
 
     def close(self):
         """Stop everything."""
-        transport_module.asyncio, applying_module.asyncio = self._real
-        self.loop.run(self.transport.close())
+        self.loop.run(self._close())
         self.loop.close()
         self.tenant.close()
+
+    async def _close(self):
+        await self.transport.close()
+        # The SDK's transport does not hand on that it is closed to the one that has the connections.
+        await self.transport._http._transport.transport.aclose()
+        await asyncio.sleep(0.05)
+
+    def work(self, coroutine):
+        """Run something of the product's to its end; where it waits, time passes at once."""
+        real = (transport_module.asyncio, applying_module.asyncio)
+        transport_module.asyncio = applying_module.asyncio = self._waiting
+        try:
+            return self.loop.run(coroutine)
+        finally:
+            transport_module.asyncio, applying_module.asyncio = real
 
     async def _sleep(self, seconds):
         self.advance(timedelta(seconds=seconds))
@@ -188,22 +219,65 @@ class Lab:
         return Service(self, options)
 
 
+class MortalSteps(Steps):
+    """Steps that end the worker at one of them. A dead worker's other tasks write nothing either."""
+
+    KINDS: typing.ClassVar = {"update": "PATCH", "create_or_get": "createOrGet"}
+
+    def __init__(self, kind="", number=0, how=""):
+        super().__init__()
+        self._kind = kind
+        self._left = number
+        self._how = how
+        self._late = None
+
+    async def write(self, name, carry_out):
+        """See the base."""
+        if self.is_dead:
+            carry_out.close()
+            raise Crash(name)
+        self.names.append(name)
+        kind = self.KINDS.get(name, "storage")
+        if kind == "PATCH" and self._late is not None:
+            await self.arrive()
+        if kind != self._kind:
+            return await carry_out
+        self._left -= 1
+        if self._left:
+            return await carry_out
+        self.is_dead = True
+        if self._how.endswith("after the write"):
+            await carry_out
+        elif self._how.endswith("on its way"):
+            self._late = carry_out
+        else:
+            carry_out.close()
+        raise Crash(name)
+
+    async def arrive(self):
+        """Send what was under way; whatever the answer is, nobody hears it."""
+        late, self._late = self._late, None
+        if late is not None:
+            with suppress(MmsError):
+                await late
+
+
 class Service:
     """The product, its storage, and its queue."""
 
     def __init__(self, lab, options):
         self.lab = lab
-        self.steps = Steps()
+        self.steps = MortalSteps()
         self._tables = {}
         self._ids = itertools.count(1)
-        tables = Tables(lambda name: self._tables.setdefault(name, FakeTable(name, self.steps.write)), prefix="")
-        self.queue = _steps(MemoryQueue, "send")(lab.clock)
-        self.queue.steps = self.steps
+        tables = Tables(lambda name: self._tables.setdefault(name, FakeTable(name, self._step)), prefix="")
+        self.queue = MortalQueue(lab.clock, self._step)
         ports = GraphPorts(
             directory=GraphDirectory(lab.transport),
-            calendar=Mortal(GraphCalendar(lab.transport), self.steps, "update"),
-            meetings=Mortal(GraphMeetings(lab.transport), self.steps, "create_or_get"),
+            calendar=Mortal(GraphCalendar(lab.transport), self._step, "update"),
+            meetings=Mortal(GraphMeetings(lab.transport), self._step, "create_or_get"),
             tenant=None,
+            mail=None,
         )
         self.parts = Parts(
             users=TableUserStore(tables),
@@ -212,9 +286,7 @@ class Service:
             queue=self.queue,
             clock=lab.clock,
             graph=lambda: ports,
-            options=Options(
-                tenant_id=lab.tenant.ready["tenantId"], run_lease=LEASE, settle=timedelta(0), **options
-            ),
+            options=Options(tenant_id=lab.tenant.ready["tenantId"], run_lease=LEASE, settle=timedelta(0), **options),
             new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012d}",
             jitter=lambda: 0.5,
         )
@@ -222,15 +294,33 @@ class Service:
         self.kills = 0
         self._start()
 
+    async def _step(self, name, carry_out):
+        return await self.steps.write(name, carry_out)
+
     def _start(self):
         """A new process: nothing is kept between messages but what is stored."""
         self.steps.is_dead = False
         self.runs, self.triage = Runs(self.parts), Triage(self.parts, self.recovery)
 
+    def kill_at(self, kind, number, how):
+        """Let the worker die at the *number*-th write of a kind: ``PATCH``, ``createOrGet``, ``storage``.
+
+        Args:
+            kind: Which writes are counted.
+            number: From 1.
+            how: Ends with ``before the write``, ``after the write`` or ``on its way``: then it arrives when the
+                successor sends its first one, or at :meth:`arrive`.
+        """
+        self.steps = MortalSteps(kind, number, how)
+
+    def arrive(self):
+        """Let a write that was under way arrive at last."""
+        self.lab.work(self.steps.arrive())
+
     def migrate(self, user, *, source=Source.ALL, target=Target.TEAMS, **more):
         """Ask for a migration and let time pass until it is over; gives the run."""
         wanted = Wanted(identities=(user["id"],), source=source, target=target, **more)
-        return self.lab.loop.run(self._migrate(UserKey(user["id"]), wanted))
+        return self.lab.work(self._migrate(UserKey(user["id"]), wanted))
 
     async def _migrate(self, key, wanted):
         (given,) = await self.intake.start(wanted)

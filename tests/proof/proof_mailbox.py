@@ -197,12 +197,12 @@ def flagged(tenant, mailbox, start: datetime, *, attendees=("zoe@fabrikam.exampl
     return post(tenant, mailbox, payload, Seed())
 
 
-def of_25(tenant, now: datetime, *, refreshes=True):
-    """The mailbox of the campaign of faults: 25 items to be written, of every kind.
+def of_every_kind(tenant, now: datetime, *, singles=19, refreshes=True):
+    """The mailbox of the campaign of faults: *singles* and six more items to be written, of every kind.
 
-    Eighteen single meetings (with *refreshes*, one of them a Teams meeting whose number has changed), a running
-    series with two exceptions and a cancelled occurrence, a counted one with an exception, a series that has ended
-    but for one occurrence, which was moved into the future.
+    Single meetings (with *refreshes*, one of them a Teams meeting whose number has changed), a running series with two
+    exceptions and a cancelled occurrence, a counted one with an exception, a series that has ended but for one
+    occurrence, which was moved into the future.
     """
     mailbox = Mailbox(tenant.user(
         plans=["3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40"],
@@ -210,7 +210,7 @@ def of_25(tenant, now: datetime, *, refreshes=True):
     ))  # fmt: skip
     now = now.replace(minute=0, second=0, microsecond=0)
     templates = [each for each in SKYPE_TEMPLATES if each != "skype-acp.txt"]
-    for number in range(17 if refreshes else 18):
+    for number in range(singles - refreshes):
         skype(
             tenant,
             mailbox,
@@ -221,7 +221,7 @@ def of_25(tenant, now: datetime, *, refreshes=True):
         )
     if refreshes:
         flagged(tenant, mailbox, now + timedelta(days=30))
-    _series_of_25(tenant, mailbox, now)
+    _series_of_every_kind(tenant, mailbox, now)
     tenant.control("POST", "actions/setAudioConferencing", {
         "user": mailbox.user["userPrincipalName"], "tollNumber": "+46 8 555 02 00",
     })  # fmt: skip
@@ -229,7 +229,7 @@ def of_25(tenant, now: datetime, *, refreshes=True):
     return mailbox
 
 
-def _series_of_25(tenant, mailbox, now):
+def _series_of_every_kind(tenant, mailbox, now):
     began = now - timedelta(days=70)
     running = skype(tenant, mailbox, began, recurrence=weekly(began))
     ahead = instances(tenant, mailbox, running["id"], now + timedelta(days=2), now + timedelta(days=40))
