@@ -73,7 +73,7 @@ async def activity(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="health", methods=["GET"])
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Whether the app and its storage answer."""
-    return await _answer(wiring.app().admin.health, req)
+    return await _answer(wiring.app().health.health, req)
 
 
 @app.function_name("migrations")

@@ -289,6 +289,11 @@ def _decisions(parser: argparse.ArgumentParser) -> None:
     _output(parser)
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("user", nargs="?", metavar="USER", help="somebody whose mailbox proves the rights")
+    _output(parser)
+
+
 def _login(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
@@ -317,6 +322,7 @@ def _nothing(_: argparse.ArgumentParser) -> None:
 COMMANDS: Final = (
     Command("login", "Sign in, and remember where the service is.", "access", _login),
     Command("logout", "Forget the sign-in.", "access", _nothing),
+    Command("doctor", "Examine the deployment: storage, rights, subscriptions, clock, settings.", "doctor", _doctor),
     Command(
         "status",
         "Show runs and their state, newest first.",

@@ -198,6 +198,41 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The app could not get a token for Microsoft Graph.",
         "Check the managed identity and its app roles; the run is tried again for 24 hours.",
     ),
+    # -- what mms doctor finds ---------------------------------------------------------------------------------------
+    "StorageNotWritable": Explanation(
+        "Table or Queue Storage does not take what the app writes.",
+        "Give the app's identity Storage Table Data Contributor and Storage Queue Data Contributor on the account, and "
+        "let the app through the account's firewall.",
+    ),
+    "RightMissing": Explanation(
+        "The app's identity lacks a right that it needs.",
+        "Run infra/rights/rights.py grant, or the Exchange commands that it prints; a right takes up to 2 hours.",
+    ),
+    "RightTooMuch": Explanation(
+        "The app's identity holds a right that the service never uses.",
+        "Remove it from the identity; infra/rights/rights.py check names what belongs.",
+    ),
+    "SubscriptionMissing": Explanation(
+        "The tenant does not tell the app what happens: the subscription is missing, expired, or leads elsewhere.",
+        "It is made again by itself within the schedule MMS_SUBSCRIPTION_SCHEDULE; if it is not, look for SignInFailed "
+        "or RightMissing.",
+    ),
+    "SubscriptionEnding": Explanation(
+        "The subscription ends within a day and has not been renewed.",
+        "Check that the timer of MMS_SUBSCRIPTION_SCHEDULE runs.",
+    ),
+    "ClockSkew": Explanation(
+        "The app's clock and Microsoft's differ by more than a minute.",
+        "Restart the app, so that it moves to another machine; tokens fail from five minutes on.",
+    ),
+    "SettingMissing": Explanation("An app setting is missing.", "Set it; local.settings.example.json explains each."),
+    "SettingForOneMachine": Explanation(
+        "An app setting is meant for trying the service out on one machine.", "Remove it from the deployed app."
+    ),
+    "SettingsContradict": Explanation("Settings contradict one another.", "Change one of them."),
+    "NotProven": Explanation(
+        "This could not be checked now.", "Run mms doctor again, or name a user with a mailbox: mms doctor USER."
+    ),
     # -- an HTTP caller's mistakes -----------------------------------------------------------------------------------
     "InvalidBody": Explanation("The request body is not what this route takes.", "See /api/openapi.json."),
     "InvalidParameter": Explanation(

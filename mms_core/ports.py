@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
+    from mms_core.diagnosis import Api, Right
     from mms_core.messages import AnyMessage
     from mms_core.model import (
         Event,
@@ -248,11 +249,45 @@ class Mail(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """An answer to a harmless question."""
+
+    status: int
+    code: str = ""
+    """The other side's error code."""
+    lacks_policy: bool = False
+    """Teams says that no application access policy names the user."""
+    document: Any = None
+    at: datetime | None = None
+    """The other side's clock."""
+
+
+class Probes(Protocol):
+    """Harmless questions to Microsoft, with the app's own identity."""
+
+    async def roles(self, api: Api) -> frozenset[str]:
+        """Return the app roles in the identity's token. Raises ``TemporaryError``: there is no token."""
+        ...
+
+    async def ask(self, right: Right, path: str) -> Probed:
+        """Send the call that proves a right, to a path that is filled in.
+
+        Raises:
+            TemporaryError: No token, or no answer.
+        """
+        ...
+
+
 class WorkQueue(Protocol):
     """The two queues; which one a message belongs to, the adapter knows."""
 
     async def send(self, message: AnyMessage, *, delay: timedelta | None = None) -> None:
         """Put the message, visible after *delay* (at most 7 days)."""
+        ...
+
+    async def prove(self) -> None:
+        """Write a message that nobody will see to each queue, and delete it. Raises ``TemporaryError``."""
         ...
 
     async def front(self) -> datetime | None:

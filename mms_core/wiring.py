@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
 
     from mms_core.adapters.tables import Tables
-    from mms_core.api import AdminApi, ApiRequest, JournalApi, PagesApi, WebhookApi
-    from mms_core.ports import Archive
+    from mms_core.api import AdminApi, ApiRequest, HealthApi, JournalApi, PagesApi, WebhookApi
+    from mms_core.ports import Archive, Probes
     from mms_core.service import GraphPorts, Noticing, Parts, Recovery, Retention, Runs, Triage
 
 
@@ -68,6 +68,7 @@ class App:
     """Everything that the functions call."""
 
     admin: AdminApi
+    health: HealthApi
     journal: JournalApi
     pages: PagesApi
     webhooks: WebhookApi
@@ -114,6 +115,13 @@ def _graph() -> GraphPorts:
         tenant=GraphTenant(transport, _credential(), deployment=settings),
         mail=GraphMail(transport),
     )
+
+
+@functools.cache
+def _probes() -> Probes:
+    from mms_core.adapters.probes import HttpProbes  # noqa: PLC0415 - only for mms doctor
+
+    return HttpProbes(_credential(), deployment=deployment())
 
 
 def _tables(settings: Deployment) -> Any:
@@ -221,8 +229,9 @@ def app() -> App:
         BadInput: An app setting is missing or malformed.
     """
     from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
-    from mms_core.api import AdminApi, JournalApi, PagesApi, WebhookApi  # noqa: PLC0415
+    from mms_core.api import AdminApi, HealthApi, JournalApi, PagesApi, WebhookApi  # noqa: PLC0415
     from mms_core.service import (  # noqa: PLC0415
+        Checkup,
         Finds,
         Intake,
         Journal,
@@ -241,6 +250,13 @@ def app() -> App:
     keys = HttpKeys(settings.token_keys_url, parts.clock)
     return App(
         admin=AdminApi(intake, Queries(parts), Previews(parts), Repeats(parts), keys=keys, deployment=settings),
+        health=HealthApi(
+            Queries(parts),
+            Checkup(parts, _probes, deployment=settings),
+            keys=keys,
+            deployment=settings,
+            clock=parts.clock,
+        ),
         journal=JournalApi(
             Journal(parts),
             Finds(parts, age=settings.discovery_age),

@@ -328,6 +328,9 @@ class MemoryQueue(WorkQueue):
         now = self._clock.now()
         self.messages.append((now if delay is None else now + min(max(delay, now - now), LONGEST_DELAY), message))
 
+    async def prove(self) -> None:
+        """See :class:`~mms_core.ports.WorkQueue`: memory takes everything."""
+
     def visible(self) -> list[AnyMessage]:
         """Take the messages that can be seen now, oldest first."""
         now = self._clock.now()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from mms_core.errors import TemporaryError
-from mms_core.messages import AnyMessage, UnknownMessage, Wake, decode, due_of, encode
+from mms_core.messages import AnyMessage, LookAfterSubscriptions, UnknownMessage, Wake, decode, due_of, encode
 from mms_core.ports import LONGEST_DELAY, WorkQueue
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueClient
 
 _MOST_PEEKED: Final = 32
+_HIDDEN: Final = 60
+"""Seconds for which a trial message is not seen: it is deleted at once, and expires a second later anyway."""
 
 
 class StorageWorkQueue(WorkQueue):
@@ -54,6 +56,18 @@ class StorageWorkQueue(WorkQueue):
         except AzureError as exc:
             raise TemporaryError(type(exc).__name__, code="StorageUnavailable") from exc
         return min(dues, default=None)
+
+    async def prove(self) -> None:
+        """See :class:`~mms_core.ports.WorkQueue`. Were the deletion lost, the message would expire all the same."""
+        text = encode(LookAfterSubscriptions())
+        try:
+            for client in (self._triggers, self._runs):
+                with contextlib.suppress(ResourceExistsError):
+                    await client.create_queue()
+                made = await client.send_message(text, visibility_timeout=_HIDDEN, time_to_live=_HIDDEN + 1)
+                await client.delete_message(made)
+        except AzureError as exc:
+            raise TemporaryError(type(exc).__name__, code="StorageNotWritable") from exc
 
     @staticmethod
     async def _put(client: QueueClient, text: str, seconds: int) -> None:

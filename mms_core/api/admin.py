@@ -109,13 +109,6 @@ class AdminApi:
         return response
 
     @answering
-    async def health(self, request: ApiRequest) -> ApiResponse:
-        """``GET health``: open; says only that the app and its storage answer."""
-        del request
-        await self._queries.health()
-        return json_response({"status": "ok"})
-
-    @answering
     async def migrations(self, request: ApiRequest) -> ApiResponse:
         """``GET, POST migrations``."""
         if request.method == "POST":

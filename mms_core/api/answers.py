@@ -25,10 +25,24 @@ class Problem(TypedDict):
     requestId: NotRequired[str]
 
 
-class Health(TypedDict):
-    """The app and its storage answer."""
+class FindingRow(TypedDict):
+    """The result of one check of the deployment."""
 
-    status: Literal["ok"]
+    check: str
+    status: Literal["ok", "warning", "error"]
+    code: str | None
+    detail: str
+    message: str
+    remedy: str
+
+
+class Health(TypedDict):
+    """The app and its storage answer; with ``deep=true``, what was examined, the worst first in ``status``."""
+
+    status: Literal["ok", "warning", "error"]
+    version: NotRequired[str]
+    checkedAt: NotRequired[At]
+    findings: NotRequired[list[FindingRow]]
 
 
 class MigrationRow(TypedDict):

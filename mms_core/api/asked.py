@@ -117,6 +117,13 @@ class Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=T
     event_ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_UNDONE)] | None = None
 
 
+class GetHealth(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Query of ``GET health``."""
+
+    deep: Annotated[bool, Meta(description="Examine the deployment; takes the role of operators.")] = False
+    user: Annotated[Identity, Meta(description="Whose mailbox proves the rights.")] | UnsetType = UNSET
+
+
 class ListMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Query of ``GET migrations``."""
 

@@ -407,9 +407,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         method="get",
         path="/health",
         name="getHealth",
-        summary="Whether the app and its storage answer.",
+        summary="Whether the app and its storage answer; deep=true, for operators, examines the whole deployment.",
+        query=asked.GetHealth,
         good=(Answer(content={_JSON: answers.Health}),),
-        bad=_ALWAYS,
+        bad=_READING,
     ),
     Operation(
         method="get",

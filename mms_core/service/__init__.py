@@ -1,5 +1,6 @@
 """The use cases. They speak to the ports only; nothing here knows of HTTP, queues' triggers or SDKs."""
 
+from mms_core.service.checkup import Checkup
 from mms_core.service.finds import Finds
 from mms_core.service.intake import Intake
 from mms_core.service.journal import Journal
@@ -14,6 +15,7 @@ from mms_core.service.runs import Runs
 from mms_core.service.triage import Triage
 
 __all__ = [
+    "Checkup",
     "Finds",
     "GraphPorts",
     "Intake",

@@ -141,6 +141,23 @@ def test_managed_identity_signs_in(stack: Stack, mms: Mms) -> None:
     assert "NotSignedIn" in mms("status", expects=4, **identity)
 
 
+def test_doctor_examines_the_deployment_for_operators(stack: Stack, mms: Mms) -> None:
+    """Storage, rights, subscriptions and clock of the running app, by its own identity."""
+    user = stack.user()
+    stack.skype_meeting(user)
+    stack.forget_mails()
+    found = json.loads(mms("doctor", user.name, "-o", "json"))
+    good = {row["check"] for row in found if row["status"] == "ok"}
+    assert {"storage", "token", "subscriptions", "clock", "right Calendars.ReadWrite"} <= good
+    assert [row for row in found if row["status"] == "error"] == []
+    assert stack.mails(user) == []
+    shown = mms("doctor", user.name)
+    assert "SettingForOneMachine: MMS_SETTLE_SECONDS" in shown
+    assert "remedy: Remove it from the deployed app." in shown
+    mms("login", "--ready-file", str(stack.path), "--role", "reader")
+    assert "Forbidden" in mms("doctor", expects=4)
+
+
 def test_settings_are_shown_and_changed(stack: Stack, mms: Mms) -> None:
     """And the old value with the new one."""
     before = json.loads(mms("config", "show", "-o", "json"))

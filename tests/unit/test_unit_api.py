@@ -65,7 +65,7 @@ async def test_every_admin_route_is_closed_without_the_right_token(api, name, me
 
 async def test_health_is_open_and_tells_little(api):
     """Whether storage answers, and nothing else."""
-    response = await api.call(api.admin.health, roles=None)
+    response = await api.call(api.health.health, roles=None)
     assert (response.status, _json(response)) == (200, {"status": "ok"})
 
 
@@ -76,7 +76,7 @@ async def test_storage_that_is_down_is_a_503_with_retry_after(api, monkeypatch):
         raise TemporaryError("details of ours", code="StorageUnavailable")
 
     monkeypatch.setattr(api.parts.documents, "get", down)
-    response = await api.call(api.admin.health, roles=None)
+    response = await api.call(api.health.health, roles=None)
     assert _problem(response, 503, "StorageUnavailable")["detail"] == ""
     assert response.headers["Retry-After"] == "5"
     monkeypatch.setattr(api.queue, "send", down)
