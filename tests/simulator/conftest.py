@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from aiohttp import web
 from kiota_abstractions.authentication import AnonymousAuthenticationProvider
 from kiota_http.kiota_client_factory import KiotaClientFactory
 from msgraph import GraphRequestAdapter, GraphServiceClient
+from prove_switches import freeze, record, switch_of
 from simulator_support import Receiver, Tenant
 
 from mms_simulator import signin
@@ -19,15 +20,35 @@ from mms_simulator.store import Store
 _KEY = signin.new_key()  # one for all tests: making it is what takes long
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """While switches are frozen, a test of one must fail: then it is the test that passes."""
+    report = yield
+    if report.when == "setup" and report.failed and os.environ.get("SWITCH_PROOF") == "moved":
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, "noticed before it began")
+    if report.when == "call" and "SWITCH_PROOF" in os.environ and switch_of(item.name):
+        if os.environ["SWITCH_PROOF"] == "record":
+            return report
+        noticed = report.outcome == "failed"
+        report.outcome = "passed" if noticed else "failed"
+        report.longrepr = None if noticed else f"{item.name} does not notice that its switch is frozen"
+    return report
+
+
 @pytest.fixture
-async def tenant() -> AsyncIterator[Tenant]:
+async def tenant(request: pytest.FixtureRequest) -> AsyncIterator[Tenant]:
     """Run an empty tenant in memory."""
     store = Store()
     store.setting("signingKey", _KEY)
     front = Front(store, None)
     await front.start("127.0.0.1", 0)
     found = Tenant(front)
+    name = switch_of(request.node.name)
+    if name and "SWITCH_PROOF" in os.environ:
+        await freeze(found, name, os.environ["SWITCH_PROOF"])
     yield found
+    if name and os.environ.get("SWITCH_PROOF") == "record":
+        record(found, name)
     if "SIMULATOR_TRAFFIC" in os.environ:  # for the conformance script
         with Path(os.environ["SIMULATOR_TRAFFIC"]).open("ab") as log:  # noqa: ASYNC230
             log.write(front.traffic.read())

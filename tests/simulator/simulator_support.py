@@ -23,6 +23,9 @@ class Tenant:
         self.front = front
         self.base = front.store.base
         self.token = front.sign_in.token(signin.GRAPH, [])
+        self.frozen: dict[str, Any] = {}
+        """Switches that stay where they are: how it is proved that a test shows both positions."""
+        self.moves: list[dict[str, Any]] = []
         self.client = httpx.AsyncClient(headers={"Authorization": f"Bearer {self.token}"}, timeout=30, verify=_TLS)
 
     async def graph(
@@ -66,7 +69,8 @@ class Tenant:
 
     async def switch(self, **positions: Any) -> None:
         """Move switches."""
-        await self.control("PATCH", "switches", positions)
+        self.moves.append(positions)
+        await self.control("PATCH", "switches", {**positions, **self.frozen})
 
 
 def _checked(answer: httpx.Response, expect: int | None) -> Any:

@@ -251,8 +251,10 @@ class TestBlobRule:
         skype = {"isOnlineMeeting": True, "onlineMeetingProvider": "skypeForBusiness"}
         assert (await tenant.event("eva", **skype))["isOnlineMeeting"] is False
 
-    async def test_switch_join_url_delay(self, tenant):
-        """1.4: the join URL may be empty for some seconds."""
+    async def test_switch_join_url_delay_seconds(self, tenant):
+        """1.4: the join URL is there at once, or empty for some seconds."""
+        event = await tenant.event(**FLAGS)
+        assert event["onlineMeeting"]["joinUrl"].startswith("https://teams")
         await tenant.switch(joinUrlDelaySeconds=60)
         event = await tenant.event(**FLAGS)
         assert event["onlineMeeting"]["joinUrl"] == ""
@@ -324,8 +326,36 @@ class TestMail:
         mails = [(mail["reason"], mail["recipients"]) for mail in await tenant.outbox()]
         assert mails == [("invitation", ["new@fabrikam.example"]), ("cancellation", ["eve@fabrikam.example"])]
 
+    async def test_switch_messages_per_minute(self, tenant, event):
+        """1.5: over the mailbox's limit nothing is written; a minute later it is."""
+        path = f"users/ada@contoso.example/events/{enc(event['id'])}"
+        await tenant.switch(throttle=True)
+        await tenant.patch(event, {"subject": "First"})
+        await tenant.patch(event, {"subject": "Second"})
+        await tenant.switch(messagesPerMinute=1)
+        answer = await tenant.raw("PATCH", path, {"subject": "Third"})
+        assert answer.json()["error"]["code"] == "ErrorExceededMessageLimit"
+        assert (await tenant.get(event))["subject"] == "Second"
+        await tenant.control("POST", "clock", {"advanceSeconds": 61})
+        await tenant.patch(event, {"subject": "Third"})
+
+    async def test_switch_recipients_per_day(self, tenant, event):
+        """1.5: as many recipients as it may have in a day."""
+        await tenant.switch(throttle=True)
+        await tenant.patch(event, {"subject": "First"})
+        await tenant.patch(event, {"subject": "Second"})
+        await tenant.switch(recipientsPerDay=3)
+        path = f"users/ada@contoso.example/events/{enc(event['id'])}"
+        assert (await tenant.raw("PATCH", path, {"subject": "Third"})).status_code == 400
+        await tenant.control("POST", "clock", {"days": 1.1})
+        await tenant.patch(event, {"subject": "Third"})
+
     async def test_switch_distribution_lists(self, tenant, event):
         """1.5: taking a list off mails everybody."""
+        await tenant.patch(event, {"attendees": [attendee("bob@contoso.example")]})
+        assert [mail["reason"] for mail in await tenant.outbox()] == ["cancellation"]
+        await tenant.patch(event, {"attendees": event["attendees"]})
+        await tenant.quiet()
         await tenant.switch(distributionLists=["eve@fabrikam.example"])
         await tenant.patch(event, {"attendees": [attendee("bob@contoso.example")]})
         reasons = [(mail["reason"], mail["recipients"]) for mail in await tenant.outbox()]
@@ -406,6 +436,9 @@ class TestSeries:
 
     async def test_switch_exception_body(self, tenant):
         """11e: or it follows the master until its own body is edited."""
+        master, exception = await series_with_exception(tenant)
+        await tenant.patch(master, {"body": WITHOUT})
+        assert (await tenant.get(exception))["body"] == exception["body"]
         await tenant.switch(exceptionBody="inherit")
         master, exception = await series_with_exception(tenant)
         await tenant.patch(master, {"body": WITHOUT})
@@ -540,6 +573,10 @@ class TestConcurrency:
         assert moved["changeKey"] != event["changeKey"]
         assert (await tenant.get(event))["@odata.etag"] == f'W/"{moved["changeKey"]}"'
         await tenant.patch(event, {"categories": ["a"]}, headers={"If-Match": moved["@odata.etag"]})
+
+    async def test_switch_housekeeping_seconds(self, tenant):
+        """1.6: two minutes after creation, or sooner."""
+        await tenant.switch(etagHousekeeping=True)
         fresh = await tenant.event()
         await tenant.control("POST", "clock", {"advanceSeconds": 60})
         assert (await tenant.get(fresh))["changeKey"] == fresh["changeKey"]

@@ -35,15 +35,22 @@ async def test_only_the_object_id_is_understood(tenant):
 
 
 async def test_switch_application_access_policy(tenant, ada, base):
-    """5.3: 403 for everybody, or for some users."""
+    """5.3: granted, or 403 for everybody."""
+    await tenant.graph("POST", base, {}, expect=201)
     await tenant.switch(applicationAccessPolicy="denied")
     answer = await tenant.raw("POST", base, {})
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "Forbidden")
     assert answer.json()["error"]["message"].startswith("No application access policy found for this app")
-    await tenant.switch(applicationAccessPolicy="granted", policyDeniedUsers=[ada["id"]])
-    assert (await tenant.raw("POST", base, {})).status_code == 403
-    await tenant.switch(policyDeniedUsers=[])
+    assert ada["id"] in answer.json()["error"]["message"]
+
+
+async def test_switch_policy_denied_users(tenant, ada, base):
+    """5.3: the policy may be there for the others only."""
     await tenant.graph("POST", base, {}, expect=201)
+    await tenant.switch(policyDeniedUsers=[ada["id"]])
+    assert (await tenant.raw("POST", base, {})).status_code == 403
+    bob = await tenant.user("bob")
+    await tenant.graph("POST", f"users/{bob['id']}/onlineMeetings", {}, expect=201)
 
 
 async def test_meetings_are_found_by_classic_url_and_by_meeting_id(tenant, base):

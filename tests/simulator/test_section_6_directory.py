@@ -1,6 +1,7 @@
 """Section 6 of the fact sheet: users, licences, policies, delta, audits, the activity feed."""
 
 import asyncio
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -243,13 +244,20 @@ class TestPolicies:
         late = await tenant.user("late")
         assert await self.shown(tenant, late) == [("Islands", "group")]
 
-    async def test_switches_of_names_and_inheritance(self, tenant, ada):
-        """Policy instance names instead of modes; inherited ones left out."""
+    async def test_switch_inherited_policies(self, tenant, ada):
+        """6.4: what is not assigned directly is listed as of a group, or not at all."""
+        assert await self.shown(tenant, ada) == [("Islands", "group")]
         await tenant.switch(inheritedPolicies="omit")
         assert await self.shown(tenant, ada) == []
         await tenant.control("POST", "actions/grantPolicy", {"user": ada["id"], "mode": "TeamsOnly"})
-        await tenant.switch(upgradePolicyNames="instance")
-        assert await self.shown(tenant, ada) == [("UpgradeToTeams", "direct")]
+        assert await self.shown(tenant, ada) == [("TeamsOnly", "direct")]
+
+    async def test_switch_upgrade_policy_names(self, tenant, ada):
+        """6.4: by mode, or by policy instance."""
+        await tenant.control("POST", "actions/grantPolicy", {"user": ada["id"], "mode": "TeamsOnly"})
+        for position, name in (("mode", "TeamsOnly"), ("instance", "UpgradeToTeams")):
+            await tenant.switch(upgradePolicyNames=position)
+            assert await self.shown(tenant, ada) == [(name, "direct")]
 
     async def test_switch_user_configuration_wrapped(self, tenant, ada):
         """6.4: one configuration, or one inside value."""
@@ -273,23 +281,36 @@ class TestPolicies:
 class TestAudits:
     """6.3 and 6.5."""
 
-    async def test_switches_of_directory_audits(self, tenant, ada):
-        """Records are there at once; or late; or never."""
-        act = {"user": ada["id"], "plans": [AUDIO]}
-        path = "auditLogs/directoryAudits"
-        await tenant.control("POST", "actions/assignLicense", act)
-        rows = (await tenant.graph("GET", path))["value"]
+    ACT: ClassVar = {"user": "ada@contoso.example", "plans": [AUDIO]}
+    PATH = "auditLogs/directoryAudits"
+
+    async def test_a_licence_change_leaves_two_records(self, tenant, ada):
+        """Both found by a filter as well."""
+        await tenant.control("POST", "actions/assignLicense", self.ACT)
+        rows = (await tenant.graph("GET", self.PATH))["value"]
         assert {row["activityDisplayName"] for row in rows} == {"Change user license.", "Update user."}
         assert rows[0]["targetResources"][0]["id"] == ada["id"]
         text = "activityDateTime ge 2020-01-01T00:00:00Z and activityDisplayName eq 'Change user license.'"
-        assert len((await tenant.graph("GET", path, params={"$filter": text}))["value"]) == 1
+        assert len((await tenant.graph("GET", self.PATH, params={"$filter": text}))["value"]) == 1
+
+    @pytest.mark.usefixtures("ada")
+    async def test_switch_audit_delay_seconds(self, tenant):
+        """Records are there at once, or late."""
+        await tenant.control("POST", "actions/assignLicense", self.ACT)
+        assert len((await tenant.graph("GET", self.PATH))["value"]) == 2
         await tenant.switch(auditDelaySeconds=3600)
-        assert (await tenant.graph("GET", path))["value"] == []
+        assert (await tenant.graph("GET", self.PATH))["value"] == []
         await tenant.control("POST", "clock", {"advanceSeconds": 3601})
-        assert len((await tenant.graph("GET", path))["value"]) == 2
-        await tenant.switch(auditMissing=True, auditDelaySeconds=0)
-        await tenant.control("POST", "actions/removeLicense", act)
-        assert len((await tenant.graph("GET", path))["value"]) == 2
+        assert len((await tenant.graph("GET", self.PATH))["value"]) == 2
+
+    async def test_switch_audit_missing(self, tenant, ada):
+        """6.3: or never; the directory still tells the truth."""
+        await tenant.control("POST", "actions/assignLicense", self.ACT)
+        assert len((await tenant.graph("GET", self.PATH))["value"]) == 2
+        await tenant.switch(auditMissing=True)
+        await tenant.control("POST", "actions/removeLicense", self.ACT)
+        assert len((await tenant.graph("GET", self.PATH))["value"]) == 2
+        assert state(await tenant.graph("GET", f"users/{ada['id']}?$select=assignedPlans")) == ["Deleted"]
 
 
 class TestFeed:

@@ -132,32 +132,95 @@ class TestDelivery:
         assert [item["changeType"] for item in found] == ["created", "updated", "deleted"]
         assert found[0]["resourceData"]["@odata.etag"] == event["@odata.etag"]
 
+    async def test_switch_batch_milliseconds(self, tenant, ada, receiver):
+        """Notifications wait so long for company, which is hardly at all or a minute."""
+        await subscribe(tenant, receiver)
+        await edit(tenant, ada)
+        await receiver.wait(1)
+        assert len(receiver.calls) == 1
+        await tenant.switch(batchMilliseconds=60_000)
+        await edit(tenant, ada)
+        await asyncio.sleep(0.3)
+        assert len(receiver.calls) == 1
+        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 1
+
     async def test_what_comes_together_travels_together(self, tenant, ada, receiver):
         """Batches may mix subscriptions."""
-        await tenant.switch(batchMilliseconds=150)
+        await tenant.switch(batchMilliseconds=400)
         await subscribe(tenant, receiver)
         await subscribe(tenant, receiver, clientState="other")
         await edit(tenant, ada, times=3)
         (body,) = await receiver.wait(1)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         assert len(receiver.calls) == 1
         assert [item["clientState"] for item in body["value"]] == ["secret", "other"] * 3
 
-    async def test_switches_of_loss_repetition_and_order(self, tenant, ada, receiver):
-        """7: neither order nor single delivery is promised."""
-        await tenant.switch(batchMilliseconds=150, duplicateNotifications=True, reorderNotifications=True)
+    async def numbers(self, tenant, ada, receiver, times):
+        """Change a user so often; gives the numbers of the notifications of one batch, as they came."""
+        receiver.calls.clear()
+        await edit(tenant, ada, times=times)
+        found = items(await receiver.wait(1))
+        return [item["resourceData"]["sequenceNumber"] for item in found]
+
+    async def test_switch_duplicate_notifications(self, tenant, ada, receiver):
+        """7: single delivery is not promised."""
+        await tenant.switch(batchMilliseconds=150)
         await subscribe(tenant, receiver)
-        await edit(tenant, ada, times=2)
-        numbers = [item["resourceData"]["sequenceNumber"] for item in items(await receiver.wait(1))]
-        assert numbers == [2, 2, 1, 1] or numbers == sorted(numbers, reverse=True)
+        once = await self.numbers(tenant, ada, receiver, 2)
+        assert len(once) == len(set(once)) == 2
+        await tenant.switch(duplicateNotifications=True)
+        twice = await self.numbers(tenant, ada, receiver, 2)
+        assert (len(twice), len(set(twice))) == (4, 2)
+
+    async def test_switch_reorder_notifications(self, tenant, ada, receiver):
+        """7: nor is order."""
+        await tenant.switch(batchMilliseconds=150)
+        await subscribe(tenant, receiver)
+        straight = await self.numbers(tenant, ada, receiver, 3)
+        assert (len(straight), straight) == (3, sorted(straight))
+        await tenant.switch(reorderNotifications=True)
+        turned = await self.numbers(tenant, ada, receiver, 3)
+        assert (len(turned), turned) == (3, sorted(turned, reverse=True))
+
+    async def test_switch_lose_notifications(self, tenant, ada, receiver):
+        """7: nor delivery at all; the directory still tells the truth."""
+        await subscribe(tenant, receiver)
+        assert len(await self.numbers(tenant, ada, receiver, 1)) == 1
         await tenant.switch(loseNotifications=True)
         receiver.calls.clear()
         await edit(tenant, ada)
         await asyncio.sleep(0.3)
         assert receiver.calls == []
+        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
 
     async def test_switch_notification_retry_seconds(self, tenant, ada, receiver):
-        """7: a receiver that fails is asked again, later and later."""
+        """7: a receiver that fails is asked again, later and later: after a second, or after what the switch says."""
+        await subscribe(tenant, receiver)
+        receiver.status = 503
+
+        async def waiting():
+            """Give how long the failed delivery waits."""
+            (row,) = tenant.front.store.deliveries.values()
+            return row.due - row.first
+
+        for seconds, least, most in ((1, 1, 40), (50, 50, 90)):
+            await tenant.switch(notificationRetrySeconds=seconds)
+            receiver.calls.clear()
+            await edit(tenant, ada)
+            await receiver.wait(1)
+            await asyncio.sleep(0.1)
+            assert least <= await waiting() < most
+            if seconds == 1:
+                tenant.front.store.drop(*tenant.front.store.deliveries.values())
+        receiver.status = 202
+        await tenant.control("POST", "clock", {"seconds": 91})
+        await receiver.wait(2)
+        await asyncio.sleep(0.1)
+        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
+        assert len({str(body) for _, body in receiver.calls}) == 1
+
+    async def test_a_failing_receiver_is_asked_again_and_again(self, tenant, ada, receiver):
+        """7: later and later, with the same notification."""
         await tenant.switch(notificationRetrySeconds=0.05)
         await subscribe(tenant, receiver)
         receiver.status = 503
@@ -169,23 +232,29 @@ class TestDelivery:
         assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
         assert len({str(body) for _, body in receiver.calls}) == 1
 
-    async def test_lifecycle_messages(self, tenant, receiver):
-        """7: reauthorizationRequired before the end by switch, or on request; only where there is an address."""
-        url = receiver.url + "/life"
-        await subscribe(tenant, receiver, lifecycleNotificationUrl=url)
+    async def test_switch_reauthorize_seconds(self, tenant, receiver):
+        """7: reauthorizationRequired before the end, or never by itself; only where there is an address."""
+        await subscribe(tenant, receiver, lifecycleNotificationUrl=receiver.url + "/life")
+        await asyncio.sleep(1.2)  # the courier looks once a second
+        assert receiver.calls == []
         await tenant.switch(reauthorizeSeconds=7200)
         (item,) = items(await receiver.wait(1))
         assert item["lifecycleEvent"] == "reauthorizationRequired"
-        await tenant.switch(reauthorizeSeconds=0)
+
+    async def test_lifecycle_messages_on_request(self, tenant, receiver):
+        """7: subscriptionRemoved means what it says."""
+        await subscribe(tenant, receiver, lifecycleNotificationUrl=receiver.url + "/life")
         await tenant.control("POST", "actions/lifecycle", {"event": "subscriptionRemoved"})
-        assert items(await receiver.wait(2))[1]["lifecycleEvent"] == "subscriptionRemoved"
+        assert items(await receiver.wait(1))[0]["lifecycleEvent"] == "subscriptionRemoved"
         assert (await tenant.graph("GET", "subscriptions"))["value"] == []
 
-    async def test_event_grid_subscriptions_become_cloud_events(self, tenant, ada, receiver):
-        """6.7: delivered to the events address, which stands for the partner topic."""
-        await tenant.switch(eventsUrl=receiver.url)
+    async def test_switch_events_url(self, tenant, ada, receiver):
+        """6.7: delivered to the events address, which stands for the partner topic; to nobody without one."""
         topic = "EventGrid:?azuresubscriptionid=x&resourcegroup=y&partnertopic=z&location=w"
         await subscribe(tenant, receiver, notificationUrl=topic)
+        await edit(tenant, ada)
+        assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
+        await tenant.switch(eventsUrl=receiver.url)
         await edit(tenant, ada)
         (event,) = await receiver.wait(1)
         assert (event["specversion"], event["type"]) == ("1.0", "Microsoft.Graph.UserUpdated")
