@@ -179,6 +179,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Nothing was changed. Make a new preview and look at it again.",
     ),
     "Restored": Explanation("An administrator restored the original invitation.", "Migrate again when it is wanted."),
+    "ReplacedMeetingEnded": Explanation(
+        "The Teams meeting that the original invitation leads to was ended after its days of grace.",
+        "Nothing was restored. Raise EndReplacedMeetingsAfterDays, or set it to null, to keep others.",
+    ),
     "EditedSince": Explanation(
         "Somebody edited the meeting after the migration.",
         "Nothing was restored. The meeting's row shows the difference; change the meeting by hand.",

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 UserKey = NewType("UserKey", str)
 """Key of a user's record: the Entra object id in lower case, or ``name-<hash>`` until Graph has told the id."""
@@ -272,6 +272,8 @@ class LedgerEntry:
     """Of the body that was or is being written."""
     updated_at: datetime
     duration_ms: int = 0
+    not_kept: tuple[str, ...] = ()
+    """What of the old meeting the new one does not have (R8): content, and options by Graph's names."""
     difference: Difference | None = None
     """Why an undo was refused: what somebody changed since we wrote."""
 
@@ -411,6 +413,9 @@ class OnlineMeeting:
     join_url: str
     thread_id: str | None
     join_information: str
+    external_id: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    """As :func:`mms_core.options.read` gives them."""
 
 
 NAME_PREFIX: Final = "name-"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core import block
+from mms_core import block, options
 from mms_core.block import BlockKind
 from mms_core.futures import is_over
 from mms_core.labels import is_skype_label, teams_label
@@ -53,6 +53,8 @@ class Step(StrEnum):
     """Its Skype block is replaced by a Teams block."""
     MOVE = "move"
     """Its block of an on-premises Skype server is replaced by one of Skype for Business Online."""
+    REPLACE = "replace"
+    """Its Teams meeting is replaced by another one, which gets the old one's options."""
     REFRESH = "refresh"
     """Its Teams block is compared with what Teams says today, and replaced if it differs."""
     SKIP = "skip"
@@ -75,6 +77,8 @@ class Wish:
     """Look at all the user's own calendars."""
     providers: frozenset[str] | None = None
     """Online meetings that the calendar can make by itself; ``None`` while nobody has asked."""
+    replaces: bool = False
+    """Teams meetings are replaced, not refreshed."""
     leaves_server: bool = False
     """The user has left the on-premises Skype server (T2): its meetings cannot stay."""
 
@@ -142,7 +146,7 @@ def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] |
     return Planned(event=event, step=Step.SKIP, located=located, code=code, rule=rule, detail=detail)
 
 
-WRITES: Final = (Step.MIGRATE, Step.MOVE, Step.REFRESH)
+WRITES: Final = (Step.MIGRATE, Step.MOVE, Step.REPLACE, Step.REFRESH)
 """Steps that may send an update."""
 
 
@@ -222,7 +226,9 @@ def _wanted(blocks: list[MeetingBlock], wish: Wish) -> Step | None:
             return Step.MIGRATE
         # One of Skype for Business Online is where it would go.
         return Step.SKIP if all(each.generation == "online" for each in blocks) else Step.MOVE
-    return None if wish.source is Source.SFB else Step.REFRESH
+    if wish.source is Source.SFB:
+        return None
+    return Step.REPLACE if wish.replaces and wish.target is Target.TEAMS else Step.REFRESH
 
 
 def coordinates(found: MeetingBlock | None) -> Coordinates | None:
@@ -255,6 +261,11 @@ class Rewrite:
     locations: tuple[dict[str, object], ...] | None
     properties: dict[str, str]
     route: Route = Route.REPLACE
+    step: Step = Step.MIGRATE
+    """What it amounts to."""
+    not_kept: tuple[str, ...] = ()
+    replaced: OnlineMeeting | None = None
+    """The Teams meeting to which nothing leads any more afterwards."""
 
 
 def is_current(planned: Planned, fragment: Fragment) -> bool:
@@ -262,7 +273,7 @@ def is_current(planned: Planned, fragment: Fragment) -> bool:
     own = planned.own_block
     new = block.locate(fragment.html)
     return (
-        planned.step is Step.REFRESH
+        planned.step in (Step.REFRESH, Step.REPLACE)
         and own is not None
         and len(planned.located.blocks) == 1
         and len(new.blocks) == 1
@@ -290,6 +301,8 @@ def rewrite(planned: Planned, meeting: OnlineMeeting, fragment: Fragment, *, run
         after=coordinates(new.blocks[0] if new.blocks else None),
         locations=relabelled(event.locations, own.language if own else None) if planned.step is Step.MIGRATE else None,
         properties=properties,
+        step=planned.step,
+        not_kept=options.CONTENT if planned.step is Step.MIGRATE else (),
     )
 
 
@@ -319,6 +332,8 @@ def rewrite_by_flags(planned: Planned, *, run_id: str) -> Rewrite:
         locations=None if is_skype else relabelled(event.locations, own.language if own else None),
         properties={name: "" for name in SKYPE_PROPERTIES if event.properties.get(name)} | {"MmsRun": run_id},
         route=Route.SKYPE if is_skype else Route.FLAGS,
+        step=planned.step,
+        not_kept=options.CONTENT,
     )
 
 
@@ -407,6 +422,14 @@ def mismatch(sent: Rewrite, planned: Planned, answer: Event) -> str | None:
         ("subject", answer.subject, before.subject),
     )
     return next((name for name, is_now, should in checks if is_now != should), None)
+
+
+def teams_beside(planned: Planned) -> Planned | None:
+    """Return the plan as of a Teams block that goes together with a Skype one: a meeting converted by hand."""
+    beside = tuple(each for each in planned.located.blocks if each.kind is BlockKind.TEAMS and each.join_url)
+    if planned.step is not Step.MIGRATE or not beside:
+        return None
+    return replace(planned, located=replace(planned.located, blocks=beside))
 
 
 def external_id(*, tenant_id: str, user_id: str, series_uid: str) -> str:

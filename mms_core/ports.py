@@ -442,6 +442,18 @@ class Meetings(Protocol):
         """Return the meeting behind a classic join URL, or ``None``."""
         ...
 
+    async def set_options(self, user_id: str, meeting_id: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Set options of a meeting and return all that it has then; mails nobody, and may be repeated.
+
+        Raises:
+            PermanentError: An option was refused; which of them were set is not known.
+        """
+        ...
+
+    async def end(self, user_id: str, meeting_id: str) -> None:
+        """End a meeting for good; one that is gone already is no error."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscribed:

@@ -164,6 +164,7 @@ RANGES: Final[dict[str, tuple[int, int]]] = {
     "MaximumAttendees": (1, 500),
     "AdmissionUsersPerMinute": (0, 10_000),
     "RecipientsPerDay": (0, 10_000_000),
+    "EndReplacedMeetingsAfterDays": (0, 3650),
     "RetentionDays": (1, 3650),
     "ClaimRetentionDays": (LEAST_CLAIM_DAYS, 3650),
     "PilotPercentage": (0, 100),
@@ -175,6 +176,7 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "MoveWithoutMoveToTeams": ("Teams", "Current"),
     "SharedMailboxPolicy": ("migrate", "report"),
     "RoomMailboxPolicy": ("migrate", "report"),
+    "TeamsToTeams": ("refresh", "replace"),
 }
 """Words that a setting takes."""
 
@@ -230,6 +232,10 @@ class TenantSettings:
     """
     RoomMailboxPolicy: str = "migrate"
     """The same for rooms and equipment."""
+    TeamsToTeams: str = "refresh"
+    """What target Teams does with a Teams meeting: ``refresh`` its block, or ``replace`` it by a new Teams meeting."""
+    EndReplacedMeetingsAfterDays: int | None = None
+    """Days after which a Teams meeting that was replaced by another is ended, 0 to 3,650; ``None`` keeps it."""
     MoveWithoutMoveToTeams: str = "Teams"
     """Target of a move without ``-MoveToTeams`` (T2): ``Teams`` as today, or ``Current`` as until 2019."""
     MaintenanceDays: str = ""

@@ -108,6 +108,7 @@ def meeting_row(entry: LedgerEntry) -> dict[str, Any]:
         "durationMs": entry.duration_ms,
         "updates": entry.mails,
         "people": entry.people,
+        "notKept": list(entry.not_kept),
         "difference": _difference(entry.difference),
     }
 

@@ -159,6 +159,7 @@ class MeetingRow(TypedDict):
     durationMs: Count
     updates: Count
     people: Count
+    notKept: list[str]
     difference: Edited | None
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core import block, jsontext
+from mms_core import block, jsontext, options
 from mms_core.errors import (
     CATALOGUE,
     MmsError,
@@ -36,8 +37,10 @@ from mms_core.planning import (
     plan,
     rewrite,
     rewrite_by_flags,
+    teams_beside,
 )
 from mms_core.ports import EventChange, Written
+from mms_core.service.retiring import note_replaced
 from mms_core.service.wishes import find_meeting
 
 if TYPE_CHECKING:
@@ -268,6 +271,8 @@ class Applier:
             if self._wish.providers is None:  # planned anew, and nobody has asked the calendar: the next pass does
                 raise TemporaryError(code="MeetingChanged")
             return rewrite_by_flags(planned, run_id=run_id)
+        if planned.step is Step.REPLACE:
+            return await self._replacement(planned)
         if planned.step is Step.MIGRATE and await self._must_use_flags(planned):
             return rewrite_by_flags(planned, run_id=run_id)
         try:
@@ -280,7 +285,45 @@ class Applier:
                 raise
             return rewrite_by_flags(planned, run_id=run_id)
         fragment = block.decode_join_information(meeting.join_information)
-        return None if is_current(planned, fragment) else rewrite(planned, meeting, fragment, run_id=run_id)
+        if is_current(planned, fragment):
+            return None
+        change = rewrite(planned, meeting, fragment, run_id=run_id)
+        beside = teams_beside(planned)
+        return change if beside is None else await self._carried(change, await self._known(beside), meeting)
+
+    async def _replacement(self, planned: Planned) -> Rewrite | None:
+        """Compute the write of a Teams meeting that gets another one; what is ours already is refreshed.
+
+        Raises:
+            PermanentError: ``AppAccessPolicyMissing``.
+        """
+        old = await self._known(planned)
+        is_ours = old is not None and old.external_id == self._external_id(planned.event)
+        meeting = old if old is not None and is_ours else await self._made(planned)
+        fragment = block.decode_join_information(meeting.join_information)
+        if is_current(planned, fragment):
+            return None
+        change = rewrite(planned, meeting, fragment, run_id=self._lease.run.run_id)
+        return replace(change, step=Step.REFRESH) if is_ours else await self._carried(change, old, meeting)
+
+    async def _carried(self, change: Rewrite, old: OnlineMeeting | None, new: OnlineMeeting) -> Rewrite:
+        """Give the new meeting the old one's options; what it cannot have is listed."""
+        if old is None:
+            return replace(change, not_kept=(*options.CONTENT, options.UNKNOWN))
+        if old.meeting_id == new.meeting_id:
+            return change
+        has = new.options
+        wanted = options.to_write(old.options, has)
+        if wanted:
+            meetings, user = self._parts.graph().meetings, self._wish.organizer_id
+            try:
+                has = await meetings.set_options(user, new.meeting_id, wanted)
+            except PermanentError:
+                # One that this tenant's licences do not cover refuses them all: one by one, then.
+                for name, value in wanted.items():
+                    with contextlib.suppress(PermanentError):
+                        has = await meetings.set_options(user, new.meeting_id, {name: value})
+        return replace(change, not_kept=(*options.CONTENT, *options.lost(old.options, has)), replaced=old)
 
     async def _must_use_flags(self, planned: Planned) -> bool:
         """Say whether route A is the way; decided once for the user, then by what the event is.
@@ -332,21 +375,33 @@ class Applier:
         return "NoLongerDue", "W7" if is_over(event, now=self._parts.clock.now()) else None
 
     async def _meeting(self, planned: Planned) -> OnlineMeeting:
+        return await (self._made(planned) if planned.step is Step.MIGRATE else self._found(planned))
+
+    def _external_id(self, event: Event) -> str:
+        return external_id(tenant_id=self._wish.tenant_id, user_id=self._wish.organizer_id, series_uid=event.series_uid)
+
+    async def _made(self, planned: Planned) -> OnlineMeeting:
         event, own = planned.event, planned.own_block
-        meetings = self._parts.graph().meetings
-        language = own.language if own else None
-        if planned.step is Step.MIGRATE:
-            return await meetings.create_or_get(
-                self._wish.organizer_id,
-                external_id=external_id(
-                    tenant_id=self._wish.tenant_id, user_id=self._wish.organizer_id, series_uid=event.series_uid
-                ),
-                subject=event.subject,
-                start=event.start_at,
-                end=event.end_at,
-                language=language,
-            )
-        return await find_meeting(meetings, self._wish.organizer_id, planned)
+        return await self._parts.graph().meetings.create_or_get(
+            self._wish.organizer_id,
+            external_id=self._external_id(event),
+            subject=event.subject,
+            start=event.start_at,
+            end=event.end_at,
+            language=own.language if own else None,
+        )
+
+    async def _known(self, planned: Planned) -> OnlineMeeting | None:
+        """Return the Teams meeting that an invitation leads to, ``None`` where Teams does not know it."""
+        try:
+            return await self._found(planned)
+        except PermanentError as exc:
+            if exc.code != "TeamsMeetingNotFound":
+                raise
+        return None
+
+    async def _found(self, planned: Planned) -> OnlineMeeting:
+        return await find_meeting(self._parts.graph().meetings, self._wish.organizer_id, planned)
 
     def _current(self, planned: Planned, earlier: LedgerEntry | None) -> Applied:
         after = coordinates(planned.own_block)
@@ -375,11 +430,14 @@ class Applier:
             after=change.after,
             attempts=(earlier.attempts if earlier else 0) + 1,
             is_final=False,
-            step=str(planned.step),
+            step=str(change.step),
+            not_kept=change.not_kept,
             route="" if change.route is Route.REPLACE else str(change.route),
             written_hash=body_hash(change.body),
         )
         await self._lease.check()
+        if change.replaced is not None:
+            await note_replaced(self._parts, self._lease.key, intent.key, intent.event_id, change.replaced)
         await self._parts.ledger.put(self._lease.key, intent, self._original(planned, intent))
         return intent
 
@@ -401,7 +459,7 @@ class Applier:
     def _verified(self, planned: Planned, intent: LedgerEntry, change: Rewrite, written: Written) -> Applied:
         entry = replace(
             intent,
-            verdict=_written(planned.step),
+            verdict=_written(intent.step),
             request_id=written.request_id,
             is_final=True,
             mails=intent.mails + 1,

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mms_core import block, jsontext
+from mms_core import block, jsontext, options
 from mms_core.errors import BadInput, MmsError, NotFound, PermanentError, PreconditionLost, explain
 from mms_core.messages import Preview
 from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord, meeting_key
-from mms_core.planning import WRITES, Planned, Step, coordinates, headcount, is_current
+from mms_core.planning import WRITES, Planned, Step, coordinates, external_id, headcount, is_current
 from mms_core.selecting import domain
 from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.finding import found
@@ -40,10 +40,13 @@ LIFE: Final = timedelta(days=7)
 _VERDICTS: Final = {
     Step.MIGRATE: "migrate",
     Step.MOVE: "migrate",
+    Step.REPLACE: "migrate",
     Step.REFRESH: "refresh",
     Step.SKIP: "skip",
     Step.FAIL: "fail",
 }
+_CALLS: Final = {Step.MOVE: 1, Step.REPLACE: 4}
+"""Requests that a write takes, where they are not two; a replacement reads the old meeting and sets options."""
 _UNANSWERED: Final = ("none", "notresponded")
 
 
@@ -186,24 +189,27 @@ class Previews:
         now = self._parts.clock.now()
         originals = functools.partial(self._parts.ledger.originals, UserKey(facts.user_id))
         _, groups = await found(self._parts.graph().calendar, wish, now=now, originals=originals)
-        return [await self._row(facts, planned, group) for group in groups for planned in group]
+        return [await self._row(facts, wish, planned, group) for group in groups for planned in group]
 
-    async def _row(self, facts: UserFacts, planned: Planned, group: list[Planned]) -> dict[str, Any]:
+    async def _row(self, facts: UserFacts, wish: Wish, planned: Planned, group: list[Planned]) -> dict[str, Any]:
         event, now = planned.event, self._parts.clock.now()
         verdict = _VERDICTS[planned.step]
         meeting: OnlineMeeting | None = None
         new_block = None
-        if planned.step is Step.REFRESH:
+        if planned.step in (Step.REFRESH, Step.REPLACE):
             try:
                 meeting = await find_meeting(self._parts.graph().meetings, facts.user_id, planned)
             except MmsError as exc:
                 if exc.code != "TeamsMeetingNotFound":
                     raise
-                verdict = "fail"
-        if meeting is not None:
+                # A meeting that Teams does not know cannot be refreshed; it can be replaced.
+                verdict = "fail" if planned.step is Step.REFRESH else verdict
+        ours = external_id(tenant_id=wish.tenant_id, user_id=facts.user_id, series_uid=event.series_uid)
+        is_replaced = planned.step is Step.REPLACE and (meeting is None or meeting.external_id != ours)
+        if meeting is not None and not is_replaced:
             fragment = block.decode_join_information(meeting.join_information)
             new_block = fragment.html
-            verdict = "current" if is_current(planned, fragment) else verdict
+            verdict = "current" if is_current(planned, fragment) else "refresh"
         writes = verdict in ("migrate", "refresh")
         people = _people(event, planned, relabels=planned.step is Step.MIGRATE) if writes else []
         own = planned.own_block
@@ -227,8 +233,8 @@ class Previews:
             "startsWithin15Minutes": event.start_at is not None and timedelta(0) <= event.start_at - now <= SOON,
             # Graph mails once for a master and once for each exception of it.
             "updates": (1 + exceptions) if writes and people else 0,
-            "graphCalls": (1 if planned.step is Step.MOVE else 2) if writes else 0,
-            "notKept": ["whiteboard", "polls", "shared notes"] if verdict == "migrate" else [],
+            "graphCalls": _CALLS.get(planned.step, 2) if writes else 0,
+            "notKept": [*options.CONTENT, *(options.FIXED if is_replaced else ())] if verdict == "migrate" else [],
             "userTextInBlock": own.user_text if own else None,
             "fingerprint": fingerprint(event),
         }

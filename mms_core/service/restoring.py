@@ -11,6 +11,7 @@ from mms_core.errors import CATALOGUE, NotFound, PermanentError, PreconditionLos
 from mms_core.model import LedgerEntry, Verdict, body_hash
 from mms_core.planning import coordinates
 from mms_core.ports import EventChange
+from mms_core.service.retiring import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,6 +107,9 @@ class Restorer:
         event = await calendar.event(self._lease.key, original.event_id)
         if event is None:
             raise NotFound
+        leads_to_teams = any(each.kind is block.BlockKind.TEAMS for each in block.locate(original.body).blocks)
+        if leads_to_teams and await has_ended(self._parts, self._lease.key, original.key):
+            raise PermanentError(code="ReplacedMeetingEnded")
         if event.body == original.body:
             return False, None  # an intent that was never carried out, or an earlier pass of this undo
         is_ours = body_hash(event.body) == original.written_hash

@@ -38,6 +38,7 @@ from mms_core.service.journal import Origin
 from mms_core.service.noticing import Noticing
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.previews import Previews
+from mms_core.service.retiring import RETIRE, Retiring
 from mms_core.service.searching import Discovery, NumberSearch
 from mms_core.service.sweeps import SWEEP, Sweep
 from mms_core.service.tenantwide import DISCOVERY, NUMBER_SEARCH, TenantWide
@@ -69,12 +70,14 @@ class Triage:
                 SWEEP: Sweep(parts, self._changes, self._feed),
                 NUMBER_SEARCH: NumberSearch(parts, self._deciding),
                 DISCOVERY: Discovery(parts),
+                RETIRE: Retiring(parts),
             },
         )
 
     async def sweep(self) -> None:
         """Start the reconciliation, and any other job again that fell silent."""
         await self._jobs.start(SWEEP)
+        await self._jobs.start(RETIRE)
         await self._jobs.revive()
 
     async def discover(self) -> None:

@@ -39,6 +39,7 @@ async def wish_of(
         maximum_attendees=settings.MaximumAttendees,
         selections=selections,
         secondary=settings.IncludeSecondaryCalendars,
+        replaces=settings.TeamsToTeams == "replace",
     )
 
 

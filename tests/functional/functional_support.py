@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -121,6 +122,9 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
     subscription: str = "subscription-1"
     cancelled: tuple = ()
     makes_teams: bool = True
+    default_options: dict = field(
+        default_factory=lambda: {"allowMeetingChat": "enabled", "recordAutomatically": False, "lobbyBypassSettings": {}}
+    )
     other_providers: frozenset = frozenset()
     kind: str = "user"
     groups: frozenset = frozenset()
@@ -204,10 +208,11 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
 
     # -- Calendar -----------------------------------------------------------------------------------------------
 
-    async def candidates(self, user_id, *, now):
+    async def candidates(self, user_id, *, now, secondary=False):
         """List."""
         await self._at("candidates")
         assert user_id in self.users
+        assert secondary in (True, False)
         for event in list(self.events.values()):
             if event.kind == "seriesMaster" or (event.kind == "singleInstance" and event.end_at >= now):
                 yield self._shown(event)
@@ -266,6 +271,9 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
             properties=properties,
             locations=event.locations if change.locations is None else change.locations,
         )
+        link = re.search(r'https://teams\.microsoft\.com/l/meetup-join/[^"\s]+', change.body)
+        if event.join_url and link:
+            self.edit(event_id, join_url=link[0].replace("&amp;", "&"))  # it follows the body
         if (
             change.makes_online == "skypeForBusiness"
             and not event.is_online
@@ -298,7 +306,8 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
         assert language is None or language.startswith("en")
 
         async def made():
-            return self.meetings.setdefault(external_id, online_meeting(f"m{len(self.meetings)}", **self.dial_in))
+            new = replace(online_meeting(f"m{len(self.meetings)}", **self.dial_in), external_id=external_id)
+            return self.meetings.setdefault(external_id, replace(new, options=dict(self.default_options)))
 
         return await _guarded(self.steps, "create_or_get", made())
 
@@ -308,6 +317,22 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
         assert user_id in self.users
         assert language is None or language.startswith("en")
         return next((each for each in self.meetings.values() if each.join_url == join_url), None)
+
+    async def set_options(self, user_id, meeting_id, options):
+        """Set those that this tenant has; one that it has not refuses them all."""
+        await self._at("set_options")
+        assert user_id in self.users
+        if set(options) - set(self.default_options):
+            raise PermanentError
+        key, meeting = next((key, each) for key, each in self.meetings.items() if each.meeting_id == meeting_id)
+        self.meetings[key] = replace(meeting, options={**meeting.options, **options})
+        return self.meetings[key].options
+
+    async def end(self, user_id, meeting_id):
+        """End one."""
+        await self._at("end")
+        assert user_id in self.users
+        self.meetings = {key: each for key, each in self.meetings.items() if each.meeting_id != meeting_id}
 
     # -- Tenant -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 from system_stack import Stack, User
@@ -276,3 +278,56 @@ def test_current_makes_skype_online_of_an_on_premises_meeting_where_the_mailbox_
     assert "OutJoinLink" in stack.event(unable, kept["id"])["body"]["content"]
     assert stack.meetings(unable)[0]["code"] == "SkypeStaysSkype"
     assert stack.mails(unable) == []
+
+
+def test_a_replaced_teams_meeting_hands_its_options_over_and_ends_after_its_grace(stack: Stack) -> None:
+    """One write of the event; the new meeting has the old one's options, and the row lists what it cannot have."""
+    user = stack.user()
+    start = datetime.now(UTC) + timedelta(days=7)
+    made = stack.graph(
+        "POST",
+        f"users/{user.id}/events",
+        {
+            "subject": "Project review",
+            "start": {"dateTime": start.strftime("%Y-%m-%dT%H:00:00"), "timeZone": "UTC"},
+            "end": {"dateTime": start.strftime("%Y-%m-%dT%H:30:00"), "timeZone": "UTC"},
+            "body": {"contentType": "html", "content": "<p>Agenda</p>"},
+            "attendees": [{"type": "required", "emailAddress": {"address": "zoe@fabrikam.example"}}],
+            "isOnlineMeeting": True,
+            "onlineMeetingProvider": "teamsForBusiness",
+        },
+    )
+
+    def meeting() -> dict[str, Any]:
+        url = stack.event(user, made["id"])["onlineMeeting"]["joinUrl"]
+        found = stack.graph("GET", f"users/{user.id}/onlineMeetings?$filter=JoinWebUrl%20eq%20'{quote(url, safe='')}'")
+        return found["value"][0]
+
+    old = meeting()
+    chosen = {
+        "allowedPresenters": "organizer",
+        "allowAttendeeToEnableMic": False,
+        "allowMeetingChat": "disabled",
+        "lobbyBypassSettings": {"scope": "invited", "isDialInBypassEnabled": True},
+    }
+    path = f"users/{user.id}/onlineMeetings/{quote(old['id'], safe='')}"
+    stack.graph("PATCH", path, chosen)
+    stack.forget_mails()
+    stack.api("PATCH", "config", {"TeamsToTeams": "replace", "EndReplacedMeetingsAfterDays": 0})
+    try:
+        stack.start(user, sourceMeetingType="Teams", settleMinutes=0)
+        assert stack.finished(user)[0]["State"] == "Succeeded"
+        new = meeting()
+        assert new["id"] != old["id"]
+        assert {name: new[name] for name in chosen} == chosen
+        (row,) = stack.meetings(user)
+        assert (row["verdict"], row["before"]["kind"], row["after"]["kind"]) == ("migrated", "teams", "teams")
+        assert row["notKept"] == ["whiteboard", "polls", "shared notes", "joinMeetingIdSettings"]
+        assert len(stack.mails(user)) == 1
+        token = {"Authorization": f"Bearer {stack.ready['tokens']['graph']}"}
+        stack.until(
+            lambda: stack.http.get(f"{stack.ready['graph']}/{path}", headers=token).status_code == 404, seconds=90
+        )
+        assert meeting()["id"] == new["id"]
+    finally:
+        stack.api("PATCH", "config", {"TeamsToTeams": "refresh", "EndReplacedMeetingsAfterDays": None})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.headers_collection import HeadersCollection
 from kiota_abstractions.method import Method
@@ -12,6 +14,7 @@ from msgraph.generated.users.item.online_meetings.online_meetings_request_builde
 from mms_core.adapters.graph.wire import WireMeeting, WireMeetings
 from mms_core.errors import NotFound, TemporaryError
 from mms_core.model import OnlineMeeting
+from mms_core.options import read as read_options
 from mms_core.ports import Meetings
 
 if TYPE_CHECKING:
@@ -20,7 +23,11 @@ if TYPE_CHECKING:
     from mms_core.adapters.graph.transport import GraphTransport
 
 
-def _meeting(wire: WireMeeting) -> OnlineMeeting:
+def _meeting(found: dict[str, Any]) -> OnlineMeeting:
+    try:
+        wire = msgspec.convert(found, WireMeeting)
+    except msgspec.ValidationError as exc:
+        raise TemporaryError("an online meeting could not be decoded") from exc
     if not wire.join_web_url or wire.join_information is None or not wire.join_information.content:
         # Seen right after creation: the join URL comes a few seconds later.
         raise TemporaryError("the online meeting has no join information yet")
@@ -29,6 +36,8 @@ def _meeting(wire: WireMeeting) -> OnlineMeeting:
         join_url=wire.join_web_url,
         thread_id=wire.chat_info.thread_id if wire.chat_info else None,
         join_information=wire.join_information.content,
+        external_id=wire.external_id,
+        options=read_options(found),
     )
 
 
@@ -56,7 +65,7 @@ class GraphMeetings(Meetings):
         info = self._transport.request(builder, Method.POST, body)
         if language:
             info.headers.add("Accept-Language", language)
-        return _meeting((await self._transport.read(info)).decoded(WireMeeting))
+        return _meeting((await self._transport.read(info)).decoded(dict))
 
     async def find(self, user_id: str, join_url: str, *, language: str | None) -> OnlineMeeting | None:
         """See :class:`~mms_core.ports.Meetings`."""
@@ -77,3 +86,16 @@ class GraphMeetings(Meetings):
             return None
         meetings = answer.decoded(WireMeetings).value
         return _meeting(meetings[0]) if meetings else None
+
+    async def set_options(self, user_id: str, meeting_id: str, options: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`~mms_core.ports.Meetings`."""
+        builder = self._transport.client.users.by_user_id(user_id).online_meetings.by_online_meeting_id(meeting_id)
+        info = self._transport.request(builder, Method.PATCH, options)
+        # The same values again change nothing: it may be repeated like a read.
+        return read_options((await self._transport.read(info)).decoded(dict))
+
+    async def end(self, user_id: str, meeting_id: str) -> None:
+        """See :class:`~mms_core.ports.Meetings`."""
+        builder = self._transport.client.users.by_user_id(user_id).online_meetings.by_online_meeting_id(meeting_id)
+        with contextlib.suppress(NotFound):
+            await self._transport.read(self._transport.request(builder, Method.DELETE))

@@ -7,7 +7,7 @@ leaves out what was not selected.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -374,12 +374,13 @@ class WireMeeting(_Struct):
     join_web_url: str | None = None
     join_information: WireContent | None = None
     chat_info: WireChat | None = None
+    external_id: str | None = None
 
 
 class WireMeetings(_Struct):
-    """A page of online meetings."""
+    """A page of online meetings, undecoded: an open type, of which options are read by their names."""
 
-    value: list[WireMeeting]
+    value: list[dict[str, Any]]
 
 
 class WireSubscription(_Struct):

@@ -1,0 +1,116 @@
+"""Teams meetings that a migration replaced: noted before the write, ended after days of grace where that is wanted.
+
+Ending is safe to repeat, and nothing is ended that an invitation of the organizer still leads to: a write that was not
+carried out, one that was undone, an exception that has not been rewritten yet.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_core import block
+from mms_core.errors import PermanentError
+from mms_core.service.jobs import Done
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from mms_core.model import Event, OnlineMeeting, UserKey
+    from mms_core.service.parts import Parts
+
+RETIRE: Final = "retire"
+REPLACED: Final = "replaced"
+"""Kind of the documents: one an event."""
+_PAGE: Final = 200
+
+
+def _key(user: str, meeting: str) -> str:
+    return f"{user}-{meeting}"
+
+
+def _links(event: Event) -> set[str]:
+    """Return the Teams meetings that an event leads to, by any of the ways it says so."""
+    found = {each.join_url for each in block.locate(event.body).blocks}
+    found |= {event.join_url, event.properties.get("SkypeTeamsMeetingUrl")}
+    return {block.canonical_join_url(each) for each in found if each}
+
+
+async def note_replaced(parts: Parts, key: UserKey, meeting: str, event_id: str, old: OnlineMeeting) -> None:
+    """Note that an event is about to lead to another Teams meeting than before; *meeting* is its key."""
+    value = {
+        "key": _key(key, meeting),
+        "userId": key,
+        "eventId": event_id,
+        "meetingId": old.meeting_id,
+        "joinUrl": block.canonical_join_url(old.join_url),
+        "replacedAt": parts.clock.now().isoformat(),
+        "endedAt": None,
+    }
+    await parts.documents.put(REPLACED, _key(key, meeting), value)
+
+
+async def has_ended(parts: Parts, key: UserKey, meeting: str) -> bool:
+    """Say whether the Teams meeting that an event led to before its migration has been ended by us."""
+    stored = await parts.documents.get(REPLACED, _key(key, meeting))
+    return stored is not None and stored.value["endedAt"] is not None
+
+
+class Retiring:
+    """Handler of the job that ends replaced meetings."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def page(self, run: str, arguments: dict[str, Any], cursor: dict[str, Any] | None) -> Done:
+        """See :class:`~mms_core.service.jobs.Handler`."""
+        del run, arguments
+        settings, now = await self._parts.settings(), self._parts.clock.now()
+        days = settings.EndReplacedMeetingsAfterDays
+        rows = await self._parts.documents.list(REPLACED, top=_PAGE, after=(cursor or {}).get("after", ""))
+        kept_until = now - timedelta(days=settings.RetentionDays)
+        due: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            replaced_at = datetime.fromisoformat(row["replacedAt"])
+            if replaced_at < kept_until:
+                await self._parts.documents.purge(REPLACED, low=row["key"], high=row["key"] + "\0")
+            elif days is not None and row["endedAt"] is None and replaced_at + timedelta(days=days) <= now:
+                due.setdefault(row["userId"], []).append(row)
+        ended = 0
+        for user, waiting in due.items():
+            ended += await self._user(user, waiting)
+        following = {"after": rows[-1]["key"]} if len(rows) == _PAGE else None
+        return Done(cursor=following, counts={"ended": ended})
+
+    async def _user(self, user: str, rows: list[dict[str, Any]]) -> int:
+        """End what nothing in a user's calendars leads to any more."""
+        try:
+            used = await self._used(user)
+        except PermanentError as exc:
+            log("meetings_not_ended", user_id=user, code=exc.code)
+            return 0
+        ended = 0
+        for row in rows:
+            if row["joinUrl"] not in used:
+                ended += await self._end(user, row)
+        return ended
+
+    async def _used(self, user: str) -> set[str]:
+        calendar, now = self._parts.graph().calendar, self._parts.clock.now()
+        used: set[str] = set()
+        async for event in calendar.candidates(user, now=now, secondary=True):
+            used |= _links(event)
+            if event.kind == "seriesMaster":
+                for exception in (await calendar.series(user, event.event_id)).exceptions:
+                    used |= _links(exception)
+        return used
+
+    async def _end(self, user: str, row: dict[str, Any]) -> bool:
+        if not (await self._parts.settings()).MeetingMigrationEnabled:
+            return False  # off means off, for this too
+        try:
+            await self._parts.graph().meetings.end(user, row["meetingId"])
+        except PermanentError as exc:
+            log("meeting_not_ended", user_id=user, code=exc.code)
+            return False
+        await self._parts.documents.put(REPLACED, row["key"], {**row, "endedAt": self._parts.clock.now().isoformat()})
+        return True
