@@ -35,6 +35,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 _NAME: Final = re.compile(r"(?:sip:)?[^\s@/\\?#]+(?:#EXT#[^\s@/\\?]*)?@[^\s@/\\?#]+", re.IGNORECASE)
 _LONGEST_NAME: Final = 320
 _MOST_STRANGERS: Final = 1000
+_ASK_AGAIN: Final = timedelta(minutes=1)
 
 
 def user_key(identity: str) -> UserKey:
@@ -86,7 +87,7 @@ class Intake:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._subscription: str | None = None
-        self._strangers: set[str] = set()
+        self._strangers: dict[str, datetime] = {}
 
     async def start(self, wanted: Wanted) -> list[Result]:
         """Accept a manual request for some users; one result an identity, in order.
@@ -261,25 +262,26 @@ class Intake:
 
         They know our clientState, so they are the tenant's and count like any other: perhaps the subscription is so
         new that it has not been noted yet. But there may be one too many, which doubles every notification; so the
-        id is kept, and the subscriptions are looked after at once. Each id once a process: the rest is logged.
+        id is kept, and the subscriptions are looked after at once. Each id is asked about once a minute at most.
         """
-        strange = [each for each in told if each != self._subscription]
+        now = self._parts.clock.now()
+        strange = [each for each in told if each != self._subscription and self._strangers.get(each, now) <= now]
         if not strange:
             return
+        for each in strange:
+            if len(self._strangers) < _MOST_STRANGERS or each in self._strangers:
+                self._strangers[each] = now + _ASK_AGAIN
         stored = await self._parts.documents.get("subscription", "users")
         self._subscription = str(stored.value["id"]) if stored else None
         unknown = [each for each in strange if each != self._subscription]
+        for each in unknown:
+            before = await self._parts.documents.get("unknownSubscription", each)
+            since = before.value["since"] if before else now.isoformat()
+            await self._parts.documents.put(
+                "unknownSubscription", each, {"id": each, "since": since, "at": now.isoformat()}
+            )
         if unknown:
             log("subscription_unknown", count=len(unknown), level=logging.WARNING)
-        fresh = [each for each in unknown if each not in self._strangers]
-        for each in fresh:
-            if len(self._strangers) < _MOST_STRANGERS:
-                self._strangers.add(each)
-            now = self._parts.clock.now().isoformat()
-            before = await self._parts.documents.get("unknownSubscription", each)
-            since = before.value["since"] if before else now
-            await self._parts.documents.put("unknownSubscription", each, {"id": each, "since": since, "at": now})
-        if fresh:
             await self.look_after_subscriptions()
 
     async def events(self, events: Sequence[ParsedEvent], *, actor: str | None, proof: str = "token") -> frozenset[str]:
