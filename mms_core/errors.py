@@ -64,7 +64,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "TriggerSwitchedOff": Explanation(
         "This kind of trigger is switched off in the settings.",
-        "Set its switch (TriggerT1 to TriggerT11) to true, then start again.",
+        "Set its switch (TriggerT1 to TriggerT11, for T3 to T8 also AutomaticallyMigrateUserMeetings) to true, then "
+        "start again.",
         "X1",
     ),
     "UserExcluded": Explanation(

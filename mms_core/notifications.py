@@ -89,6 +89,11 @@ def same_secret(given: str | None, expected: str) -> bool:
     return bool(expected) and hmac.compare_digest((given or "").encode(), expected.encode())
 
 
+def _is_own(given: Any, tenant_id: str) -> bool:
+    """Say whether a tenant id is ours, or left out."""
+    return given in (None, "") or (isinstance(given, str) and given.lower() == tenant_id.lower())
+
+
 def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) -> Notified:
     """Read a call of Graph's change notifications.
 
@@ -103,7 +108,7 @@ def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) ->
     rejected = 0
     subscriptions: dict[str, None] = {}
     for entry in decode(content, Notifications).value:
-        ours = same_secret(entry.client_state, client_state) and entry.tenant_id in (None, "", tenant_id)
+        ours = same_secret(entry.client_state, client_state) and _is_own(entry.tenant_id, tenant_id)
         if not ours:
             rejected += 1
         elif entry.lifecycle_event:
@@ -310,7 +315,7 @@ def _graph_event(unique: str, event: CloudEvent, data: dict[str, Any], tenant_id
     user = user or (event.subject or "").rpartition("/")[2]
     if not isinstance(user, str) or not user:
         raise BadInput("the user's id is missing", field="data.resourceData.id")
-    if data.get("tenantId") not in (None, tenant_id):
+    if not _is_own(data.get("tenantId"), tenant_id):
         raise BadInput("the event is of another tenant", field="data.tenantId")
     return ParsedEvent(event_id=unique, type=event.type, data={}, graph_user=user.lower())
 
@@ -332,7 +337,7 @@ def parse_activity(content: bytes, *, tenant_id: str) -> tuple[str, ...]:
         BadInput: The body is not a list of contents.
     """
     items: list[Content] = decode(content, list[Content])
-    return tuple(dict.fromkeys(item.content_uri for item in items if item.tenant_id in (None, "", tenant_id)))
+    return tuple(dict.fromkeys(item.content_uri for item in items if _is_own(item.tenant_id, tenant_id)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,7 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
             raise BadInput(f"the app setting {name} is missing", code="InvalidParameter", field=name)
         return values[name]
 
-    tenant_id = required("MMS_TENANT_ID")
+    tenant_id = required("MMS_TENANT_ID").lower()  # as Entra and Graph write it
     storage = values.get("AzureWebJobsStorage") or None
     cloud = CLOUDS.get(values.get("MMS_CLOUD") or "public")
     if cloud is None:

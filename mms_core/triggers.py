@@ -26,7 +26,7 @@ from mms_core.notifications import (
 from mms_core.settings import AUDIO_CONFERENCING_PLAN, PAY_PER_MINUTE_PLAN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from mms_core.model import UserFacts
@@ -257,6 +257,32 @@ def row_for(case: Case) -> Row:
         if row.holds(case):
             return row
     raise ValueError(f"no rule for {case}")
+
+
+_AUDIO_RULES: Final = frozenset(TRIGGER_OF[what] for what in AUDIO)
+
+
+def stop_code(settings: TenantSettings, reasons: Collection[str]) -> str | None:
+    """Say whether what was asked for is switched off by now: for work that waits, and again before every write.
+
+    Args:
+        settings: The tenant's, as they are now.
+        reasons: Of the run, each beginning with its rule. One that is still wanted keeps it going.
+
+    Returns:
+        The code of the error catalogue, or ``None`` to go on.
+    """
+    if not settings.MeetingMigrationEnabled:
+        return "MigrationDisabled"
+    rules = [reason.partition(" ")[0] for reason in reasons]
+    return "TriggerSwitchedOff" if rules and all(_is_off(settings, rule) for rule in rules) else None
+
+
+def _is_off(settings: TenantSettings, rule: str) -> bool:
+    if rule not in TRIGGER_OF.values():
+        return False  # Undo
+    is_audio_off = rule in _AUDIO_RULES and not settings.AutomaticallyMigrateUserMeetings
+    return is_audio_off or not settings.is_trigger_on(rule)
 
 
 def decide(happened: AnyData, settings: TenantSettings, *, facts: Facts | None = None, kind: str = "") -> Decision:

@@ -13,6 +13,7 @@ from mms_core.model import State
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log
+from mms_core.triggers import stop_code
 from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Stopped(Exception):
         ends = {
             "Cancelled": Happening.CANCELLED,
             "MigrationDisabled": Happening.SKIPPED,
+            "TriggerSwitchedOff": Happening.SKIPPED,
             "UserExcluded": Happening.SKIPPED,
         }
         return ends.get(self.code, Happening.CHECKPOINTED)
@@ -142,8 +144,9 @@ class Lease:
             if run.cancel_requested:
                 raise Stopped("Cancelled")
             settings = await self._parts.settings()
-            if not settings.MeetingMigrationEnabled:
-                raise Stopped("MigrationDisabled")
+            code = stop_code(settings, run.reasons)
+            if code is not None:
+                raise Stopped(code)
             opens_at = next_open_at(settings.window(), now)
             if opens_at > now:
                 raise self.pause("OutsideWindow", until=opens_at)

@@ -18,6 +18,7 @@ from mms_core.service.passes import Pass
 from mms_core.service.sending import metered
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log
+from mms_core.triggers import stop_code
 from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
@@ -126,8 +127,9 @@ class Runs:
     async def _due(self, stored: Stored[UserRecord], message: Wake) -> Stored[UserRecord] | None:
         settings, now = await self._parts.settings(), self._parts.clock.now()
         opens_at = next_open_at(settings.window(), now)
-        if not settings.MeetingMigrationEnabled:
-            await self._switched_off(stored)
+        code = stop_code(settings, stored.value.current.reasons)
+        if code is not None:
+            await self._switched_off(stored, code)
         elif opens_at > now:
             await self._defer(stored, message, opens_at)
         else:
@@ -149,13 +151,13 @@ class Runs:
         await self._parts.queue.send(message, delay=opens_at - now)
         log("run_deferred", correlation_id=run.run_id, user_id=record.key)
 
-    async def _switched_off(self, stored: Stored[UserRecord]) -> None:
+    async def _switched_off(self, stored: Stored[UserRecord], code: str) -> None:
         run = advance(
             stored.value.current,
             Happening.SKIPPED,
             now=self._parts.clock.now(),
-            code="MigrationDisabled",
-            last_message=explain("MigrationDisabled"),
+            code=code,
+            last_message=explain(code),
         )
         try:
             await self._parts.users.save(replace(stored.value, current=run, wake_id="", wake_at=None), stored)

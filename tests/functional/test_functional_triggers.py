@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from functional_support import NAME
 from meeting_values import AUDIO_CONFERENCING, NOW, TENANT, USER
 
@@ -171,3 +172,59 @@ async def test_a_stranger_with_another_client_state_leaves_no_trace(world):
     await world.intake.notifications(_call("old", "subscription-1", state="guess"))
     assert world.queue.messages == []
     assert await world.documents.list("unknownSubscription") == []
+
+
+LICENSED = {"user": NAME, "added": [AUDIO_CONFERENCING]}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"AutomaticallyMigrateUserMeetings": False}, {"TriggerT3": False}], ids=["N8", "its own switch"]
+)
+async def test_what_is_switched_off_while_it_waits_does_not_run(world, changes):
+    """Off means off, for queued work too; switched on again and retried, it runs."""
+    event = TenantEvent(event_id="source|2", type="mms.license.changed", data=LICENSED, actor="script")
+    world.skype_meetings(1)
+    await world.triage.message(encode(event))
+    await world.configure(**changes)
+    await world.until_quiet()
+    run = await world.run()
+    assert (run.state, run.code, run.reasons) == (State.SKIPPED, "TriggerSwitchedOff", ("T3 LicenseAssigned",))
+    assert "candidates" not in world.tenant.calls
+    await world.configure(**dict.fromkeys(changes, True))
+    await world.queries.retry(USER)
+    await world.until_quiet()
+    assert await world.state() is State.SUCCEEDED
+
+
+async def test_a_run_with_one_reason_that_is_still_wanted_goes_on(world):
+    """An administrator's request does not end because the licence's trigger was switched off."""
+    events = world.skype_meetings(2)
+    event = TenantEvent(event_id="source|2", type="mms.license.changed", data=LICENSED, actor="script")
+    await world.triage.message(encode(event))
+    await world.ask()
+    await world.configure(AutomaticallyMigrateUserMeetings=False)
+    await world.until_quiet()
+    await world.assert_migrated_once(events)
+
+
+async def test_a_switch_stops_a_run_between_two_meetings(world):
+    """It is looked at before every write."""
+    world.skype_meetings(9)
+
+    async def switch():
+        await world.configure(TriggerT9=False)
+
+    world.tenant.on("updated", switch)
+    await world.triage.message(_event())
+    await world.until_quiet()
+    run = await world.run()
+    assert (run.state, run.code) == (State.SKIPPED, "TriggerSwitchedOff")
+    assert 1 <= len(world.tenant.mails) < 9
+
+
+async def test_the_tenants_id_counts_in_any_case(world):
+    """Whoever deployed it may have written it in capitals."""
+    rows = [{"clientState": "state", "tenantId": TENANT.upper(), "resourceData": {"id": USER}}]
+    found = parse_notifications(json.dumps({"value": rows}).encode(), client_state="state", tenant_id=TENANT)
+    assert (found.users, found.rejected) == ((USER,), 0)
+    assert world.queue.messages == []
