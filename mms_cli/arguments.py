@@ -309,6 +309,13 @@ def _login(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scope", metavar="SCOPE", help="of the service: api://<its application id>/.default")
     parser.add_argument("--authority", metavar="HOST", help="sign-in service of a national cloud")
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        type=_choice(("azd",)),
+        metavar="azd",
+        help="take address, tenant and scope from the environment that azd made",
+    )
     parser.add_argument("--ready-file", metavar="FILE", help="sign in to a stack on this machine, by its ready file")
     parser.add_argument(
         "--role", type=_choice(("operator", "reader")), default="operator", help="which of the ready file's tokens"

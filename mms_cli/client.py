@@ -26,6 +26,7 @@ _TRIES: Final = 4
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_CONFLICT: Final = 409
 _OK: Final = range(200, 300)
 _LATER: Final = frozenset({429, 502, 503, 504})
 """Nothing has been done; the same request may be sent again."""
@@ -189,7 +190,7 @@ class Client:
             if answer.status == _UNAUTHORIZED and not refused and attempt < _TRIES:
                 refused = True
                 continue
-            if answer.status in _LATER and attempt < _TRIES:
+            if (answer.status in _LATER or _is_at_work(answer)) and attempt < _TRIES:
                 self._sleep(_pause(answer, attempt))
                 continue
             if answer.status in _OK:
@@ -205,6 +206,11 @@ class Client:
             remedy="Check the address and the network, then run the same command again.",
             code="Unreachable",
         )
+
+
+def _is_at_work(answer: Answer) -> bool:
+    """Say whether the service still works on the first sending of this very request."""
+    return answer.status == _CONFLICT and b'"IdempotencyKeyInUse"' in answer.body
 
 
 def _pause(answer: Answer, attempt: int) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mms_cli import signin
 from mms_cli.client import Client
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     import argparse
 
     from mms_cli.terminal import Screen
+
+
+_AUTHORITIES: Final = {
+    "usgov": "login.microsoftonline.us",
+    "usdod": "login.microsoftonline.us",
+    "china": "login.partner.microsoftonline.cn",
+}
+"""Where national clouds sign in, by the name that ``MMS_CLOUD`` has."""
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -44,7 +54,7 @@ def _login(arguments: argparse.Namespace, screen: Screen) -> int:
 
 
 def _local(arguments: argparse.Namespace) -> tuple[Profile, signin.Tokens]:
-    if arguments.method or arguments.url:
+    if arguments.method or arguments.url or arguments.origin:
         raise UsageError("--ready-file says where and how by itself")
     path = Path(arguments.ready_file).absolute()
     file = signin.ReadyFile(path, arguments.role)
@@ -52,7 +62,43 @@ def _local(arguments: argparse.Namespace) -> tuple[Profile, signin.Tokens]:
     return Profile(url=url, method="ready-file", ready_file=str(path), role=arguments.role), file
 
 
+def _azd() -> dict[str, str]:
+    """Return what azd knows of its environment.
+
+    Raises:
+        UsageError: azd is not there, or knows no environment here.
+    """
+    found = shutil.which("azd")
+    if found is None:
+        raise UsageError("azd is not installed here", remedy="Give --url, --tenant-id, --client-id and --scope.")
+    done = subprocess.run([found, "env", "get-values"], capture_output=True, text=True, check=False)  # noqa: S603 - azd
+    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    values = {name.strip(): value.strip().strip('"') for name, _, value in pairs}
+    missing = [name for name in ("MMS_URL", "AZURE_TENANT_ID", "MMS_API_AUDIENCE") if not values.get(name)]
+    if done.returncode or missing:
+        raise UsageError(
+            f"azd knows no {', '.join(missing) or 'environment'}",
+            remedy="Run azd provision and infra/rights/rights.py register --azd, and this in the same directory.",
+        )
+    return values
+
+
+def _take_from_azd(arguments: argparse.Namespace) -> None:
+    """Fill in what the command line does not say."""
+    values = _azd()
+    audience = values["MMS_API_AUDIENCE"]
+    arguments.url = arguments.url or values["MMS_URL"]
+    arguments.tenant_id = arguments.tenant_id or values["AZURE_TENANT_ID"]
+    arguments.scope = arguments.scope or f"{audience}/.default"
+    arguments.authority = arguments.authority or _AUTHORITIES.get(values.get("MMS_CLOUD", ""))
+    if arguments.method in (None, "browser", "device-code"):
+        # The registration of the API signs people in as well.
+        arguments.client_id = arguments.client_id or audience
+
+
 def _entra(arguments: argparse.Namespace, screen: Screen) -> tuple[Profile, signin.Tokens]:
+    if arguments.origin:
+        _take_from_azd(arguments)
     address = arguments.url or os.environ.get("MMS_URL")
     if not address:
         raise UsageError("--url is missing", remedy="mms login --url https://contoso-mms.azurewebsites.net ...")

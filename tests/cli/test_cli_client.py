@@ -139,6 +139,13 @@ def test_order_is_repeated_with_the_same_key():
     assert service.pauses == [1, 7.0]
 
 
+def test_order_that_is_still_being_worked_on_is_waited_for():
+    """The first sending got no answer in time, and the second came too early."""
+    service = Service(_lost(), _json({**PROBLEM, "code": "IdempotencyKeyInUse"}, 409), _json({"value": 1}, 202))
+    assert service.client.post("migrations", {}, key="k-1") == {"value": 1}
+    assert service.pauses == [1, 2]
+
+
 def test_two_orders_have_two_keys():
     """Asked twice on purpose is two orders."""
     service = Service(_json({}), _json({}))

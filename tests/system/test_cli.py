@@ -128,8 +128,8 @@ def test_reader_may_look_but_not_touch(stack: Stack, mms: Mms) -> None:
     assert "Forbidden" in mms("config", "set", "SettleMinutes=90", expects=4)
 
 
-def test_managed_identity_signs_in(stack: Stack, mms: Mms) -> None:
-    """As on a virtual machine or in a pipeline; the simulated tenant plays the identity's endpoint."""
+def test_managed_identity_signs_in(stack: Stack, mms: Mms, tmp_path: Path) -> None:
+    """As on a virtual machine or in a pipeline, by hand or from what azd made; the simulated tenant plays the identity's endpoint."""
     endpoint = stack.ready["tenant"].removesuffix("/_tenant") + "/msi/token"
     identity = {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": "local"}
     words = ("--url", stack.ready["api"], "--method", "managed-identity", "--scope", "api://mms/.default")
@@ -137,6 +137,22 @@ def test_managed_identity_signs_in(stack: Stack, mms: Mms) -> None:
     assert "Pending" in mms("status", "--summary-only", **identity)
     assert "NotSignedIn" in mms("status", "--url", "http://127.0.0.1:9", expects=4, **identity)
     assert "MMS_URL" in mms("status", expects=4, MMS_TOKEN="x", MMS_URL="", MMS_CONFIG_DIR="/nonexistent/mms")
+    azd = tmp_path / "bin" / "azd"
+    azd.parent.mkdir()
+    values = {
+        "MMS_URL": stack.ready["api"],
+        "AZURE_TENANT_ID": "t",
+        "MMS_API_AUDIENCE": "api://mms",
+        "MMS_CLOUD": "public",
+    }
+    azd.write_text("#!/bin/sh\n" + "".join(f"echo '{name}=\"{value}\"'\n" for name, value in values.items()))
+    azd.chmod(0o755)
+    path = f"{azd.parent}:{os.environ['PATH']}"
+    mms("logout")
+    mms("login", "--from", "azd", "--method", "managed-identity", **identity, PATH=path)
+    assert "Pending" in mms("status", "--summary-only", **identity)
+    azd.write_text("#!/bin/sh\nexit 1\n")
+    assert "azd knows no" in mms("login", "--from", "azd", expects=2, PATH=path)
     mms("logout")
     assert "NotSignedIn" in mms("status", expects=4, **identity)
 
