@@ -57,6 +57,8 @@ def campaign(lists: list[list[Case]]) -> list[dict[str, object]]:
                     outcome = play(lab, case)
                     if not outcome.hit and not outcome.problems:
                         break
+                    if outcome.problems:
+                        sys.stderr.write(f"{case}: {outcome.problems}\n")
                     results.append({
                         "case": str(case), "route": case.route, "fault": case.fault, "of": case.of,
                         "meetings": outcome.meetings, "problems": outcome.problems,
