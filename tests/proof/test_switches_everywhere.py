@@ -29,6 +29,8 @@ POSITIONS = {
     "eventsScope": ["allCalendars"],
     "maxTop": [3],
     "calendarViewMaxDays": [400],
+    "calendarViewSelect": ["refuse"],
+    "orphanInstances": ["exception"],
     "filterMode": ["lenient"],
     "filterOnlineMeeting": ["allow"],
     "organizerFilterStatus": [400],
@@ -36,6 +38,7 @@ POSITIONS = {
     "applicationAccessPolicy": ["denied"],
     "teamsGeneration": ["1", "2", "3", "3b"],
     "joinInformationEncoding": ["upper"],
+    "enforcePermissions": [True],
     "throttle": [True],
     "mailboxConcurrency": [2],
     "mailboxRequests": [40],
@@ -47,7 +50,6 @@ POSITIONS = {
     "retryAfter": ["decimal", "date", "missing"],
     "retryAfterSeconds": [200],
     "latencyMs": [20],
-    "newMailboxSeconds": [300],
 }
 """Every position but the plainest, which each of these cases leaves in one switch only (and see ``WITH``)."""
 WITH = {
@@ -63,8 +65,8 @@ WITH = {
     "retryAfterSeconds": {"throttle": True, "mailboxRequests": 40},
 }
 """Switches that mean something only together with others."""
-TAKES_IDS = {"policyDeniedUsers", "deniedMailboxes"}
-"""Their positions name users; each has a test of its own below."""
+TESTED_ALONE = {"policyDeniedUsers", "deniedMailboxes", "newMailboxSeconds"}
+"""Their positions name users, or close the mailbox; each has a test of its own below."""
 NOT_FOR_A_RUN = {
     "distributionLists": "only taking a list off a meeting matters; the service never changes attendees",
     "userConfigurationWrapped": "read by triage and discovery: tests/system/test_switches.py, tests/triggers",
@@ -74,6 +76,8 @@ NOT_FOR_A_RUN = {
     "deltaReplays": "the users' sweep",
     "deltaGone": "the users' sweep",
     "auditMissing": "triage",
+    "teamsAudit": "triage: tests/triggers",
+    "directoryDelaySeconds": "what is set up before the service runs",
     "auditDelaySeconds": "triage",
     "auditRequests": "triage",
     "loseNotifications": "webhooks",
@@ -91,7 +95,7 @@ CASES = [(name, value) for name, values in POSITIONS.items() for value in values
 
 def test_no_switch_is_forgotten(lab):
     """A new switch of the tenant has to be put somewhere here; a switch of two positions has the other one."""
-    known = POSITIONS.keys() | TAKES_IDS | NOT_FOR_A_RUN.keys()
+    known = POSITIONS.keys() | TESTED_ALONE | NOT_FOR_A_RUN.keys()
     assert known == lab.tenant.plain.keys()
     assert not POSITIONS.keys() & NOT_FOR_A_RUN.keys()
     for name, values in POSITIONS.items():
@@ -99,7 +103,7 @@ def test_no_switch_is_forgotten(lab):
         assert not isinstance(lab.tenant.plain[name], bool) or values == [not lab.tenant.plain[name]]
 
 
-def _judged(lab, *, by_flags=False, loose=(), **switches):
+def _judged(lab, *, by_flags=False, of_user="", **switches):
     from proof_faults import NUMBER  # noqa: PLC0415 - importable only now
     from proof_mailbox import of_every_kind  # noqa: PLC0415
     from proof_oracle import Oracle, look  # noqa: PLC0415
@@ -108,6 +112,8 @@ def _judged(lab, *, by_flags=False, loose=(), **switches):
     tenant.reset()
     mailbox, now = of_every_kind(tenant, lab.clock.now(), singles=9, refreshes=not by_flags), lab.clock.now()
     before = look(tenant, mailbox, now)
+    if of_user:
+        switches[of_user] = [mailbox.user["id"]]
     tenant.control("PATCH", "switches", switches)
     run = lab.service().migrate(mailbox.user)
     tenant.control("PATCH", "switches", tenant.plain)
@@ -123,3 +129,24 @@ def test_every_position_is_right(lab, name, value):
     run, problems = _judged(lab, by_flags=name == "applicationAccessPolicy", **{name: value, **WITH.get(name, {})})
     assert (run.state, run.code) == ("Succeeded", None)
     assert problems == []
+
+
+def test_a_user_without_the_access_policy_is_migrated_by_flags_though_others_have_it(lab):
+    """Route A is chosen for the user, not for the tenant."""
+    run, problems = _judged(lab, by_flags=True, of_user="policyDeniedUsers")
+    assert run.state == "Succeeded"
+    assert "by flags" in run.last_message
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("switches", "code"),
+    [({"of_user": "deniedMailboxes"}, "MailboxAccessDenied"), ({"newMailboxSeconds": 300}, "MailboxMissing")],
+    ids=["out-of-scope", "too-new"],
+)
+def test_a_closed_mailbox_is_left_as_it_is(lab, switches, code):
+    """The run says why; every meeting is as it was, and nobody got mail."""
+    run, problems = _judged(lab, **switches)
+    assert (run.state, run.code) == ("Failed", code)
+    assert problems
+    assert all(each.endswith((", but it was not written", "0 mails instead of 1")) for each in problems)
