@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -20,10 +19,11 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.data.tables.aio import TableClient
 
+    from mms_core.adapters.keys import HttpKeys
     from mms_core.adapters.tables import Tables
     from mms_core.api import AdminApi, ApiRequest, HealthApi, JournalApi, PagesApi, WebhookApi
     from mms_core.ports import Archive, Probes
-    from mms_core.service import GraphPorts, Noticing, Parts, Recovery, Retention, Runs, Triage
+    from mms_core.service import GraphPorts, Intake, Noticing, Parts, Queries, Recovery, Retention, Runs, Triage
 
 
 def api_request(
@@ -63,20 +63,111 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """Everything that the functions call."""
+    """Everything that the functions call; each part is built, and imported, when a function first needs it."""
 
-    admin: AdminApi
-    health: HealthApi
-    journal: JournalApi
-    pages: PagesApi
-    webhooks: WebhookApi
-    triage: Triage
-    runs: Runs
-    recovery: Recovery
-    retention: Retention
-    noticing: Noticing
+    def __init__(self, settings: Deployment, parts: Parts) -> None:
+        self._settings = settings
+        self._parts = parts
+
+    @functools.cached_property
+    def _keys(self) -> HttpKeys:
+        from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
+
+        return HttpKeys(self._settings.token_keys_url, self._parts.clock)
+
+    @functools.cached_property
+    def _queries(self) -> Queries:
+        from mms_core.service import Queries  # noqa: PLC0415
+
+        return Queries(self._parts)
+
+    @functools.cached_property
+    def _intake(self) -> Intake:
+        from mms_core.service import Intake  # noqa: PLC0415
+
+        return Intake(self._parts)
+
+    @functools.cached_property
+    def admin(self) -> AdminApi:
+        """What administrators call."""
+        from mms_core.api import AdminApi  # noqa: PLC0415
+        from mms_core.service import Previews, Repeats  # noqa: PLC0415
+
+        parts = self._parts
+        return AdminApi(
+            self._intake, self._queries, Previews(parts), Repeats(parts), keys=self._keys, deployment=self._settings
+        )
+
+    @functools.cached_property
+    def health(self) -> HealthApi:
+        """Whether it works."""
+        from mms_core.api import HealthApi  # noqa: PLC0415
+        from mms_core.service import Checkup  # noqa: PLC0415
+
+        checkup = Checkup(self._parts, _probes, deployment=self._settings)
+        clock = self._parts.clock
+        return HealthApi(self._queries, checkup, keys=self._keys, deployment=self._settings, clock=clock)
+
+    @functools.cached_property
+    def journal(self) -> JournalApi:
+        """What was decided, and what discovery found."""
+        from mms_core.api import JournalApi  # noqa: PLC0415
+        from mms_core.service import Finds, Journal  # noqa: PLC0415
+
+        finds = Finds(self._parts, age=self._settings.discovery_age)
+        return JournalApi(Journal(self._parts), finds, self._queries, keys=self._keys, deployment=self._settings)
+
+    @functools.cached_property
+    def pages(self) -> PagesApi:
+        """The web page and the description of the API."""
+        from mms_core.api import PagesApi  # noqa: PLC0415
+
+        return PagesApi(self._settings)
+
+    @functools.cached_property
+    def webhooks(self) -> WebhookApi:
+        """What the tenant calls."""
+        from mms_core.api import WebhookApi  # noqa: PLC0415
+
+        return WebhookApi(
+            self._intake, self.recovery, keys=self._keys, deployment=self._settings, clock=self._parts.clock
+        )
+
+    @functools.cached_property
+    def triage(self) -> Triage:
+        """The messages of the trigger queue, and sweeps."""
+        from mms_core.service import Triage  # noqa: PLC0415
+
+        return Triage(self._parts, self.recovery)
+
+    @functools.cached_property
+    def runs(self) -> Runs:
+        """The messages of the run queue."""
+        from mms_core.service import Runs  # noqa: PLC0415
+
+        return Runs(self._parts)
+
+    @functools.cached_property
+    def recovery(self) -> Recovery:
+        """What makes sure that nothing is lost."""
+        from mms_core.service import Recovery  # noqa: PLC0415
+
+        return Recovery(self._parts)
+
+    @functools.cached_property
+    def retention(self) -> Retention:
+        """What is done at night."""
+        from mms_core.service import Retention  # noqa: PLC0415
+
+        return Retention(self._parts, archive())
+
+    @functools.cached_property
+    def noticing(self) -> Noticing:
+        """Letters."""
+        from mms_core.service import Noticing  # noqa: PLC0415
+
+        return Noticing(self._parts)
 
 
 @functools.cache
@@ -228,47 +319,4 @@ def app() -> App:
     Raises:
         BadInput: An app setting is missing or malformed.
     """
-    from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
-    from mms_core.api import AdminApi, HealthApi, JournalApi, PagesApi, WebhookApi  # noqa: PLC0415
-    from mms_core.service import (  # noqa: PLC0415
-        Checkup,
-        Finds,
-        Intake,
-        Journal,
-        Noticing,
-        Previews,
-        Queries,
-        Recovery,
-        Repeats,
-        Retention,
-        Runs,
-        Triage,
-    )
-
-    settings, parts = deployment(), _parts()
-    intake, recovery = Intake(parts), Recovery(parts)
-    keys = HttpKeys(settings.token_keys_url, parts.clock)
-    return App(
-        admin=AdminApi(intake, Queries(parts), Previews(parts), Repeats(parts), keys=keys, deployment=settings),
-        health=HealthApi(
-            Queries(parts),
-            Checkup(parts, _probes, deployment=settings),
-            keys=keys,
-            deployment=settings,
-            clock=parts.clock,
-        ),
-        journal=JournalApi(
-            Journal(parts),
-            Finds(parts, age=settings.discovery_age),
-            Queries(parts),
-            keys=keys,
-            deployment=settings,
-        ),
-        pages=PagesApi(settings),
-        webhooks=WebhookApi(intake, recovery, keys=keys, deployment=settings, clock=parts.clock),
-        triage=Triage(parts, recovery),
-        runs=Runs(parts),
-        recovery=recovery,
-        retention=Retention(parts, archive()),
-        noticing=Noticing(parts),
-    )
+    return App(deployment(), _parts())
