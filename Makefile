@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: package sbom audit soak chaos faults states help setup demo run test test-worker check lock bench fuzz browser format clean
+.PHONY: schemas package sbom audit soak chaos faults states help setup demo run test test-worker check lock bench fuzz browser format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,11 @@ fuzz: setup ## fuzz the block package for an hour (FUZZ_SECONDS)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra fuzz
 	@mkdir -p .mms/fuzz
 	$(BIN)/python fuzz/block.py -max_len=20000 -timeout=10 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.mms/fuzz/ .mms/fuzz fuzz/corpus/block
+
+CASES ?= 10000
+EXAMPLES ?= 420
+schemas: setup ## hold the live API to its description with thousands of cases (CASES, EXAMPLES)
+	$(BIN)/python tests/schemas/campaign.py --cases $(CASES) --examples $(EXAMPLES)
 
 browser: setup ## what people see before and after, in Debian's chromium
 	MMS_BROWSER=1 $(BIN)/python -m pytest tests/browser
