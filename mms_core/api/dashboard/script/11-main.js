@@ -65,6 +65,7 @@ async function begin() {
 }
 
 addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) begin(); else navigate(); });
+narrow.addEventListener("change", refresh);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 $("#sign-out").addEventListener("click", () => { kept.token = ""; gate("You are signed out."); });
 $("#search").addEventListener("submit", (event) => {

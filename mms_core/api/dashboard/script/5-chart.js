@@ -20,11 +20,14 @@ function byDay(rows) {
 
 const NICE = [1, 2, 4, 5, 10, 20, 40, 50, 100, 200, 400, 500, 1000, 2000, 4000, 5000, 10000];
 const ceiling = (value, steps = NICE) => steps.find((step) => step >= value) ?? Math.ceil(value / 10000) * 10000;
-const [WIDE, HIGH, LEFT, BOTTOM, TOP] = [560, 200, 40, 22, 12];
+const [HIGH, LEFT, BOTTOM, TOP] = [200, 48, 22, 12];
+const narrow = matchMedia("(max-width: 46rem)");
+let WIDE = 560;
 const slotX = (index) => LEFT + ((WIDE - LEFT) / DAYS) * (index + 0.5);
 const upTo = (value, most) => HIGH - BOTTOM - ((HIGH - BOTTOM - TOP) * value) / most;
 
 function frame(title, most, unit, days) {
+  WIDE = narrow.matches ? 330 : 560;
   const chart = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "chart", role: "img", "aria-label": title });
   for (const part of [0, 0.5, 1]) {
     const y = upTo(most * part, most);
@@ -32,7 +35,7 @@ function frame(title, most, unit, days) {
     if (Number.isInteger(most * part) || most < 2) chart.append(svg("text", { x: LEFT - 7, y: y + 4, "text-anchor": "end" }, unit(most * part)));
   }
   days.forEach(({ day }, index) => {
-    if ((DAYS - 1 - index) % 3 === 0) chart.append(svg("text", { x: slotX(index), y: HIGH - 5, "text-anchor": index === DAYS - 1 ? "end" : "middle" }, index === DAYS - 1 ? "today" : DAY.format(day)));
+    if ((DAYS - 1 - index) % (narrow.matches ? 5 : 3) === 0) chart.append(svg("text", { x: slotX(index), y: HIGH - 5, "text-anchor": "middle" }, index === DAYS - 1 ? "today" : DAY.format(day)));
   });
   return chart;
 }
@@ -67,7 +70,7 @@ function timeChart(days, floor) {
   const words = days.filter(({ minutes }) => minutes.length).map(({ day, minutes }) => `${DAY.format(day)}: ${span(at(minutes, 0.5))}`);
   const chart = frame(`Time from trigger to done, median a day; runs wait ${floor} minutes first. ${words.join("; ") || "None yet."}`, most, span, days);
   const y = upTo(floor, most);
-  chart.append(svg("line", { x1: LEFT, x2: WIDE, y1: y, y2: y, class: "floor" }), svg("text", { x: LEFT + 4, y: y - 5, class: "floor-text" }, `${floor} min settling time`));
+  chart.append(svg("line", { x1: LEFT, x2: WIDE, y1: y, y2: y, class: "floor" }), svg("text", { x: LEFT + 4, y: y + 14, class: "floor-text" }, `${floor} min settling time`));
   days.forEach(({ day, minutes }, index) => {
     if (!minutes.length) return;
     const [low, middle, high] = [0.1, 0.5, 0.9].map((part) => at(minutes, part));

@@ -53,7 +53,7 @@ async function retryGroup(group) {
 
 const cause = (group) => h("div.cause", null,
   h("div.text", null,
-    h("h3", null, group.cause || group.code),
+    h("h3", null, group.cause.replace(/ \([^()]*\)$/, "") || group.code),
     group.remedy && h("p.soft", null, group.remedy),
     h("p.small.soft", null, h("span.mono", null, group.code), ` · ${plural(group.rows.length, "user")}`)),
   h("div", null, h("button", { type: "button", "data-key": `retry-${group.code}`, "aria-label": `Retry: ${group.code}`, onclick: () => retryGroup(group) }, group.rows.length > 1 ? "Retry all" : "Retry")),
@@ -68,7 +68,7 @@ const table = (label, heads, rows) => h("div.scroll", { tabindex: "0", role: "re
 
 function pendingCard(page, total) {
   if (!page.value.length) return card("Waiting", null, h("p.empty", null, "Nothing waits."));
-  const rows = [...page.value].sort((a, b) => a.NextAttempt.localeCompare(b.NextAttempt)).slice(0, 12);
+  const rows = [...page.value].sort((a, b) => a.NextAttempt.localeCompare(b.NextAttempt)).slice(0, narrow.matches ? 5 : 12);
   return card("Waiting", h("span.soft.small", null, total > rows.length ? `${rows.length} of ${number(total)}` : ""), table("Waiting", [["User"], ["Kind", ".wide"], ["Due", ".fit"]], rows.map((row) => h("tr", null,
     h("td", null, userLink(row), row.RetryCount > 0 && h("div.small.soft", null, `try ${row.RetryCount + 1} of 10`)), h("td.wide", null, kindWord(row.MigrationType)),
     h("td.fit", null, h("span", { title: LONG.format(new Date(row.NextAttempt)) }, due(row.NextAttempt)))))));
@@ -76,7 +76,7 @@ function pendingCard(page, total) {
 
 function runningCard(page, total) {
   if (!page.value.length) return card("Running now", null, h("p.empty", null, "Nothing runs."));
-  const rows = page.value.slice(0, 12);
+  const rows = page.value.slice(0, narrow.matches ? 5 : 12);
   return card("Running now", h("span.soft.small", null, total > rows.length ? `${rows.length} of ${number(total)}` : ""), table("Running now", [["User"], ["Meetings", ".right"], ["For", ".fit"]], rows.map((row) => h("tr", null,
     h("td", null, userLink(row)), h("td.right.number", null, row.TotalMeeting ? `${row.SucceededMeeting + row.FailedMeeting + row.SkippedMeeting} of ${row.TotalMeeting}` : "looking"),
     h("td.fit", null, lasting(Date.now() - new Date(row.CreateDate)))))));
@@ -104,15 +104,15 @@ async function overview(place) {
   for (const row of failed.value) { const key = row.UserId ?? row.UserPrincipalName; if (!newest.has(key)) newest.set(key, row); }
   const groups = causes([...newest.values()]);
   show($("#at-failed"), [groups, counts.Failed], () => counts.Failed && groups.length ? card("Failed, by cause", failed.continuationToken && h("span.soft.small", null, "of the newest 500"), groups.map(cause)) : null);
-  show($("#at-now"), [waiting, running, Math.floor(Date.now() / 15000)], () => total ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
+  show($("#at-now"), [waiting, running, narrow.matches, Math.floor(Date.now() / 15000)], () => total ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
   const rows = await history14();
   const floor = memory.config.SettleMinutes;
-  show($("#at-charts"), [memory.historyAt, floor, total === 0], () => {
+  show($("#at-charts"), [memory.historyAt, floor, total === 0, narrow.matches], () => {
     if (!rows.length) return null;
     const days = byDay(rows), states = STATES.filter((state) => days.some(({ counts: each }) => each[state]));
     const side = memory.isCut && h("span.soft.small", null, `the newest ${number(rows.length)} runs`);
     return h("div.two", null,
       card("Runs a day", side, h("div.body", null, runsChart(days), h("div.legend", null, states.map(stateMark)))),
-      card("From trigger to done", side, h("div.body", null, timeChart(days, floor), h("p.legend", null, "Dot: half were done by then. Bar: from one in ten to nine in ten."))));
+      card("From trigger to done", side, h("div.body", null, timeChart(days, floor), days.some(({ minutes }) => minutes.length) && h("p.legend", null, "Dot: half were done by then. Bar: from one in ten to nine in ten."))));
   });
 }

@@ -8,8 +8,8 @@ function hostOf(link) { try { return new URL(link).host; } catch { return ""; } 
 
 function side(title, place, other, after) {
   const was = (key) => other && JSON.stringify(other[key]) !== JSON.stringify(place[key]);
-  const line = (key, word, text) => text && h("p", null, h("span.soft", null, `${word} `), was(key) && after ? h("strong.breaks", null, text) : h("span.breaks", null, text));
-  return h("div.side" + (after ? ".after" : ""), null, h("h4", null, title), !place ? h("p.soft", null, "No meeting block.") : [
+  const line = (key, word, text) => text && h("p" + (key === "joinUrl" ? ".small" : ""), null, h("span.soft", null, `${word} `), key !== "joinUrl" && was(key) && after ? h("strong.breaks", null, text) : h("span.breaks", null, text));
+  return h("div.side" + (after ? ".after" : ""), null, h("h3", null, title), !place ? h("p.soft", null, "No meeting block.") : [
     h("p", null, h("strong", null, PLACES[place.kind] ?? place.kind)), line("joinUrl", "Join", place.joinUrl), line("conferenceId", "Conference ID", place.conferenceId),
     line("numbers", "Dial in", place.numbers.join(", "))]);
 }

@@ -4,6 +4,7 @@
 function readable(markup) {
   const text = [];
   const walk = (node) => {
+    if (node.nodeType === 1 && /wingdings/i.test(node.getAttribute("style") ?? "")) return; // an arrow, as a letter
     if (node.nodeType === 3) text.push(node.data.replace(/\s+/g, " "));
     else if (node.nodeName === "BR") text.push("\n");
     else if (!["STYLE", "SCRIPT", "HEAD"].includes(node.nodeName)) {
@@ -14,10 +15,10 @@ function readable(markup) {
     }
   };
   walk(new DOMParser().parseFromString(markup, "text/html").body);
-  return text.join("").replace(/[_.\u2026]{20,}/g, "").split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
+  return text.join("").replace(/[_.\u2026]{20,}|\[!OC\(.*?\)!\]/g, "").split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
 }
 
-const block = (title, markup, instead, after) => h("div.side" + (after ? ".after" : ""), null, h("h4", null, title), markup ? h("pre", null, readable(markup)) : h("p.soft", null, instead));
+const block = (title, markup, instead, after) => h("div.side" + (after ? ".after" : ""), null, h("h3", null, title), markup ? h("pre", null, readable(markup)) : h("p.soft", null, instead));
 
 const planned = (row) => h("details.meeting", { "data-key": `p-${row.eventId}` },
   h("summary", { "data-key": `ps-${row.eventId}` }, h("span", null, row.subject || "(no subject)"), h("span.state." + row.verdict, null, VERDICTS[row.verdict] ?? "Is current"),

@@ -1,0 +1,353 @@
+"""The web page as an administrator uses it, in a real browser against the whole stack; and nobody is shut out of it.
+
+With ``MMS_SCREENSHOTS=1`` the pictures of docs/web.md are taken again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from chromium_page import Browser, Page
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "system"))
+
+from system_stack import Stack, User  # noqa: E402 - after its folder is known
+
+PICTURES = HERE.parents[1] / "docs" / "web"
+LOOKS = {"light": (1280, 900, False), "dark": (1280, 900, True), "phone": (320, 700, False), "wide": (3840, 2160, True)}
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory) -> str:
+    """axe-core as npm has it, at the locked version."""
+    folder = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, folder)
+    subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=folder, check=True, timeout=110)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """A stack of its own: the page shows the whole tenant."""
+    directory = tmp_path_factory.mktemp("stack")
+    ready = directory / "ready.json"
+    with (directory / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "mms_local", "up", "--empty", "--settle-seconds", "3",
+                "--data", str(directory / "data"), "--ready-file", str(ready),
+            ],
+            stdout=log, stderr=subprocess.STDOUT, cwd=HERE.parents[1],
+        )  # fmt: skip
+    stack = None
+    try:
+        for _ in range(900):
+            if ready.exists():
+                break
+            assert process.poll() is None, (directory / "up.log").read_text()
+            process_wait(process, 0.1)
+        stack = Stack(json.loads(ready.read_text()), ready)
+        yield stack
+    finally:
+        if stack:
+            stack.http.close()
+        process.terminate()
+        process.wait(60)
+
+
+def process_wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait a little, or until the process has ended."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def person(stack: Stack, name: str, *, meetings: int = 2, mailbox: str = "exchangeOnline") -> User:
+    """Make a user with meetings of two guests."""
+    made = stack.user(userPrincipalName=f"{name}@contoso.example", displayName=name, mailbox=mailbox)
+    user = User(made.id, f"{name}@contoso.example")
+    for number in range(meetings if mailbox == "exchangeOnline" else 0):
+        stack.skype_meeting(
+            user,
+            attendees=("patti@contoso.example", "sam@fabrikam.example"),
+            days=3 + 2 * number,
+            subject=("Project review", "Budget 2027", "Hiring panel", "Design critique")[number % 4],
+        )
+    return user
+
+
+async def sign_in(page: Page, stack: Stack, hash_: str = "#/", *, token: str = "operator") -> None:
+    """Open the page with the token in the address, as ``make run`` prints it."""
+    await page.go(f"{stack.ready['api']}/dashboard#token={stack.ready['tokens'][token]}")
+    await page.until("Boolean(document.querySelector('#view > *'))")
+    if hash_ != "#/":
+        await page.run(f"location.hash = {json.dumps(hash_)}")
+
+
+async def violations(page: Page, axe: str) -> list[str]:
+    """What axe-core finds. The page's policy allows no foreign script; the debugger may run one."""
+    await page.run(axe + ";0")
+    found = await page.run(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+        ".then((result) => result.violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160) + ' ' + node.failureSummary).join(' | ')}`))"
+    )
+    return list(found)
+
+
+async def shot(page: Page, name: str, tmp_path: Path, *, scale: float = 1) -> None:
+    """Take a picture as tall as the page; into docs/ where that is asked for."""
+    width, height = await page.run("[innerWidth, document.documentElement.scrollHeight]")
+    dark = await page.run("matchMedia('(prefers-color-scheme: dark)').matches")
+    await page.shape(width, max(height, 500), dark=dark, scale=scale)
+    PICTURES.mkdir(exist_ok=True)
+    await page.picture((PICTURES if os.environ.get("MMS_SCREENSHOTS") == "1" else tmp_path) / f"{name}.png")
+    await page.shape(width, 900, dark=dark, scale=scale)
+
+
+async def _everywhere(page: Page, axe: str, where: str, *, names: tuple[str, ...] = tuple(LOOKS)) -> None:
+    for name in names:
+        width, height, dark = LOOKS[name]
+        await page.shape(width, height, dark=dark)
+        await asyncio.sleep(0.3)
+        assert await violations(page, axe) == [], (where, name)
+        too_wide = await page.run("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert too_wide <= 0, (where, name, too_wide)
+    await page.shape(1280, 900)
+
+
+@pytest.mark.timeout(300)
+async def test_an_administrator_goes_all_the_way(stack, axe, tmp_path):  # noqa: PLR0915 - one story
+    """Empty page; preview, apply, watch it finish, before and after, undo; a failure and its retry; a setting."""
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack)
+        assert "token" not in await page.run("location.href + JSON.stringify(history.state)")
+        await page.sees("Nothing has been asked for yet")
+        await _everywhere(page, axe, "empty")
+        await shot(page, "empty", tmp_path)
+
+        # -- preview and apply
+        adele = await asyncio.to_thread(person, stack, "adele.vance", meetings=3)
+        await asyncio.to_thread(stack.forget_mails)
+        await page.click("Start", within="nav")
+        await page.type("#identity", adele.name)
+        await page.click("Preview")
+        await page.sees("2 people will get mail, 3 updates in all.")
+        await page.run("document.querySelector('.meeting').open = true")
+        await page.sees("Join Skype Meeting")
+        await _everywhere(page, axe, "plan")
+        await shot(page, "plan", tmp_path)
+        await page.click("Apply this plan")
+        await page.sees("2 people will get mail")
+        await _everywhere(page, axe, "dialog")
+        assert await asyncio.to_thread(stack.status, adele) == []
+        await page.click("Apply the plan", within="dialog")
+
+        # -- watch it finish, look at a meeting
+        await page.sees("3 migrated.")
+        assert "#/user/" in await page.run("location.hash")
+        await page.click("Undo")
+        await page.sees("Up to 6 mails will be sent")
+        await page.click("Not now", within="dialog")
+        await page.run("document.querySelector('.meeting').open = true")
+        await page.until("document.querySelector('.side.after').innerText.includes('teams.microsoft.com')")
+        before = await page.run("document.querySelector('.side').innerText")
+        assert "meet.contoso.example" in before
+        await _everywhere(page, axe, "user")
+        await shot(page, "user", tmp_path)
+        mails = await asyncio.to_thread(stack.mails, adele)
+        assert [len(mail["recipients"]) for mail in mails] == [2, 2, 2]
+
+        # -- undo
+        await page.click("Undo")
+        await page.sees("3 invitations go back")
+        await page.click("Restore 3 invitations", within="dialog")
+        await page.sees("Restored")
+        await page.until("document.querySelectorAll('.state.skipped').length >= 3")
+
+        # -- a failure, its remedy, its retry
+        isaiah = await asyncio.to_thread(person, stack, "isaiah.langer", mailbox="onPremises")
+        await asyncio.to_thread(stack.start, isaiah, settleMinutes=0)
+        await asyncio.to_thread(stack.finished, isaiah)
+        await page.click("Overview", within="nav")
+        await page.sees("Failed, by cause")
+        await page.sees("Move the mailbox to Exchange Online first")
+        await _everywhere(page, axe, "failures")
+        await page.click("Retry: MailboxOnPremises")
+        await page.sees("Trying again will fail in the same way, and nobody gets mail.")
+        await page.click("Not now", within="dialog")
+        first = (await asyncio.to_thread(stack.status, isaiah))[0]["ModifiedDate"]
+        await page.click("Retry: MailboxOnPremises")
+        await page.sees("Trying again will fail in the same way")
+        await page.click("Try again", within="dialog")
+        await asyncio.to_thread(stack.until, lambda: stack.status(isaiah)[0]["ModifiedDate"] != first)
+
+        # -- a setting
+        await page.click("Settings", within="nav")
+        await page.until("Boolean(document.querySelector('#set-MaximumAttendees'))")
+        await page.type("#set-MaximumAttendees", "300")
+        await page.click("Save")
+        await page.sees("MaximumAttendees: 250 becomes 300")
+        await page.click("Save", within="dialog")
+        await asyncio.to_thread(stack.until, lambda: stack.api("GET", "config").json()["MaximumAttendees"] == 300)
+        await page.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        await _everywhere(page, axe, "settings")
+        await page.run("document.querySelectorAll('details').forEach((each, index) => { each.open = index === 0; })")
+        await shot(page, "settings", tmp_path)
+
+        # -- who needs one
+        await page.click("Discovery", within="nav")
+        await page.until("document.querySelector('h1')?.innerText === 'Needs migration'")
+        await _everywhere(page, axe, "discovery")
+        noise = ("favicon", "404", "Applying inline style")  # the last is axe trying; other tests look without it
+        assert [each for each in page.complaints if not any(word in each for word in noise)] == []
+
+
+@pytest.mark.timeout(200)
+async def test_what_a_tenant_writes_is_never_markup(stack):
+    """A subject that is HTML is shown as it was typed, in the plan and on the user's page."""
+    user = await asyncio.to_thread(person, stack, "mallory.payne", meetings=0)
+    evil = "<img src=x onerror=document.title='gotcha'><b>bold</b>"
+    await asyncio.to_thread(stack.skype_meeting, user, attendees=("x@fabrikam.example",), subject=evil)
+    await asyncio.to_thread(stack.start, user, settleMinutes=0)
+    await asyncio.to_thread(stack.finished, user)
+    async with Browser() as page:
+        await sign_in(page, stack, f"#/user/{quote(user.name)}")
+        await page.sees(evil)
+        assert await page.run("document.querySelectorAll('#main img, #main b').length") == 0
+        assert await page.run("document.title") != "gotcha"
+        assert [each for each in page.complaints if "Content Security" in each] == []
+        # The policy itself: what is not ours does not run.
+        await page.run(
+            "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'}))"
+        )
+        assert await page.run("window.ran ?? null") is None
+        assert any("Content Security Policy" in each for each in page.complaints)
+
+
+@pytest.mark.timeout(200)
+async def test_a_reader_may_look_and_not_act_and_a_bad_token_leads_back_to_the_gate(stack, axe):
+    """Acts are refused with a word, not silently; the gate says why."""
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack, "#/settings", token="reader")
+        await page.sees("changing them needs the app role Mms.Operate")
+        await page.go(f"{stack.ready['api']}/dashboard#token=not.a.token")
+        await page.sees("Your sign-in is no longer valid.")
+        await _everywhere(page, axe, "gate")
+        assert await page.run("sessionStorage.getItem('mms.token')") is None
+        await page.type("#token", stack.ready["tokens"]["operator"])
+        await page.press("Enter", 13)
+        await page.until("!document.querySelector('#top').hidden && Boolean(document.querySelector('#view > *'))")
+
+
+@pytest.mark.timeout(200)
+async def test_the_keyboard_alone_is_enough(stack):
+    """Skip link, navigation and a dialog that holds the focus and gives it back."""
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack)
+        await page.press("Tab", 9)
+        assert await page.run("document.activeElement.className") == "skip"
+        await page.press("Tab", 9)
+        await page.press("Tab", 9)
+        await page.press("Tab", 9)
+        assert await page.run("document.activeElement.innerText") == "Discovery"
+        await page.press("Enter", 13)
+        await page.until("document.querySelector('h1')?.innerText === 'Needs migration'")
+        assert await page.run("document.activeElement.id") == "main"
+        await page.click("Settings", within="nav")
+        await page.until("Boolean(document.querySelector('#set-SettleMinutes'))")
+        await page.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        await page.type("#set-SettleMinutes", "45")
+        await page.press("Enter", 13)
+        await page.until(
+            "document.querySelector('dialog').open && document.querySelector('dialog').contains(document.activeElement)"
+        )
+        await page.press("Escape", 27)
+        await page.until("!document.querySelector('dialog').open")
+        assert (await asyncio.to_thread(stack.api, "GET", "config")).json()["SettleMinutes"] == 90
+        assert page.complaints == []
+
+
+@pytest.mark.timeout(300)
+async def test_many_users_and_many_days_are_shown_at_once(stack, axe, tmp_path):
+    """Two thousand users, put into storage as two weeks would have: counts, causes, charts, in every shape."""
+    await seed_weeks(stack, users=2000)
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack)
+        await page.sees("Failed, by cause")
+        await page.until("document.querySelectorAll('.chart rect').length > 20")
+        await page.until("document.querySelectorAll('.chart .median').length > 10")
+        await _everywhere(page, axe, "many")
+        await shot(page, "many", tmp_path)
+        await page.shape(1280, 900, dark=True)
+        await shot(page, "many-dark", tmp_path)
+        await page.shape(320, 700, scale=2)
+        await page.until("document.querySelector('.chart').viewBox.baseVal.width < 400")
+        await shot(page, "phone", tmp_path, scale=2)
+
+
+async def seed_weeks(stack: Stack, *, users: int) -> None:
+    """Write runs of the last two weeks through the product's own store."""
+    from azure.data.tables.aio import TableClient  # noqa: PLC0415 - this test only
+
+    from mms_core.adapters.tables import Tables, TableUserStore  # noqa: PLC0415
+    from mms_core.errors import explain  # noqa: PLC0415
+    from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord  # noqa: PLC0415
+
+    tables = Tables(lambda name: TableClient.from_connection_string(stack.ready["storage"], name), prefix="Mms")
+    store, now = TableUserStore(tables), datetime.now(UTC)
+    codes = ("AppAccessPolicyMissing", "MailboxAccessDenied", "MeetingsFailed")
+
+    async def write(number: int) -> None:
+        day = number % 14
+        at = now - timedelta(days=day, minutes=(number * 37) % 600 + 5)
+        is_new = day == 0
+        state = State.SUCCEEDED
+        if number % 19 == 0:
+            state = State.FAILED
+        elif is_new and number % 4 == 0:
+            state = State.PENDING
+        elif is_new and number % 28 == 14:
+            state = State.IN_PROGRESS
+        elif number % 31 == 0:
+            state = State.SKIPPED
+        took = timedelta(minutes=91 + (number * 13) % 47 + (60 if number % 23 == 0 else 0))
+        code = codes[(number // 19) % 3] if state is State.FAILED else None
+        key = UserKey(f"5eed0000-0000-4000-8000-{number:012d}")
+        is_waiting = state in (State.PENDING, State.IN_PROGRESS)
+        run = Run(
+            run_id=RunId(f"5eed0001-0000-4000-8000-{number:012d}"), identity=key, user_id=key,
+            user_principal_name=f"user{number:04d}@contoso.example", state=state, target=Target.TEAMS,
+            reasons=("T9 Policy",), created_at=now - timedelta(minutes=number % 60) if is_waiting else at,
+            modified_at=now if is_waiting else at + took, fresh_at=at,
+            due_at=now + timedelta(minutes=30 + number % 55),
+            lease_owner="x" if state is State.IN_PROGRESS else None,
+            lease_until_at=now + timedelta(hours=1) if state is State.IN_PROGRESS else None,
+            total=12, succeeded=5 if state is State.IN_PROGRESS else 12, invites=20, code=code,
+            last_message=explain(code) if code else "12 migrated.",
+        )  # fmt: skip
+        await store.save(UserRecord(key=key, current=run, wake_id="seeded", wake_at=run.due_at), None)
+
+    slots = asyncio.Semaphore(24)
+
+    async def one(number: int) -> None:
+        async with slots:
+            await write(number)
+
+    await asyncio.gather(*(one(number) for number in range(users)))
+    await tables.close()
