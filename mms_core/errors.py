@@ -163,6 +163,18 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The meeting was edited while the run wanted to write it.",
         "The run looks at it again by itself.",
     ),
+    "Mojibake": Explanation(
+        "An earlier migration turned characters of the invitation into ï¿½; what they were is not known.",
+        "Ask the organizer to correct the words; inside the meeting block they go with it.",
+    ),
+    "EmptyShell": Explanation(
+        "An earlier migration left parts of a meeting block without a link to join.",
+        "Nothing to do where it is certain: the next write takes it out. Else ask the organizer to remove it.",
+    ),
+    "TwoJoinLinks": Explanation(
+        "The invitation leads to two different meetings.",
+        "Nothing to do where the properties tell which is its own. Else ask the organizer to remove the other.",
+    ),
     "VerificationFailed": Explanation(
         "After the update the meeting did not look as planned.",
         "Open the meeting and compare; the original invitation is kept and can be restored with undo.",

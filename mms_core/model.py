@@ -241,6 +241,19 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """What an earlier migration by somebody else left in an invitation; ``code`` is in the catalogue."""
+
+    code: str
+    detail: str = ""
+    """Counts and reasons, nothing of the text."""
+    is_certain: bool = False
+    """What was there before is known: a write takes the damage out."""
+    is_repaired: bool = False
+    """A write has taken it out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """One meeting in one run: what the user's page shows, and what undo needs (see ``Original``)."""
 
@@ -274,6 +287,8 @@ class LedgerEntry:
     duration_ms: int = 0
     not_kept: tuple[str, ...] = ()
     """What of the old meeting the new one does not have (R8): content, and options by Graph's names."""
+    damage: tuple[Damaged, ...] = ()
+    """As it was found before the run wrote anything."""
     difference: Difference | None = None
     """Why an undo was refused: what somebody changed since we wrote."""
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block, options
 from mms_core.block import BlockKind
+from mms_core.block.damage import Cure, DamageKind, find_damage, repair
 from mms_core.futures import is_over
 from mms_core.labels import is_skype_label, teams_label
-from mms_core.model import Coordinates, Event, Source, Target
+from mms_core.model import Coordinates, Damaged, Event, Source, Target
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,6 +94,14 @@ class Planned:
     code: str | None = None
     rule: str | None = None
     detail: str = ""
+    damage: tuple[Damaged, ...] = ()
+    repaired: str | None = None
+    """The body without what is certain to be damage, where there is any; ``located`` is of this one."""
+
+    @property
+    def body(self) -> str:
+        """The text in which the block is replaced."""
+        return self.event.body if self.repaired is None else self.repaired
 
     @property
     def own_block(self) -> MeetingBlock | None:
@@ -123,10 +132,33 @@ def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] |
     if not event.is_organizer or event.is_cancelled or event.is_draft or is_over(event, now=now):
         return None
     properties = event.properties or inherited or {}
-    located = block.choose(
-        block.locate(event.body), properties, organizer_id=wish.organizer_id, tenant_id=wish.tenant_id
-    )
     event = replace(event, properties=properties)
+    found = block.locate(event.body)
+    damage = find_damage(event.body, found)
+    repaired = repair(event.body, damage) if any(each.cure is Cure.REMOVAL for each in damage) else None
+    planned = _planned(event, found if repaired is None else block.locate(repaired), wish)
+    if planned is None and any(each.kind is DamageKind.EMPTY_SHELL for each in damage):
+        # It was made as an online meeting, and only a shell is left: nothing to replace, nothing to be silent about.
+        made_with = _products(properties)
+        if made_with and _is_asked_for(made_with, wish.source):
+            planned = Planned(event=event, step=Step.SKIP, located=found, code="EmptyShell")
+    if planned is None or not damage:
+        return planned
+    shown = tuple(Damaged(code=_DAMAGE[each.kind], detail=each.detail, is_certain=each.is_certain) for each in damage)
+    return replace(planned, damage=shown, repaired=repaired)
+
+
+_DAMAGE: Final = {
+    DamageKind.MOJIBAKE: "Mojibake",
+    DamageKind.EMPTY_SHELL: "EmptyShell",
+    DamageKind.TWO_JOIN_LINKS: "TwoJoinLinks",
+}
+
+
+def _planned(event: Event, found: Located, wish: Wish) -> Planned | None:
+    """Decide about an event that is our business, by the blocks found in it."""
+    properties = event.properties
+    located = block.choose(found, properties, organizer_id=wish.organizer_id, tenant_id=wish.tenant_id)
     if located.ambiguous or not located.blocks:
         return _without_certainty(event, located, wish)
     judged = [
@@ -288,7 +320,7 @@ def rewrite(planned: Planned, meeting: OnlineMeeting, fragment: Fragment, *, run
         AmbiguousBlock: The body holds more than one candidate (the plan says so before).
     """
     event = planned.event
-    body = block.replace(event.body, fragment, located=_in_order(planned.located))
+    body = block.replace(planned.body, fragment, located=_in_order(planned.located))
     new = block.locate(fragment.html)
     properties = {name: "" for name in SKYPE_PROPERTIES if event.properties.get(name)}
     properties |= {"SkypeTeamsMeetingUrl": meeting.join_url, "MmsRun": run_id}
@@ -327,7 +359,7 @@ def rewrite_by_flags(planned: Planned, *, run_id: str) -> Rewrite:
     event, own = planned.event, planned.own_block
     is_skype = planned.step is Step.MOVE  # then the label in the location is right as it is
     return Rewrite(
-        body=block.remove(event.body, located=_in_order(planned.located)),
+        body=block.remove(planned.body, located=_in_order(planned.located)),
         after=None,
         locations=None if is_skype else relabelled(event.locations, own.language if own else None),
         properties={name: "" for name in SKYPE_PROPERTIES if event.properties.get(name)} | {"MmsRun": run_id},

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from mms_core.model import Coordinates, Difference, LedgerEntry, Run
+    from mms_core.model import Coordinates, Damaged, Difference, LedgerEntry, Run
 
 FIELDS: Final = (
     "CorrelationId",
@@ -109,8 +109,24 @@ def meeting_row(entry: LedgerEntry) -> dict[str, Any]:
         "updates": entry.mails,
         "people": entry.people,
         "notKept": list(entry.not_kept),
+        "damage": damage_rows(entry.damage),
         "difference": _difference(entry.difference),
     }
+
+
+def damage_rows(damage: Sequence[Damaged]) -> list[dict[str, Any]]:
+    """Return what an earlier migration left in an invitation."""
+    return [
+        {
+            "code": each.code,
+            "cause": CATALOGUE[each.code].cause,
+            "remedy": CATALOGUE[each.code].remedy,
+            "detail": each.detail,
+            "isCertain": each.is_certain,
+            "isRepaired": each.is_repaired,
+        }
+        for each in damage
+    ]
 
 
 def _difference(value: Difference | None) -> dict[str, Any] | None:

@@ -139,6 +139,17 @@ class Edited(TypedDict):
     properties: list[PropertyChange]
 
 
+class DamageRow(TypedDict):
+    """What an earlier migration left in an invitation; repaired only where the original is certain."""
+
+    code: Literal["Mojibake", "EmptyShell", "TwoJoinLinks"]
+    cause: str
+    remedy: str
+    detail: str
+    isCertain: bool
+    isRepaired: bool
+
+
 class MeetingRow(TypedDict):
     """What became of a meeting."""
 
@@ -160,6 +171,7 @@ class MeetingRow(TypedDict):
     updates: Count
     people: Count
     notKept: list[str]
+    damage: list[DamageRow]
     difference: Edited | None
 
 
@@ -203,6 +215,7 @@ class PlannedMeeting(TypedDict):
     updates: Count
     graphCalls: Count
     notKept: list[str]
+    damage: list[DamageRow]
     userTextInBlock: Any
 
 

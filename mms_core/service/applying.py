@@ -46,7 +46,7 @@ from mms_core.service.wishes import find_meeting
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mms_core.model import Event, OnlineMeeting
+    from mms_core.model import Damaged, Event, OnlineMeeting
     from mms_core.planning import Wish
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
@@ -59,6 +59,10 @@ PATIENCE: Final = timedelta(seconds=10)
 
 _PROVIDERS: Final = {Route.FLAGS: TEAMS_PROVIDER, Route.SKYPE: SKYPE_PROVIDER}
 """What Exchange is asked to make, where it is asked."""
+
+
+def _repaired(damage: tuple[Damaged, ...]) -> tuple[Damaged, ...]:
+    return tuple(replace(each, is_repaired=each.is_certain) for each in damage)
 
 
 def _trace(noted: LedgerEntry | None) -> dict[str, Any]:
@@ -181,6 +185,8 @@ class Applier:
             mails=earlier.mails if earlier else 0,
             people=headcount(event),
             is_final=True,
+            # A retry after a write that was carried out does not see any more what it took out.
+            damage=earlier.damage if earlier and earlier.damage else planned.damage,
             updated_at=self._parts.clock.now(),
         )
 
@@ -412,6 +418,7 @@ class Applier:
         entry = replace(
             intent,
             verdict=_written(intent.step),
+            damage=_repaired(intent.damage),
             code=None,
             rule=None,
             detail="",
@@ -460,6 +467,7 @@ class Applier:
         entry = replace(
             intent,
             verdict=_written(intent.step),
+            damage=_repaired(intent.damage),
             request_id=written.request_id,
             is_final=True,
             mails=intent.mails + 1,

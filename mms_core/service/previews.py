@@ -25,6 +25,7 @@ from mms_core.service.finding import found
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.validating import Validating
 from mms_core.service.wishes import find_meeting, wish_of
+from mms_core.status import damage_rows
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class Previews:
             "code": planned.code,
             "before": _shown(coordinates(own)),
             "after": _shown(coordinates(new[0] if new else None)),
-            "oldBlock": "".join(event.body[start:end] for start, end in own.spans) if own else None,
+            "oldBlock": "".join(planned.body[start:end] for start, end in own.spans) if own else None,
             "newBlock": new_block,
             "people": headcount(event),
             "recipients": people,
@@ -235,6 +236,7 @@ class Previews:
             "updates": (1 + exceptions) if writes and people else 0,
             "graphCalls": _CALLS.get(planned.step, 2) if writes else 0,
             "notKept": [*options.CONTENT, *(options.FIXED if is_replaced else ())] if verdict == "migrate" else [],
+            "damage": damage_rows(planned.damage),
             "userTextInBlock": own.user_text if own else None,
             "fingerprint": fingerprint(event),
         }
