@@ -124,6 +124,10 @@ class UserStore(Protocol):
         """Yield the runs that are Pending or InProgress as lists show them; read the record before acting."""
         ...
 
+    def waiting(self) -> AsyncIterator[Run]:
+        """Yield the runs that are Pending as lists show them, of one user newest first."""
+        ...
+
     def overdue(self, before: datetime) -> AsyncIterator[Run]:
         """Yield the runs that are InProgress, and those that are Pending and due at an instant or before.
 

@@ -37,7 +37,8 @@ OWN_FIELDS: Final = ("Reasons", "NextAttempt", "SkippedMeeting", "Code", "Rule")
 
 def instant(at: datetime | None) -> str | None:
     """ISO 8601 with seven decimals and ``Z``, as the cmdlet prints dates."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    # Not strftime, which does not pad a year before 1000 everywhere.
+    return None if at is None else at.replace(tzinfo=None).isoformat(timespec="microseconds") + "0Z"
 
 
 def run_row(run: Run) -> dict[str, Any]:

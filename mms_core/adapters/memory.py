@@ -139,6 +139,12 @@ class MemoryUserStore(UserStore):
         for run in [run for run in self._runs.values() if not run.state.is_final]:
             yield run
 
+    async def waiting(self) -> AsyncIterator[Run]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        runs = [run for run in self._runs.values() if run.state is State.PENDING]
+        for run in sorted(runs, key=lambda each: each.created_at, reverse=True):
+            yield run
+
     async def overdue(self, before: datetime) -> AsyncIterator[Run]:
         """See :class:`~mms_core.ports.UserStore`."""
         async for run in self.active():

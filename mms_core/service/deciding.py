@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mms_core.audience import audience, groups_of_interest
@@ -68,6 +69,7 @@ class Deciding:
         origin: Origin,
         user: UserFacts | None = None,
         is_compared: bool = False,
+        admission: timedelta = timedelta(0),
     ) -> Decision:
         """Decide, file a request where the rules want one, and record it; safe to repeat.
 
@@ -78,6 +80,7 @@ class Deciding:
             origin: Who or what told us.
             user: What the directory says, where it has been asked already.
             is_compared: A comparison with the snapshot found it, whose keeper is the caller.
+            admission: How much longer than settled a request waits, because it is one of many.
         """
         settings = await self._parts.settings()
         name = named_user(data)
@@ -101,7 +104,9 @@ class Deciding:
         if decision.answer is Answer.REQUEST and is_known:
             outcome = str(Outcome.DUPLICATE)
         elif decision.answer is not Answer.IGNORE:
-            outcome, run_id = await self._file(user, decision, request_id=request_id, origin=origin)
+            outcome, run_id = await self._file(
+                user, decision, request_id=request_id, origin=origin, admission=admission
+            )
         await self._note(
             decision, what, name, request_id, origin, outcome=outcome, user_id=user.user_id, run_id=run_id, data=data
         )
@@ -182,10 +187,13 @@ class Deciding:
                 return
 
     async def _file(
-        self, user: UserFacts, decision: Decision, *, request_id: str, origin: Origin
+        self, user: UserFacts, decision: Decision, *, request_id: str, origin: Origin, admission: timedelta
     ) -> tuple[str, str | None]:
         """Turn a decision into a request for its user; returns what became of it, and the run."""
         key, now = UserKey(user.user_id), self._parts.clock.now()
+        settle = decision.delay
+        if admission:
+            settle = admission + (self._parts.settling_time(await self._parts.settings()) if settle is None else settle)
         accepted = await self._parts.accept(
             key,
             user.user_principal_name or user.user_id,
@@ -194,7 +202,7 @@ class Deciding:
                 reason=decision.reason,
                 source=decision.source,
                 target=decision.target,
-                settle=decision.delay,
+                settle=settle,
                 not_before_at=now + decision.wait_at_least if decision.wait_at_least else None,
                 actor=origin.actor,
             ),

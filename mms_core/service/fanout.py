@@ -69,7 +69,7 @@ class Fanout:
             count: How many rows there are, for the rate.
             common: What all rows have in common; its ``rows`` are ignored.
         """
-        per_minute, first_at = await self._slot(count, common)
+        per_minute, first_at = await self._slot(count, timedelta(seconds=common.settle_seconds))
         for chunk in _chunks(rows):
             message = msgspec.structs.replace(
                 common, rows=tuple(chunk), first_at=first_at.isoformat(), per_minute=per_minute
@@ -77,10 +77,25 @@ class Fanout:
             await self._parts.queue.send(message)
         log("list_spread", count=count)
 
-    async def _slot(self, count: int, common: StartMany) -> tuple[int, datetime]:
-        """Return the rate of admission and when the list's first row is due: after the lists before it."""
+    async def admission(self, count: int) -> list[timedelta]:
+        """Return how much longer than settled each of so many users waits, whom an event about the tenant concerns.
+
+        They take their turn with the lists: after those before, at the same rate. A page of users that comes twice
+        takes two turns, and the second is of no use to anybody.
+        """
+        if not count:
+            return []
+        settle = self._parts.settling_time(await self._parts.settings())
+        earliest = self._parts.clock.now() + settle
+        per_minute, first_at = await self._slot(count, settle)
+        rest = max(timedelta(0), first_at - earliest)
+        apart = timedelta(minutes=1 / per_minute) if per_minute else timedelta(0)
+        return [rest + number * apart for number in range(count)]
+
+    async def _slot(self, count: int, settle: timedelta) -> tuple[int, datetime]:
+        """Return the rate of admission and when the first of so many rows is due: after the lists before it."""
         settings, now = await self._parts.settings(), self._parts.clock.now()
-        earliest = now + timedelta(seconds=common.settle_seconds)
+        earliest = now + settle
         rate = settings.AdmissionUsersPerMinute if self._parts.options.sending_limits else 0
         if not rate:
             return 0, earliest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ from mms_core.telemetry import log
 from mms_core.triggers import Case, Facts, What, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from mms_core.notifications import Notified, ParsedEvent
     from mms_core.service.parts import Parts
@@ -152,8 +152,8 @@ class Intake:
     async def _start_many(self, wanted: Wanted, settings: TenantSettings) -> list[Result]:
         """Accept a large list; its rows become requests in the order of the list, at the tenant's rate.
 
-        A row that stands in the list before is merged into the first; whether a user has a run that waits already is
-        found out later.
+        A row that stands in the list before is merged into the first; one whose user's run waits already joins that,
+        and its answer names it.
         """
         batch, first = self._parts.new_id(), dict[UserKey, int]()
         results: list[Result] = []
@@ -183,6 +183,8 @@ class Intake:
                     status="accepted" if is_new else "merged",
                 )
             )
+        waiting = await self._waiting(first)
+        results = [self._joining(each, waiting) for each in results]
         settle = wanted.settle if wanted.settle is not None else delay
         if settle is None:
             settle = self._parts.settling_time(settings)
@@ -201,6 +203,24 @@ class Intake:
             ),
         )
         return results
+
+    async def _waiting(self, wanted: Collection[UserKey]) -> dict[UserKey, str]:
+        """Return the runs that rows of a list will join, by id and by name: reads the runs that wait, no other."""
+        found: dict[UserKey, str] = {}
+        async for run in self._parts.users.waiting():
+            if run.undo:
+                continue  # nothing joins it
+            # A run in line behind another one is the newer of the two, and the one that is joined.
+            names = {name_key(name) for name in (run.identity, run.user_principal_name) if name}
+            for key in names | ({UserKey(run.user_id)} if run.user_id else set()):
+                if key in wanted:
+                    found.setdefault(key, run.run_id)
+        return found
+
+    @staticmethod
+    def _joining(result: Result, waiting: Mapping[UserKey, str]) -> Result:
+        joined = waiting.get(user_key(result.identity)) if result.code is None else None
+        return result if joined is None else replace(result, correlation_id=joined, status="merged")
 
     async def _start_one(self, key: UserKey, identity: str, wanted: Wanted, decision: Decision) -> Result:
         request = Request(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import uuid
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mms_core.debounce import Accepted, Outcome, accept
+from mms_core.debounce import Accepted, Outcome, accept, with_next
 from mms_core.errors import MmsError, PreconditionLost
 from mms_core.messages import Notice, Wake
 from mms_core.model import NAME_PREFIX, RunId, State
@@ -180,6 +181,17 @@ class Parts:
             await self.queue.send(Notice(user=key, run=run.run_id, notice=notice))
         except MmsError as exc:
             log("notice_lost", correlation_id=run.run_id, code=exc.code)
+
+    async def save_ended(self, record: UserRecord, previous: Stored[UserRecord]) -> None:
+        """Write a record whose current run ended while it waited, and let the one in line behind it move up.
+
+        Raises:
+            PreconditionLost: Somebody else wrote first; nothing was written or sent.
+        """
+        stored = await self.users.save(replace(record, wake_id="", wake_at=None), previous)
+        if record.following is not None:
+            with contextlib.suppress(PreconditionLost):  # somebody else lets it move up, or the sweep
+                await self.save_with_wake(with_next(stored.value), stored, afresh=True)
 
     async def note_decision(
         self, decision: Decision, *, user: str | None, request_id: str, actor: str | None, outcome: str

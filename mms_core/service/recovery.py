@@ -134,13 +134,10 @@ class Recovery:
                 last_message=explain("PoisonedMessage"),
             )
             try:
-                ended = replace(stored.value, current=failed, wake_id="", wake_at=None)
-                stored = await self._parts.users.save(ended, stored)
+                await self._parts.save_ended(replace(stored.value, current=failed), stored)
             except PreconditionLost:
                 continue
             await self._parts.announce(key, failed, "after")
-            if ended.following is not None:
-                await self._promote(stored)
             return
 
     async def subscriptions(self) -> None:

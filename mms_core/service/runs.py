@@ -160,7 +160,7 @@ class Runs:
             last_message=explain(code),
         )
         try:
-            await self._parts.users.save(replace(stored.value, current=run, wake_id="", wake_at=None), stored)
+            await self._parts.save_ended(replace(stored.value, current=run), stored)
         except PreconditionLost:
             log("run_changed_meanwhile", correlation_id=run.run_id)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block
@@ -12,6 +12,7 @@ from mms_core.model import Source, Target, UserKey
 from mms_core.notifications import NumberUnassigned
 from mms_core.planning import Step, plan
 from mms_core.service.deciding import audience_of
+from mms_core.service.fanout import Fanout
 from mms_core.service.jobs import Done
 from mms_core.service.journal import Origin
 from mms_core.service.sweeps import each
@@ -49,20 +50,29 @@ class NumberSearch:
         """See :class:`~mms_core.service.jobs.Handler`."""
         del run
         page = await self._parts.graph().directory.users((cursor or {}).get("link"))
-        found = await each(page.items, lambda user: self._user(user, arguments))
-        following = {"link": page.next_link} if page.next_link else None
-        return Done(cursor=following, counts={"users": len(page.items), "found": found})
-
-    async def _user(self, user: UserFacts, arguments: dict[str, Any]) -> int:
         number = digits(arguments["number"])
-        if not await self._carries(user.user_id, number):
+        found: list[UserFacts] = []
+
+        async def look(user: UserFacts) -> int:
+            if await self._carries(user.user_id, number):
+                found.append(user)
             return 0
+
+        await each(page.items, look)
+        # An event about the tenant may concern thousands: they are admitted as the rows of a list are.
+        waits = await Fanout(self._parts).admission(len(found))
+        await each(list(zip(found, waits, strict=True)), lambda pair: self._decide(*pair, arguments))
+        following = {"link": page.next_link} if page.next_link else None
+        return Done(cursor=following, counts={"users": len(page.items), "found": len(found)})
+
+    async def _decide(self, user: UserFacts, wait: timedelta, arguments: dict[str, Any]) -> int:
         await self._deciding.happened(
             NumberOfUser(user=user.user_id, number=arguments["number"]),
             what="mms.bridge.numberunassigned",
             request_id=f"{arguments['requestId']}-{user.user_id}",
             origin=Origin(actor=arguments.get("actor"), proof="invitations"),
             user=user,
+            admission=wait,
         )
         return 1
 

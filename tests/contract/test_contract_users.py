@@ -361,3 +361,12 @@ async def test_active_gives_what_waits_and_what_runs(storage):
     await _saved(storage, key_of(4), a_run(4, state=State.SUCCEEDED))
     await _saved(storage, key_of(5), a_run(5, state=State.SKIPPED))
     assert sorted([run.run_id async for run in storage.users.active()]) == [guid(1), guid(2), guid(3)]
+
+
+async def test_waiting_runs_are_yielded_and_of_one_user_the_newest_first(storage):
+    """The one in line behind another; runs at work or over are left out."""
+    retried, behind = a_run(1), replace(a_run(2), created_at=a_run(1).created_at + timedelta(seconds=1))
+    await storage.users.save(replace(a_record(key_of(1), retried), following=behind), None)
+    await storage.users.save(a_record(key_of(2), a_run(3, state=State.IN_PROGRESS)), None)
+    await storage.users.save(a_record(key_of(3), a_run(4, state=State.SUCCEEDED)), None)
+    assert [run.run_id async for run in storage.users.waiting()] == [behind.run_id, retried.run_id]

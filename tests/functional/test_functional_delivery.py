@@ -22,7 +22,7 @@ from mms_core.messages import (
     Wake,
     encode,
 )
-from mms_core.model import Source, State, Target, UserKey, name_key
+from mms_core.model import RunId, Source, State, Target, UserKey, name_key
 
 MINUTE = timedelta(minutes=1)
 
@@ -354,6 +354,21 @@ async def test_a_poisoned_message_of_a_run_that_is_over_changes_nothing(world):
     assert await world.state() is State.SUCCEEDED
 
 
+async def test_switching_off_ends_the_run_under_retry_and_lets_the_following_one_go_on(world):
+    """It moves up at once, with a wake-up of its own, and is not left to the sweep."""
+    await world.ask()
+    stored = await world.users.read(KEY)
+    behind = replace(stored.value.current, run_id=RunId("behind"), created_at=NOW + MINUTE, due_at=NOW + 1440 * MINUTE)
+    await world.users.save(replace(stored.value, following=behind), stored)
+    await world.configure(MeetingMigrationEnabled=False)
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    record = await world.record()
+    assert (record.current.run_id, record.current.state, record.following) == ("behind", State.PENDING, None)
+    assert [wake.wake_id for _, wake in world.queue.wakes()] == [record.wake_id]
+    assert [run.state for run in await world.users.runs_of(KEY)] == [State.PENDING, State.SKIPPED]
+
+
 async def test_a_poisoned_wake_fails_the_current_run_and_lets_the_following_one_go_on(world):
     """The next run does not wait for an administrator."""
     world.skype_meetings(1)
@@ -373,7 +388,7 @@ async def test_a_poisoned_wake_fails_the_current_run_and_lets_the_following_one_
         await world.dispatch(wake)
     assert stored.value.following is not None
     await world.recovery.poisoned(encode(wake))
-    await world.recover()
+    await world.until_quiet()  # and not for the sweep either
     assert sorted(run.state for run in await world.users.runs_of(KEY)) == [State.FAILED, State.SUCCEEDED]
 
 

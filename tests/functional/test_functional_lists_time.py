@@ -13,7 +13,7 @@ from meeting_values import NOW, USER, people, skype_event
 from mms_core.adapters.memory import MemoryArchive
 from mms_core.errors import BadInput
 from mms_core.messages import Resolve, StartMany, encode
-from mms_core.model import Source, State, Target, UserKey
+from mms_core.model import Run, RunId, Source, State, Target, UserKey, UserRecord, name_key
 from mms_core.ports import LONGEST_DELAY, Recount
 from mms_core.service import Retention
 from mms_core.service.intake import Wanted
@@ -76,6 +76,50 @@ async def test_rows_become_runs_with_the_promised_ids(world):
     assert (run.reasons, run.target) == (("T10 Manual",), Target.TEAMS)
     assert len([message for _, message in world.queue.messages if isinstance(message, Resolve)]) == 1
     assert (await world.users.counts())[State.PENDING] == 121
+
+
+async def test_a_row_whose_users_run_waits_already_is_answered_with_that_run(world):
+    """By id and by name, the run in line before the one under retry; what is over or undoes is joined by nothing."""
+    await world.documents.put("name", name_key(NAME), {"userId": USER})
+    await world.ask()
+    await world.ask("new@contoso.example")
+    over = a_run_of(1, state=State.SUCCEEDED)
+    undo = a_run_of(2, undo=True)
+    retried = a_run_of(3)
+    behind = replace(retried, run_id=RunId("behind"), created_at=NOW + MINUTE)
+    for run, following in ((over, None), (undo, None), (retried, behind)):
+        await world.users.save(UserRecord(key=UserKey(run.user_id), current=run, following=following), None)
+    await world.users.save(
+        replace((await world.record()), current=replace(await world.run(), user_principal_name=NAME)),
+        await world.users.read(KEY),
+    )
+    asked = [USER.upper(), NAME.upper(), "new@contoso.example", over.user_id, undo.user_id, retried.user_id]
+    results = await world.intake.start(_wanted([*asked, "bad", *(_guid(100 + number) for number in range(100))]))
+    by_id, by_name, new, fresh, alone, joined, bad = results[:7]
+    waiting = (await world.run()).run_id
+    assert (by_id.correlation_id, by_id.status) == (waiting, "merged")
+    assert (by_name.correlation_id, by_name.status) == (waiting, "merged")
+    assert new.correlation_id == (await world.run(name_key("new@contoso.example"))).run_id
+    assert joined.correlation_id == "behind"
+    assert [each.status for each in (fresh, alone, bad)] == ["accepted", "accepted", "refused"]
+    assert len({each.correlation_id for each in results} - {None}) == 105
+    await _admitted(world)
+    assert (await world.record(UserKey(retried.user_id))).following.reasons == ("T10 Manual",)
+    assert (await world.run(UserKey(over.user_id))).run_id == fresh.correlation_id
+
+
+def a_run_of(number, **more):
+    """A waiting run of a user of its own."""
+    values = {
+        "run_id": RunId(f"run-{number}"),
+        "identity": _guid(number),
+        "user_id": _guid(number),
+        "created_at": NOW,
+        "modified_at": NOW,
+        "fresh_at": NOW,
+        "due_at": NOW + 90 * MINUTE,
+    }
+    return Run(**{**values, **more})
 
 
 async def test_a_message_of_a_list_that_comes_twice_or_half_makes_nothing_twice(world):

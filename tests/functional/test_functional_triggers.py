@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import pytest
 from functional_support import NAME
-from meeting_values import AUDIO_CONFERENCING, NOW, TENANT, USER
+from meeting_values import AUDIO_CONFERENCING, NOW, TENANT, USER, teams_event
 
 from mms_core.errors import TemporaryError
 from mms_core.messages import JobStep, LookAfterSubscriptions, TenantEvent, UsersChanged, encode
-from mms_core.model import State, TeamsFacts, UserKey
+from mms_core.model import Source, State, Target, TeamsFacts, UserKey
 from mms_core.notifications import parse_notifications
 from mms_core.ports import Content, Page
+from mms_core.service.intake import Wanted
 
 GRANT = {"user": NAME, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
 
@@ -126,6 +127,28 @@ async def test_a_sweep_finds_what_nobody_told_once(world):
     assert sorted(each["rule"] for each in await world.documents.list("decision")) == ["T3", "T9"]
     unknown = await world.documents.get("unknownRecords", "all")
     assert unknown.value["counts"] == {"UserLoggedIn": 1}
+
+
+async def test_users_whom_an_event_about_the_tenant_concerns_take_their_turn_with_the_lists(world):
+    """Their requests are due one after the other at the tenant's rate, after the list that came before."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
+    asked = tuple(f"{number:08d}-0000-4000-9000-000000000000" for number in range(120))
+    await world.intake.start(Wanted(identities=asked, source=Source.ALL, target=Target.TEAMS))
+    world.tenant.add(teams_event(1, dial_in={"number": "+14255550100"}))
+    users = [USER, *(f"00000000-0000-4000-9000-{number:012d}" for number in range(1, 5))]
+    for number, user in enumerate(users[1:]):
+        world.tenant.add_user(user, f"u{number}@contoso.example", plans={AUDIO_CONFERENCING})
+    world.tenant = _Lists(world.tenant)
+    gone = TenantEvent(event_id="s|1", type="mms.bridge.numberunassigned", data={"number": "+1 425 555 0100"})
+    await world.dispatch(gone)
+    while jobs := [each for each in world.queue.visible() if isinstance(each, JobStep)]:
+        for job in jobs:
+            await world.dispatch(job)
+            await world.dispatch(job)  # delivered twice: done once
+    runs = [await world.run(UserKey(user)) for user in users]
+    assert {each.partition(" ")[0] for run in runs for each in run.reasons} == {"T8"}
+    assert sorted(round((run.due_at - NOW).total_seconds()) for run in runs) == [720, 721, 722, 723, 724]
 
 
 def _call(*subscriptions, state="state"):

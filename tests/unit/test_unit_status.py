@@ -116,6 +116,7 @@ def test_instants_have_seven_decimals_and_a_z():
     """As .NET prints them; nothing stays nothing."""
     assert instant(AT) == "2026-03-02T08:00:00.1234560Z"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", instant(datetime(1601, 1, 1, tzinfo=UTC)))
+    assert instant(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01T00:00:00.0000000Z"  # an empty date of .NET
     assert instant(None) is None
 
 

@@ -262,9 +262,17 @@ class TableUserStore(UserStore):
     async def active(self) -> AsyncIterator[Run]:
         """See :class:`~mms_core.ports.UserStore`."""
         for state in (State.IN_PROGRESS, State.PENDING):
-            for partition in _partitions():
-                async for _, run in self._query(partition, f"s|{state}|", f"s|{state}|~", size=1000):
-                    yield run
+            async for run in self._of_state(state):
+                yield run
+
+    def waiting(self) -> AsyncIterator[Run]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        return self._of_state(State.PENDING)
+
+    async def _of_state(self, state: State) -> AsyncIterator[Run]:
+        for partition in _partitions():
+            async for _, run in self._query(partition, f"s|{state}|", f"s|{state}|~", size=1000):
+                yield run
 
     async def overdue(self, before: datetime) -> AsyncIterator[Run]:
         """See :class:`~mms_core.ports.UserStore`."""
