@@ -466,6 +466,8 @@ class Subscribed:
     kind: str
     subscription_id: str
     done: str
+    expires_at: datetime | None = None
+    """When it ends if nobody renews it; ``None``: it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,10 @@ class Deployment:
     """A run that has worked this long checkpoints and goes on in a new message."""
     first_retry: timedelta
     """Wait before the first of the nine retries; they double from there (24 hours with the default)."""
+    telemetry_connection: str | None
+    """Connection string of Application Insights; ``None`` sends nothing anywhere."""
+    trace_ratio: float
+    """Part of the traces without a failure that is kept, 0 to 1. Failures are always kept."""
     client_id: str | None
     """Client id of a user-assigned identity; ``None`` is the system-assigned one."""
 
@@ -87,6 +91,16 @@ def _seconds(values: Mapping[str, str], name: str, default: float) -> timedelta:
         return timedelta(seconds=float(text))
     except (ValueError, OverflowError):
         raise BadInput(f"{name} must be a number of seconds", code="InvalidParameter", field=name) from None
+
+
+def _ratio(values: Mapping[str, str], name: str) -> float:
+    try:
+        ratio = float(values.get(name) or 1)
+    except ValueError:
+        ratio = -1
+    if not 0 <= ratio <= 1:
+        raise BadInput(f"{name} must be a number from 0 to 1", code="InvalidParameter", field=name)
+    return ratio
 
 
 def from_environment(values: Mapping[str, str]) -> Deployment:
@@ -147,6 +161,8 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
         sending_limits=values.get("MMS_SENDING_LIMITS", "").lower() != "off",
         function_budget=budget,
         first_retry=first_retry,
+        telemetry_connection=values.get("APPLICATIONINSIGHTS_CONNECTION_STRING") or None,
+        trace_ratio=_ratio(values, "MMS_TRACE_RATIO"),
         client_id=values.get("MMS_IDENTITY_CLIENT_ID") or None,
     )
 

@@ -184,6 +184,14 @@ def _credential() -> AsyncTokenCredential:
     return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
 
 
+def _blocking_credential() -> Any:
+    """Return the identity for the telemetry exporter, which works in a thread of its own."""
+    from azure.identity import ManagedIdentityCredential  # noqa: PLC0415
+
+    client_id = deployment().client_id
+    return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
+
+
 @functools.cache
 def _graph() -> GraphPorts:
     # 600 modules: never on the way to an HTTP answer.
@@ -319,4 +327,9 @@ def app() -> App:
     Raises:
         BadInput: An app setting is missing or malformed.
     """
-    return App(deployment(), _parts())
+    settings = deployment()
+    if settings.telemetry_connection:
+        from mms_core.adapters import monitor  # noqa: PLC0415
+
+        monitor.start(settings.telemetry_connection, _blocking_credential, ratio=settings.trace_ratio)
+    return App(settings, _parts())

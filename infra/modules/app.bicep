@@ -28,7 +28,7 @@ var settings = {
   AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnection
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD;ClientId=${identityClientId}'
-  PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+  MMS_TRACE_RATIO: '0.2'
   MMS_CLOUD: cloud
   MMS_TENANT_ID: tenant().tenantId
   MMS_API_AUDIENCE: apiAudience

@@ -42,6 +42,7 @@ from mms_core.planning import (
 from mms_core.ports import EventChange, Written
 from mms_core.service.retiring import note_replaced
 from mms_core.service.wishes import find_meeting
+from mms_core.tracing import conclude, span
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,12 +123,14 @@ class Applier:
             LeaseLost, Stopped: From the look before the write; nothing was written.
         """
         started_at = self._parts.clock.now()
-        try:
-            applied = await self._apply(planned, earlier)
-        except TemporaryError as exc:
-            applied = Applied(entry=self._failed(planned, earlier, exc, is_final=False), temporary=exc)
-        except PermanentError as exc:
-            applied = Applied(entry=self._failed(planned, earlier, exc, is_final=True))
+        with span("meeting", mms__meeting_key=meeting_key(planned.event.event_id)) as step:
+            try:
+                applied = await self._apply(planned, earlier)
+            except TemporaryError as exc:
+                applied = Applied(entry=self._failed(planned, earlier, exc, is_final=False), temporary=exc)
+            except PermanentError as exc:
+                applied = Applied(entry=self._failed(planned, earlier, exc, is_final=True))
+            conclude(step, verdict=applied.entry.verdict, code=applied.entry.code)
         return await self._noted(applied, started_at)
 
     async def leave(self, entry: LedgerEntry) -> Applied:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import BadInput
+from mms_core.metrics import TRIGGERS_DECIDED, measure
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Journal:
             **(more or {}),
         }
         await self._parts.documents.put("decision", key, value)
+        measure(TRIGGERS_DECIDED, rule=decision.rule, outcome=outcome)
         log("trigger_decided", rule=decision.rule, state=outcome, correlation_id=correlation_id)
 
     async def page(self, query: DecisionQuery) -> tuple[list[dict[str, Any]], str | None]:

@@ -176,8 +176,8 @@ class Lease:
             async with self._lock:
                 await self._write({"lease_until_at": self._parts.clock.now()}, publish=True)
 
-    async def end(self, happening: Happening, **changes: Any) -> UserRecord:
-        """Write how the run ended (for now) and give the user back.
+    async def end(self, happening: Happening, **changes: Any) -> Run:
+        """Write how the run ended (for now) and give the user back; returns the run as it was written.
 
         Raises:
             LeaseLost: Somebody else has the user.
@@ -193,7 +193,7 @@ class Lease:
                 except PreconditionLost:
                     await self._reread()
                 else:
-                    return record
+                    return run
         raise LeaseLost
 
     async def _end(self, record: UserRecord, ended: Run) -> None:

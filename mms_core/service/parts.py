@@ -14,10 +14,12 @@ import msgspec
 from mms_core.debounce import Accepted, Outcome, accept, with_next
 from mms_core.errors import MmsError, PreconditionLost
 from mms_core.messages import Notice, Wake
+from mms_core.metrics import RUN_ELAPSED, RUNS_ENDED, TRIGGERS_DECIDED, measure
 from mms_core.model import NAME_PREFIX, RunId, State
 from mms_core.retrying import FIRST_DELAY
 from mms_core.settings import TenantSettings
 from mms_core.telemetry import log
+from mms_core.tracing import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,13 +130,14 @@ class Parts:
                 await self.save_with_wake(accepted.record, stored)
             except PreconditionLost:
                 continue
-            log(
-                "request_accepted",
-                user_id=accepted.run.user_id,
-                correlation_id=accepted.run.run_id,
-                trigger=request.reason.partition(" ")[0],
-                state=accepted.outcome,
-            )
+            with span("request", correlation_id=accepted.run.run_id, mms__state=accepted.outcome):
+                log(
+                    "request_accepted",
+                    user_id=accepted.run.user_id,
+                    correlation_id=accepted.run.run_id,
+                    trigger=request.reason.partition(" ")[0],
+                    state=accepted.outcome,
+                )
             if accepted.outcome is Outcome.ACCEPTED:
                 await self.announce(key, accepted.run, "before")
             return accepted
@@ -174,7 +177,13 @@ class Parts:
         return stored
 
     async def announce(self, key: UserKey, run: Run, notice: str) -> None:
-        """Have the organizer told about a run: ``before`` it, or ``after`` it. Never fails, and never calls Graph."""
+        """Have the organizer told about a run: ``before`` it, or ``after`` it; an ended one is counted.
+
+        Never fails, and never calls Graph.
+        """
+        if notice == "after":
+            measure(RUNS_ENDED, state=run.state, code=run.code or "")
+            measure(RUN_ELAPSED, (self.clock.now() - run.created_at).total_seconds(), state=run.state)
         if not self.options.notice_sender or key.startswith(NAME_PREFIX):
             return
         try:
@@ -210,4 +219,5 @@ class Parts:
             "actor": actor,
         }
         await self.documents.put("decision", f"{order}-{self.new_id()}", value)
+        measure(TRIGGERS_DECIDED, rule=decision.rule, outcome=outcome)
         log("trigger_decided", rule=decision.rule, state=outcome)

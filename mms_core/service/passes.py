@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, explain
+from mms_core.metrics import MEETINGS_ENDED, measure
 from mms_core.model import LedgerEntry, Verdict, meeting_key
 from mms_core.planning import Planned, Route, Step, reported
 from mms_core.retrying import next_attempt_at
@@ -137,9 +138,13 @@ class Pass:
         message = self._tally.summary()
         if code is not None:
             message = explain(code, detail) + (f" So far: {message}" if self._tally.entries else "")
-        record = await self._lease.end(happening, code=code, last_message=message, **self._tally.counts(self._total))
-        await self._parts.announce(self._lease.key, self._lease.run, "after")
-        log("run_ended", correlation_id=self._lease.run.run_id, user_id=record.key, state=happening, code=code)
+        ended = await self._lease.end(happening, code=code, last_message=message, **self._tally.counts(self._total))
+        await self._parts.announce(self._lease.key, ended, "after")
+        for (verdict, cause), number in Counter(
+            (entry.verdict, entry.code or "") for entry in self._tally.entries.values()
+        ).items():
+            measure(MEETINGS_ENDED, number, verdict=verdict, code=cause)
+        log("run_ended", correlation_id=ended.run_id, user_id=self._lease.key, state=happening, code=code)
 
     async def _postpone(self, exc: TemporaryError) -> None:
         run, now = self._lease.run, self._parts.clock.now()

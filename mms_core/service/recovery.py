@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,13 +12,14 @@ import msgspec
 from mms_core.debounce import with_next
 from mms_core.errors import NotFound, PreconditionLost, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
+from mms_core.metrics import DUE_OLDEST, MESSAGES_POISONED, SUBSCRIPTION_REMAINING, measure
 from mms_core.model import State, UserKey, name_key
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.states import Happening, advance, can
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from mms_core.model import Run, UserRecord
     from mms_core.ports import Stored
@@ -38,9 +40,12 @@ class Recovery:
         """
         grace, now = self._parts.options.run_lease, self._parts.clock.now()
         front = await self._parts.queue.front()
-        woken = 0
+        woken, oldest = 0, timedelta(0)
         async for run in self._parts.users.overdue(now - grace):
+            if run.state is State.PENDING:
+                oldest = max(oldest, now - run.due_at)
             woken += await self._look_after(run, grace, front)
+        measure(DUE_OLDEST, oldest.total_seconds())
         if woken:
             log("runs_woken", count=woken, level=logging.WARNING)
         return woken
@@ -93,8 +98,10 @@ class Recovery:
         try:
             message = decode(text)
         except UnknownMessage as exc:
+            measure(MESSAGES_POISONED, message="unknown")
             log("message_unknown", level=logging.ERROR, error_type=type(exc).__name__)
             return
+        measure(MESSAGES_POISONED, message=type(message).__name__)
         log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
         if isinstance(message, Wake | Resolve):
             await self._fail(UserKey(message.user), message)
@@ -145,6 +152,8 @@ class Recovery:
         now = self._parts.clock.now()
         for each in await self._parts.graph().tenant.ensure_subscriptions(now=now):
             log("subscription_looked_after", subscription_id=each.subscription_id, state=each.done)
+            if each.expires_at is not None:
+                measure(SUBSCRIPTION_REMAINING, (each.expires_at - now).total_seconds(), kind=each.kind)
             stored = await self._parts.documents.get("subscription", each.kind)
             if stored is None or stored.value["id"] != each.subscription_id:
                 await self._parts.documents.put(

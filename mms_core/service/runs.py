@@ -18,6 +18,7 @@ from mms_core.service.passes import Pass
 from mms_core.service.sending import metered
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log
+from mms_core.tracing import span
 from mms_core.triggers import stop_code
 from mms_core.windows import next_open_at
 
@@ -211,7 +212,8 @@ class Runs:
             await lease.end(Happening.CHECKPOINTED, due_at=self._parts.clock.now())
             return
         try:
-            await self._pass(lease, generation)
+            with span("run", correlation_id=lease.run.run_id, mms__attempt=lease.run.retries):
+                await self._pass(lease, generation)
         finally:
             self._places.release()
 

@@ -77,7 +77,7 @@ class GraphTenant(Tenant):
             return await self._create(address, now)
         if newest.expiration_date_time and newest.expiration_date_time - now < RENEW_BEFORE:
             return await self._renew(newest, address, now)
-        return Subscribed(kind="users", subscription_id=newest.id, done="kept")
+        return Subscribed(kind="users", subscription_id=newest.id, done="kept", expires_at=newest.expiration_date_time)
 
     async def _create(self, address: str, now: datetime) -> Subscribed:
         body = {
@@ -90,7 +90,7 @@ class GraphTenant(Tenant):
         }
         info = self._transport.request(self._transport.client.subscriptions, Method.POST, body)
         made = (await self._transport.write(info)).decoded(WireSubscription)
-        return Subscribed(kind="users", subscription_id=made.id, done="created")
+        return Subscribed(kind="users", subscription_id=made.id, done="created", expires_at=now + LIFETIME)
 
     async def _renew(self, subscription: WireSubscription, address: str, now: datetime) -> Subscribed:
         builder = self._transport.client.subscriptions.by_subscription_id(subscription.id)
@@ -99,7 +99,7 @@ class GraphTenant(Tenant):
             await self._transport.read(info)
         except NotFound:
             return await self._create(address, now)
-        return Subscribed(kind="users", subscription_id=subscription.id, done="renewed")
+        return Subscribed(kind="users", subscription_id=subscription.id, done="renewed", expires_at=now + LIFETIME)
 
     # -- the activity feed ------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ from msgraph_core import GraphClientFactory
 from mms_core import jsontext
 from mms_core.adapters.graph.failures import failure
 from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, TemporaryError
+from mms_core.metrics import GRAPH_REQUESTS, GRAPH_THROTTLED, measure
+from mms_core.tracing import correlation, span
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -101,8 +104,31 @@ class GraphTransport:
 
     async def _once(self, info: RequestInformation, *, is_write: bool) -> Answer:
         info.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
+        method = str(info.http_method.value if info.http_method else "")
+        correlation_id = correlation()
+        if correlation_id:
+            info.headers.try_add("client-request-id", correlation_id)
+        with span("graph", http__request__method=method) as step:
+            try:
+                response: Any = await self._sent(info, is_write=is_write)
+            except BaseException:
+                measure(GRAPH_REQUESTS, method=method, status="0")
+                raise
+            status = str(response.status_code)
+            step.set_attribute("http.response.status_code", status)
+            measure(GRAPH_REQUESTS, method=method, status=status)
+            if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                measure(GRAPH_THROTTLED, method=method)
+            problem = failure(
+                response.status_code, response.headers, response.content, is_write=is_write, now=datetime.now(UTC)
+            )
+            if problem is not None:
+                raise problem
+        return Answer(response.content, response.headers.get("request-id"), response.status_code)
+
+    async def _sent(self, info: RequestInformation, *, is_write: bool) -> Any:
         try:
-            response: Any = await self._adapter.send_primitive_async(info, "bytes", {})
+            return await self._adapter.send_primitive_async(info, "bytes", {})
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
             raise TemporaryError(type(exc).__name__) from exc
         except httpx.HTTPError as exc:
@@ -110,12 +136,6 @@ class GraphTransport:
             raise kind(type(exc).__name__) from exc
         except (ClientAuthenticationError, CredentialUnavailableError) as exc:
             raise TemporaryError(type(exc).__name__, code="SignInFailed") from exc
-        problem = failure(
-            response.status_code, response.headers, response.content, is_write=is_write, now=datetime.now(UTC)
-        )
-        if problem is not None:
-            raise problem
-        return Answer(response.content, response.headers.get("request-id"), response.status_code)
 
     async def write(self, info: RequestInformation) -> Answer:
         """Send once, whatever happens.
