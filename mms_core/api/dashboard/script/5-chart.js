@@ -35,7 +35,7 @@ function frame(title, most, unit, days) {
     if (Number.isInteger(most * part) || most < 2) chart.append(svg("text", { x: LEFT - 7, y: y + 4, "text-anchor": "end" }, unit(most * part)));
   }
   days.forEach(({ day }, index) => {
-    if ((DAYS - 1 - index) % (narrow.matches ? 5 : 3) === 0) chart.append(svg("text", { x: slotX(index), y: HIGH - 5, "text-anchor": "middle" }, index === DAYS - 1 ? "today" : DAY.format(day)));
+    if ((DAYS - 1 - index) % (narrow.matches ? 5 : 3) === 0) chart.append(svg("text", { x: slotX(index), y: HIGH - 5, "text-anchor": narrow.matches && index === DAYS - 1 ? "end" : "middle" }, index === DAYS - 1 ? "today" : DAY.format(day)));
   });
   return chart;
 }
