@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -33,6 +34,8 @@ from permissions import PERMISSIONS, Permission
 from mms_core.clouds import CLOUDS
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from azure.core.credentials import AccessToken
     from azure.core.credentials_async import AsyncTokenCredential
     from msgraph.generated.models.app_role_assignment import AppRoleAssignment
@@ -47,6 +50,9 @@ _NAMESPACE: Final = uuid.UUID("6f9cf0a0-6c3a-5f0e-9d5b-1f4a54c1f7aa")
 """Ids of our own roles and scope follow from their names, so that two registrations agree."""
 _AZURE_CLI: Final = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 """The Azure CLI's client id: allowed to ask for tokens of the API, so that azd and az sessions work with `mms`."""
+
+
+_PATIENCE_SECONDS: Final = 60.0
 
 
 class RightsError(Exception):
@@ -82,8 +88,10 @@ class FromEnvironment:
         """Nothing is open."""
 
 
-def client(graph_url: str) -> GraphServiceClient:
-    """Return the unmodified SDK's client, signed in as whoever runs this."""
+@contextlib.asynccontextmanager
+async def client(graph_url: str) -> AsyncIterator[GraphServiceClient]:
+    """Give the unmodified SDK's client, signed in as whoever runs this, and close its connections."""
+    import httpx  # noqa: PLC0415
     from azure.identity.aio import (  # noqa: PLC0415 - a second of imports, not for --help
         AzureCliCredential,
         AzureDeveloperCliCredential,
@@ -91,6 +99,7 @@ def client(graph_url: str) -> GraphServiceClient:
     )
     from msgraph.graph_request_adapter import GraphRequestAdapter  # noqa: PLC0415
     from msgraph.graph_service_client import GraphServiceClient  # noqa: PLC0415
+    from msgraph_core import GraphClientFactory  # noqa: PLC0415
     from msgraph_core.authentication import AzureIdentityAuthenticationProvider  # noqa: PLC0415
 
     credential: AsyncTokenCredential = (
@@ -101,9 +110,12 @@ def client(graph_url: str) -> GraphServiceClient:
     root = graph_url.rsplit("/v1.0", 1)[0]
     host = root.split("//", 1)[1].split(":", 1)[0]
     provider = AzureIdentityAuthenticationProvider(credential, scopes=[f"{root}/.default"], allowed_hosts=[host])
-    adapter = GraphRequestAdapter(provider)
-    adapter.base_url = graph_url
-    return GraphServiceClient(request_adapter=adapter)
+    # Graph's own transport does not pass the closing on to the one beneath it.
+    async with credential, httpx.AsyncHTTPTransport() as connections:
+        http = httpx.AsyncClient(transport=connections, timeout=_PATIENCE_SECONDS)
+        adapter = GraphRequestAdapter(provider, GraphClientFactory.create_with_default_middleware(client=http))
+        adapter.base_url = graph_url
+        yield GraphServiceClient(request_adapter=adapter)
 
 
 class Directory:
@@ -434,7 +446,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 async def run(options: argparse.Namespace) -> tuple[int, list[Line], str]:
     """Do it. Returns the exit code, the report, and what is left to do in PowerShell."""
-    directory = Directory(client(options.graph_url))
+    async with client(options.graph_url) as graph:
+        return await _run(Directory(graph), options)
+
+
+async def _run(directory: Directory, options: argparse.Namespace) -> tuple[int, list[Line], str]:
     if options.command == "register":
         dashboard = f"{options.url.rstrip('/')}/dashboard" if options.url else None
         app_id, lines = await register(directory, name=options.name, dashboard=dashboard)
