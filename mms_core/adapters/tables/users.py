@@ -112,7 +112,7 @@ class TableUserStore(UserStore):
         async with self._turns.setdefault(partition, asyncio.Lock()):
             for attempt in range(_COUNTER_ATTEMPTS):
                 if attempt:
-                    await asyncio.sleep(random.uniform(0, _COUNTER_PAUSE_SECONDS * attempt))  # noqa: S311 - no secret
+                    await asyncio.sleep(random.uniform(0, _COUNTER_PAUSE_SECONDS * attempt))  # noqa: S311  # nosec B311
                 step, counts = await self._counter_step(partition, *states)
                 self._known.pop(partition, None)
                 try:
