@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import io
+import sys
+from pathlib import Path
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
 from mms_cli.terminal import Screen
 
-
-class Stream(io.StringIO):
-    """A stream that may be a terminal."""
-
-    def __init__(self, text="", *, is_terminal=False):
-        super().__init__(text)
-        self._is_terminal = is_terminal
-
-    def isatty(self):
-        """Say what it was made as."""
-        return self._is_terminal
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +27,7 @@ def _alone(tmp_path, monkeypatch):
 @pytest.fixture
 def screen_of():
     """Return a function that makes a screen; its streams are in ``out`` and ``err``."""
+    from cli_streams import Stream  # noqa: PLC0415 - importable only now
 
     def made(*, is_terminal=False, answer="", colours=True):
         screen = Screen(

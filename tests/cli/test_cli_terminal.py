@@ -288,7 +288,7 @@ def test_errors_show_code_cause_and_remedy(screen_of):
 
 
 def _bare_screen():
-    from conftest import Stream  # noqa: PLC0415
+    from cli_streams import Stream  # noqa: PLC0415
 
     from mms_cli.terminal import Screen  # noqa: PLC0415
 

@@ -59,6 +59,15 @@ class TestThrottling:
             assert stats["maxConcurrency"] == (5 if on else 8)
             assert stats["requests"]["GET users/{user}/events"] == 8
 
+    async def test_windows_pass_by_the_tenants_clock(self, tenant):
+        """Whoever has waited is let in, though it took no time; a clock set back forgives what it has not seen yet."""
+        await tenant.switch(throttle=True, mailboxRequests=1)
+        asked = []
+        for seconds in (0, 0, 601, 0, -86_400, 0):
+            await tenant.control("POST", "clock", {"seconds": seconds})
+            asked.append((await tenant.raw("GET", LIST)).status_code)
+        assert asked == [200, 429, 200, 429, 200, 429]
+
     async def test_switch_mailbox_concurrency(self, tenant):
         """Another limit than four, for services that are stricter."""
         await tenant.switch(throttle=True)

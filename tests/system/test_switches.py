@@ -38,6 +38,12 @@ POSITIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _by_hand(config: Any) -> None:
+    """What happens to a user's licences while a test prepares a calendar starts no run of its own."""
+    config(AutomaticallyMigrateUserMeetings=False)
+
+
 @pytest.fixture
 def switched(stack: Stack, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Put switches into a position for one test."""

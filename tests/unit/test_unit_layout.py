@@ -311,3 +311,11 @@ def test_every_code_of_the_catalogue_is_used():
     text = "".join(path.read_text() for path in CORE if path.name != "errors.py")
     text += "".join(re.findall(r'default_code = "\w+"', (ROOT / "mms_core" / "errors.py").read_text()))
     assert [code for code in CATALOGUE if f'"{code}"' not in text] == []
+
+
+def test_test_modules_can_be_collected_together():
+    """Tests are no package: two modules of one name, or a conftest imported by name, depend on who is first."""
+    modules = sorted((ROOT / "tests").rglob("*.py"))
+    names = [path.name for path in modules if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
+    assert [path.name for path in modules if path != Path(__file__) and "conftest" in _imported(path)] == []
