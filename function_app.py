@@ -97,6 +97,13 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(wiring.app().admin.meetings, req)
 
 
+@app.function_name("meeting")
+@app.route(route="migrations/{userId}/meetings/{eventId}", methods=["GET"])
+async def meeting(req: func.HttpRequest) -> func.HttpResponse:
+    """A meeting, with its block before and after."""
+    return await _answer(wiring.app().admin.meeting, req)
+
+
 @app.function_name("cancel")
 @app.route(route="migrations/{userId}/cancel", methods=["POST"])
 async def cancel(req: func.HttpRequest) -> func.HttpResponse:

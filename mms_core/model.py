@@ -309,6 +309,8 @@ class Original:
     locations_json: str
     properties: dict[str, str] = field(default_factory=dict)
     written_hash: str = ""
+    written_block: str = ""
+    """The meeting block that we left behind, to be shown beside the old one; empty where an older version wrote."""
     kept_at: datetime
     undone_at: datetime | None = None
 
@@ -320,7 +322,9 @@ class Original:
         if kept is None or kept.undone_at is not None:
             return self
         is_chain = self.body == kept.body or body_hash(self.body) == kept.written_hash
-        return replace(kept, written_hash=self.written_hash) if is_chain else self
+        if not is_chain:
+            return self
+        return replace(kept, written_hash=self.written_hash, written_block=self.written_block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

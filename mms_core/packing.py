@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Final
 
 from mms_core import jsontext
@@ -14,12 +15,14 @@ LIMIT: Final = 840_000
 
 
 def pack(original: Original) -> bytes:
-    """Compress an original.
+    """Compress an original; the written block, which is only shown, is left out where both do not fit.
 
     Raises:
         PermanentError: Code ``OriginalTooLarge``.
     """
     data = zlib.compress(jsontext.dumps(original), 6)
+    if len(data) > LIMIT and original.written_block:
+        return pack(replace(original, written_block=""))
     if len(data) > LIMIT:
         raise PermanentError(f"{len(data)} bytes compressed", code="OriginalTooLarge")
     return data

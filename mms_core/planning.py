@@ -272,6 +272,16 @@ def coordinates(found: MeetingBlock | None) -> Coordinates | None:
     )
 
 
+def block_text(body: str, way: Coordinates | None) -> str:
+    """Return the meeting block of a body as it stands there, empty if there is none.
+
+    Where there are several, the one that leads *way*, else the first: what a plan is about.
+    """
+    blocks = block.locate(body).blocks
+    chosen = next((each for each in blocks if coordinates(each) == way), blocks[0] if blocks else None)
+    return "".join(body[start:end] for start, end in chosen.spans) if chosen else ""
+
+
 class Route(StrEnum):
     """How a Skype meeting becomes a Teams meeting."""
 

@@ -173,8 +173,16 @@ class Ledger(Protocol):
         """
         ...
 
-    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
-        """Write the meeting's entry, and its ``written_hash`` into the kept original."""
+    async def settle(self, key: UserKey, entry: LedgerEntry, *, written_block: str = "") -> None:
+        """Write the meeting's entry, and its ``written_hash`` and the block that was written into the kept original."""
+        ...
+
+    async def entry(self, key: UserKey, meeting: str) -> LedgerEntry | None:
+        """Return the newest entry of one meeting."""
+        ...
+
+    async def original(self, key: UserKey, meeting: str) -> Original | None:
+        """Return what is kept of one meeting, undone or not."""
         ...
 
     async def originals(self, key: UserKey) -> list[Original]:

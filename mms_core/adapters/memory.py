@@ -193,12 +193,22 @@ class MemoryLedger(Ledger):
             self._originals[key, original.key] = original
         self._entries[key, entry.key] = entry
 
-    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+    async def settle(self, key: UserKey, entry: LedgerEntry, *, written_block: str = "") -> None:
         """See :class:`~mms_core.ports.Ledger`."""
         await self.put(key, entry)
         kept = self._originals.get((key, entry.key))
         if kept is not None:
-            self._originals[key, entry.key] = replace(kept, written_hash=entry.written_hash)
+            self._originals[key, entry.key] = replace(
+                kept, written_hash=entry.written_hash, written_block=written_block
+            )
+
+    async def entry(self, key: UserKey, meeting: str) -> LedgerEntry | None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        return self._entries.get((key, meeting))
+
+    async def original(self, key: UserKey, meeting: str) -> Original | None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        return self._originals.get((key, meeting))
 
     async def originals(self, key: UserKey) -> list[Original]:
         """See :class:`~mms_core.ports.Ledger`."""
@@ -237,9 +247,15 @@ class _ClaimedMemoryLedger(Ledger):
         self._ledger.check(key, self._generation)
         await self._ledger.put(key, entry, original)
 
-    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+    async def settle(self, key: UserKey, entry: LedgerEntry, *, written_block: str = "") -> None:
         self._ledger.check(key, self._generation)
-        await self._ledger.settle(key, entry)
+        await self._ledger.settle(key, entry, written_block=written_block)
+
+    async def entry(self, key: UserKey, meeting: str) -> LedgerEntry | None:
+        return await self._ledger.entry(key, meeting)
+
+    async def original(self, key: UserKey, meeting: str) -> Original | None:
+        return await self._ledger.original(key, meeting)
 
     async def originals(self, key: UserKey) -> list[Original]:
         return await self._ledger.originals(key)

@@ -181,6 +181,14 @@ class AdminApi:
             return text_response(as_csv(rows, names), content_type="text/csv")
         return json_response({"value": rows})
 
+    @answering
+    async def meeting(self, request: ApiRequest) -> ApiResponse:
+        """``GET migrations/{userId}/meetings/{eventId}``: one meeting, with its blocks before and after."""
+        await self._caller(request, Role.READ)
+        entry, blocks = await self._queries.meeting(request.route["userId"], request.route["eventId"])
+        shown = {"contentType": blocks.content_type, "oldBlock": blocks.old, "newBlock": blocks.new}
+        return json_response({**meeting_row(entry), **shown})
+
     async def _order(self, request: ApiRequest, order: Callable[[str, Principal], Awaitable[Run]]) -> ApiResponse:
         principal = await self._caller(request, Role.OPERATE)
 

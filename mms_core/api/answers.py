@@ -181,6 +181,14 @@ class Meetings(TypedDict):
     value: list[MeetingRow]
 
 
+class MeetingBlocks(MeetingRow):
+    """A meeting, with its blocks as they stood in the invitation: markup where ``contentType`` is ``html``."""
+
+    contentType: Literal["html", "text"] | None
+    oldBlock: str | None
+    newBlock: str | None
+
+
 class PreviewAsked(TypedDict):
     """A dry run is on its way."""
 

@@ -270,7 +270,29 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         name="listMeetings",
         summary="What became of each meeting of a user.",
         role=Role.READ,
-        good=(Answer(what="All of them.", content={_JSON: answers.Meetings, "text/csv": None}),),
+        good=(
+            Answer(
+                what="All of them.",
+                content={_JSON: answers.Meetings, "text/csv": None},
+                links={
+                    "meeting": _link(
+                        "getMeeting",
+                        "One of them, with its blocks.",
+                        userId="$request.path.userId",
+                        eventId=f"{_FIRST}/eventId",
+                    )
+                },
+            ),
+        ),
+        bad=(*_READING, 404),
+    ),
+    Operation(
+        method="get",
+        path="/migrations/{userId}/meetings/{eventId}",
+        name="getMeeting",
+        summary="One meeting, with the block before and after as they stood in the invitation.",
+        role=Role.READ,
+        good=(Answer(what="The meeting.", content={_JSON: answers.MeetingBlocks}),),
         bad=(*_READING, 404),
     ),
     _order("cancelMigration", "cancel", "Cancel what waits, or stop what runs after the meeting in hand."),
@@ -432,6 +454,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 _PATH_PARAMETERS: Final = {
     "userId": "Object id, user principal name or SIP address.",
+    "eventId": "Graph's id of the event.",
     "id": "From the answer to ``POST previews``.",
 }
 

@@ -27,6 +27,7 @@ from mms_core.planning import (
     Rewrite,
     Route,
     Step,
+    block_text,
     can_use_flags,
     coordinates,
     external_id,
@@ -86,6 +87,8 @@ class Applied:
     temporary: TemporaryError | None = None
     is_rehashed: bool = False
     """What stands in the calendar is not, letter for letter, what the intent said: undo has to know."""
+    written_block: str = ""
+    """The meeting block that stands there then."""
 
 
 def is_carried_out(intent: LedgerEntry, event: Event) -> bool:
@@ -100,6 +103,13 @@ def is_carried_out(intent: LedgerEntry, event: Event) -> bool:
     if intent.after is None:  # Exchange chose it, where there was none before
         return made_by_flags(event, intent.route) is not None
     return intent.after in [coordinates(each) for each in block.locate(event.body).blocks]
+
+
+def _as_written(entry: LedgerEntry, intent: LedgerEntry, event: Event) -> Applied:
+    """Return what became of a write that was carried out; *event* is as it stands in the calendar now."""
+    if entry.written_hash == intent.written_hash:
+        return Applied(entry=entry)
+    return Applied(entry=entry, is_rehashed=True, written_block=block_text(event.body, entry.after))
 
 
 class Applier:
@@ -165,7 +175,7 @@ class Applier:
         entry = replace(applied.entry, duration_ms=took // timedelta(milliseconds=1))
         await self._lease.hold()
         if applied.is_rehashed:
-            await self._parts.ledger.settle(self._lease.key, entry)
+            await self._parts.ledger.settle(self._lease.key, entry, written_block=applied.written_block)
         else:
             await self._parts.ledger.put(self._lease.key, entry)
         return replace(applied, entry=entry)
@@ -225,7 +235,7 @@ class Applier:
         entry = self._entry(planned, earlier, verdict)
         return Applied(entry=replace(entry, code=code, rule=planned.rule or CATALOGUE[code].rule, detail=detail))
 
-    def _original(self, planned: Planned, entry: LedgerEntry) -> Original:
+    def _original(self, planned: Planned, entry: LedgerEntry, change: Rewrite) -> Original:
         event = planned.event
         return Original(
             key=entry.key,
@@ -236,6 +246,8 @@ class Applier:
             locations_json=jsontext.dumps(event.locations).decode(),
             properties=event.properties,
             written_hash=entry.written_hash,
+            # By flags the new block is Exchange's: it is noted once it is there.
+            written_block=block_text(change.body, change.after) if change.after is not None else "",
             kept_at=entry.updated_at,
         )
 
@@ -431,7 +443,7 @@ class Applier:
             written_hash=body_hash(event.body),
             updated_at=self._parts.clock.now(),
         )
-        return Applied(entry=entry, is_rehashed=entry.written_hash != intent.written_hash)
+        return _as_written(entry, intent, event)
 
     async def _announce(self, planned: Planned, earlier: LedgerEntry | None, change: Rewrite) -> LedgerEntry:
         """Look whether the write is still wanted, and note it together with the original before it is sent."""
@@ -448,7 +460,7 @@ class Applier:
         await self._lease.check()
         if change.replaced is not None:
             await note_replaced(self._parts, self._lease.key, intent.key, intent.event_id, change.replaced)
-        await self._parts.ledger.put(self._lease.key, intent, self._original(planned, intent))
+        await self._parts.ledger.put(self._lease.key, intent, self._original(planned, intent, change))
         return intent
 
     async def _send(self, planned: Planned, change: Rewrite) -> Written:
@@ -481,4 +493,4 @@ class Applier:
         wrong = mismatch(change, planned, written.event)
         if wrong is not None:
             entry = replace(entry, verdict=Verdict.FAILED, code="VerificationFailed", detail=wrong)
-        return Applied(entry=entry, is_rehashed=entry.written_hash != intent.written_hash)
+        return _as_written(entry, intent, written.event)

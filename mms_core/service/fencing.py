@@ -64,11 +64,19 @@ class FencedLedger(Ledger):
         await self._fenced(self._ledger.put(key, entry, original))
         self._noted[entry.key] = entry.verdict
 
-    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+    async def settle(self, key: UserKey, entry: LedgerEntry, *, written_block: str = "") -> None:
         """See :class:`~mms_core.ports.Ledger`; raises as :meth:`put`."""
         self._check(entry)
-        await self._fenced(self._ledger.settle(key, entry))
+        await self._fenced(self._ledger.settle(key, entry, written_block=written_block))
         self._noted[entry.key] = entry.verdict
+
+    async def entry(self, key: UserKey, meeting: str) -> LedgerEntry | None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        return await self._ledger.entry(key, meeting)
+
+    async def original(self, key: UserKey, meeting: str) -> Original | None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        return await self._ledger.original(key, meeting)
 
     async def originals(self, key: UserKey) -> list[Original]:
         """See :class:`~mms_core.ports.Ledger`."""

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mms_core import block
 from mms_core.errors import BadInput, NotFound, PreconditionLost, explain
+from mms_core.jsontext import without_surrogates
 from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict, meeting_key
+from mms_core.planning import block_text, coordinates
 from mms_core.service.intake import user_key
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.settings import TenantSettings
@@ -17,7 +20,7 @@ from mms_core.states import Happening, advance, can
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mms_core.model import LedgerEntry
+    from mms_core.model import LedgerEntry, Original
     from mms_core.ports import RunPage, RunQuery
     from mms_core.service.parts import Parts
 
@@ -28,6 +31,33 @@ class Configuration:
 
     settings: TenantSettings
     etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """A meeting's block before and after, as they stood in the invitation; ``None`` where the ledger keeps none.
+
+    Markup where ``content_type`` is ``html``. It is the tenant's, and not to be trusted.
+    """
+
+    content_type: str | None = None
+    old: str | None = None
+    new: str | None = None
+
+
+def blocks_of(entry: LedgerEntry, original: Original | None) -> Blocks:
+    """Tell the blocks of a meeting. Old is what the entry calls before: after an undo, what we had written."""
+    if original is None:
+        return Blocks()
+    first, written = block_text(original.body, entry.before), original.written_block
+    ways = [coordinates(each) for each in block.locate(original.body).blocks]
+    is_back = entry.after in ways and entry.before not in ways
+    old, new = (written, first) if is_back else (first, written)
+    return Blocks(
+        content_type=original.content_type.lower(),
+        old=without_surrogates(old) or None,
+        new=without_surrogates(new) or None,
+    )
 
 
 class Queries:
@@ -95,6 +125,19 @@ class Queries:
         # An intent lasts for one write; what became of it is a row a moment later.
         shown = [entry for entry in entries if entry.verdict is not Verdict.WRITING]
         return sorted(shown, key=lambda entry: (str(entry.start_at), entry.key))
+
+    async def meeting(self, identity: str, event_id: str) -> tuple[LedgerEntry, Blocks]:
+        """Return the newest entry of one meeting of one user, with its blocks.
+
+        Raises:
+            NotFound: Nothing is noted about such a meeting.
+        """
+        meeting = meeting_key(event_id)
+        for key in await self._keys(identity):
+            entry = await self._parts.ledger.entry(key, meeting)
+            if entry is not None and entry.verdict is not Verdict.WRITING:
+                return entry, blocks_of(entry, await self._parts.ledger.original(key, meeting))
+        raise NotFound
 
     async def _change(self, identity: str, change: Callable[[UserRecord], UserRecord]) -> Run:
         """Change the record of a user; *change* raises ``BadInput`` where the state does not allow it."""

@@ -178,3 +178,32 @@ async def test_an_original_that_cannot_be_kept_stops_the_write(storage):
     assert caught.value.code == "OriginalTooLarge"
     assert await storage.ledger.entries(USER) == []
     assert await storage.ledger.originals(USER) == []
+
+
+async def test_one_meeting_is_read_without_the_others(storage):
+    """Its entry and what is kept of it, undone or not; nothing for what is not there."""
+    await storage.ledger.put(USER, an_entry("m1"), an_original("m1", written_block="<p>Join</p>"))
+    await storage.ledger.put(USER, an_entry("m2"))
+    assert await storage.ledger.entry(USER, "m1") == an_entry("m1")
+    assert (await storage.ledger.original(USER, "m1")).written_block == "<p>Join</p>"
+    await storage.ledger.put_original(USER, an_original("m1", undone_at=LATER))
+    assert (await storage.ledger.original(USER, "m1")).undone_at == LATER
+    assert await storage.ledger.original(USER, "m2") is None
+    assert await storage.ledger.entry(USER, "m3") is None
+
+
+async def test_the_newest_written_block_is_kept_with_the_first_original(storage):
+    """By the next write of a chain, and by what really stands there."""
+    await storage.ledger.put(USER, an_entry(), an_original(written_block="one"))
+    await storage.ledger.put(USER, an_entry(), an_original(written_hash="two", written_block="two"))
+    assert (await storage.ledger.original(USER, "m1")).written_block == "two"
+    await storage.ledger.settle(USER, an_entry(), written_block="as Exchange writes it")
+    assert (await storage.ledger.original(USER, "m1")).written_block == "as Exchange writes it"
+
+
+async def test_what_is_only_shown_gives_way_to_what_undo_needs(storage):
+    """An original that just fits is kept without the written block."""
+    body = random.Random(1).randbytes(420_000).hex()  # noqa: S311 - not a secret, only hard to compress
+    block = random.Random(2).randbytes(600_000).hex()  # noqa: S311
+    await storage.ledger.put(USER, an_entry(), an_original(body=body, written_block=block))
+    assert (await storage.ledger.original(USER, "m1")).body == body

@@ -8,6 +8,8 @@ import pytest
 from functional_support import World, granted
 from meeting_values import USER
 
+from mms_core import block
+from mms_core.errors import PermanentError
 from mms_core.model import State
 
 
@@ -38,3 +40,24 @@ async def test_undo_restores_body_locations_and_properties(world: World):
     run = await world.run()
     assert (run.state, run.succeeded, run.invites, run.migration_type) == (State.SUCCEEDED, 2, 2, "Unknown")
     assert run.reasons == ("Undo",)
+
+
+@pytest.mark.parametrize("route", ["replace", "flags"])
+async def test_each_meeting_shows_its_block_before_and_after_and_the_other_way_round_once_undone(world: World, route):
+    """As they stand in the calendar, also where Exchange wrote the new one; and nothing around them."""
+    (event,) = world.skype_meetings(1)
+    if route == "flags":
+        world.tenant.on("create_or_get", PermanentError(code="AppAccessPolicyMissing"))
+    await world.ask()
+    await world.until_quiet()
+    now = world.tenant.events[event.event_id]
+    entry, shown = await world.queries.meeting(USER, event.event_id)
+    assert (entry.verdict, shown.content_type) == ("migrated", "html")
+    assert "Join Skype Meeting" in shown.old
+    assert shown.old in event.body
+    assert block.locate(shown.new).blocks[0].join_url == entry.after.join_url
+    assert shown.new in now.body
+    await world.queries.undo(USER, (), actor=None)
+    await world.until_quiet()
+    entry, back = await world.queries.meeting(USER, event.event_id)
+    assert (entry.verdict, back.old, back.new) == ("restored", shown.new, shown.old)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 from api_caller import READER, Api
 from api_caller import check_problem as _problem
@@ -14,11 +16,11 @@ from meeting_values import NOW, TENANT, USER
 from token_issuer import token
 
 from mms_core import wiring
-from mms_core.api import ApiRequest
+from mms_core.api import ApiRequest, answers
 from mms_core.api.http import BODY_LIMIT
 from mms_core.errors import TemporaryError
 from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, TenantEvent, UsersChanged, Wake
-from mms_core.model import LedgerEntry, RunId, State, UserKey, Verdict
+from mms_core.model import LedgerEntry, Original, RunId, State, UserKey, Verdict, meeting_key
 
 NAME = "adele@contoso.example"
 GRAPH_CALL = {
@@ -41,6 +43,7 @@ ADMIN = [
     ("migrations", "POST", "operate"),
     ("migration", "GET", "read"),
     ("meetings", "GET", "read"),
+    ("meeting", "GET", "read"),
     ("cancel", "POST", "operate"),
     ("retry", "POST", "operate"),
     ("undo", "POST", "operate"),
@@ -52,7 +55,7 @@ ADMIN = [
 @pytest.mark.parametrize(("name", "method", "needs"), ADMIN)
 async def test_every_admin_route_is_closed_without_the_right_token(api, name, method, needs):
     """401 without or with a bad token, 403 without the role; reading does not allow operating."""
-    handler, route = getattr(api.admin, name), {"userId": USER}
+    handler, route = getattr(api.admin, name), {"userId": USER, "eventId": "e"}
     for headers in ({}, {"Authorization": "Bearer abc"}, {"Authorization": f"Bearer {token(exp=1)}"}):
         response = await api.call(handler, method, roles=None, headers=headers, route=route, body=b"{}")
         _problem(response, 401, "Unauthorized")
@@ -385,6 +388,35 @@ async def test_meetings_are_listed_by_start_without_intents(api):
         "'=event1",
         "'=event2",
     ]
+
+
+async def test_a_meeting_is_shown_with_its_blocks(api):
+    """As they stood in the invitation; nothing where nothing is kept, 404 where nothing is noted."""
+    await api.start(identity=USER)
+
+    async def shown(event_id):
+        return await api.call(api.admin.meeting, route={"userId": USER, "eventId": event_id})
+
+    _problem(await shown("event"), 404, "NotFound")
+    entry = LedgerEntry(
+        key=meeting_key("event"), run_id=RunId("r"), event_id="event", ical_uid="", subject="", start_at=NOW,
+        verdict=Verdict.MIGRATED, updated_at=NOW,
+    )  # fmt: skip
+    await api.parts.ledger.put(UserKey(USER), entry)
+    row = _json(await shown("event"))
+    assert [row[name] for name in ("verdict", "contentType", "oldBlock", "newBlock")] == ["migrated", None, None, None]
+    original = Original(
+        key=entry.key, run_id=RunId("r"), event_id="event", body="no block", content_type="HTML", locations_json="[]",
+        written_block="<p>half an emoji: \ud83d</p>", kept_at=NOW,
+    )  # fmt: skip
+    await api.parts.ledger.put(UserKey(USER), entry, original)
+    row = _json(await shown("event"))
+    assert [row[name] for name in ("contentType", "oldBlock", "newBlock")] == [
+        "html", None, "<p>half an emoji: \ufffd</p>",
+    ]  # fmt: skip
+    msgspec.convert(row, type=answers.MeetingBlocks)
+    await api.parts.ledger.put(UserKey(USER), replace(entry, verdict=Verdict.WRITING))
+    _problem(await shown("event"), 404, "NotFound")
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"{}"])

@@ -99,19 +99,26 @@ class TableLedger(Ledger):
         """
         operations = [_upsert(_entry_entity(key, entry))]
         if original is not None:
-            kept = await self._original(key, original.key)
+            kept = await self.original(key, original.key)
             operations.append(_upsert(_original_entity(key, original.succeeding(kept))))
         await self._submit(key, operations)
 
-    async def settle(self, key: UserKey, entry: LedgerEntry) -> None:
+    async def settle(self, key: UserKey, entry: LedgerEntry, *, written_block: str = "") -> None:
         """See :class:`~mms_core.ports.Ledger`."""
         operations = [_upsert(_entry_entity(key, entry))]
-        kept = await self._original(key, entry.key)
+        kept = await self.original(key, entry.key)
         if kept is not None:
-            operations.append(_upsert(_original_entity(key, replace(kept, written_hash=entry.written_hash))))
+            settled = replace(kept, written_hash=entry.written_hash, written_block=written_block)
+            operations.append(_upsert(_original_entity(key, settled)))
         await self._submit(key, operations)
 
-    async def _original(self, key: UserKey, meeting: str) -> Original | None:
+    async def entry(self, key: UserKey, meeting: str) -> LedgerEntry | None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        entity = await found(await self._tables.table("Ledger"), key, f"m|{meeting}")
+        return None if entity is None else jsontext.loads(entity["Entry"], LedgerEntry)
+
+    async def original(self, key: UserKey, meeting: str) -> Original | None:
+        """See :class:`~mms_core.ports.Ledger`."""
         entity = await found(await self._tables.table("Ledger"), key, f"o|{meeting}")
         return None if entity is None else _original_value(entity)
 
