@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mms_core.adapters.tables import Tables
     from mms_core.api import AdminApi, ApiRequest, HealthApi, JournalApi, PagesApi, WebhookApi
     from mms_core.ports import Archive, Probes
-    from mms_core.service import GraphPorts, Intake, Noticing, Parts, Queries, Recovery, Retention, Runs, Triage
+    from mms_core.service import GraphPorts, Inbox, Intake, Noticing, Parts, Queries, Recovery, Retention, Runs, Triage
 
 
 def api_request(
@@ -89,6 +89,12 @@ class App:
         return Intake(self._parts)
 
     @functools.cached_property
+    def _inbox(self) -> Inbox:
+        from mms_core.service import Inbox  # noqa: PLC0415
+
+        return Inbox(self._parts)
+
+    @functools.cached_property
     def admin(self) -> AdminApi:
         """What administrators call."""
         from mms_core.api import AdminApi  # noqa: PLC0415
@@ -130,9 +136,7 @@ class App:
         """What the tenant calls."""
         from mms_core.api import WebhookApi  # noqa: PLC0415
 
-        return WebhookApi(
-            self._intake, self.recovery, keys=self._keys, deployment=self._settings, clock=self._parts.clock
-        )
+        return WebhookApi(self._inbox, keys=self._keys, deployment=self._settings, clock=self._parts.clock)
 
     @functools.cached_property
     def triage(self) -> Triage:

@@ -15,7 +15,7 @@ from mms_core.telemetry import log
 
 if TYPE_CHECKING:
     from mms_core.ports import Clock
-    from mms_core.service import Intake, Recovery
+    from mms_core.service import Inbox
     from mms_core.settings import Deployment
 
 LONGEST_VALIDATION: Final = 2048
@@ -52,13 +52,10 @@ def _handshake(request: ApiRequest) -> ApiResponse | None:
 class WebhookApi:
     """Handlers of the webhook routes."""
 
-    def __init__(
-        self, intake: Intake, recovery: Recovery, *, keys: Keys, deployment: Deployment, clock: Clock | None = None
-    ) -> None:
-        self._intake = intake
+    def __init__(self, inbox: Inbox, *, keys: Keys, deployment: Deployment, clock: Clock | None = None) -> None:
+        self._inbox = inbox
         self._clock = clock
         self._signing_keys: tuple[SigningKey, ...] | None = None
-        self._recovery = recovery
         self._keys = keys
         self._deployment = deployment
 
@@ -71,7 +68,7 @@ class WebhookApi:
         notified = parse_notifications(
             request.body, client_state=self._deployment.client_state, tenant_id=self._deployment.tenant_id
         )
-        await self._intake.notifications(notified)
+        await self._inbox.notifications(notified)
         return ApiResponse(status=HTTPStatus.ACCEPTED)
 
     @answering
@@ -84,7 +81,7 @@ class WebhookApi:
             request.body, client_state=self._deployment.client_state, tenant_id=self._deployment.tenant_id
         )
         if notified.lifecycle:
-            await self._intake.look_after_subscriptions()
+            await self._inbox.look_after_subscriptions()
         log("lifecycle_received", count=len(notified.lifecycle))
         return ApiResponse(status=HTTPStatus.ACCEPTED)
 
@@ -97,7 +94,7 @@ class WebhookApi:
         events = parse_events(request.body, request.headers, tenant_id=self._deployment.tenant_id)
         if len(events) == 1 and events[0].problem is not None:
             raise events[0].problem
-        repeated = await self._intake.events(events, actor=actor, proof=proof)
+        repeated = await self._inbox.events(events, actor=actor, proof=proof)
         rows: list[dict[str, Any]] = []
         for event in events:
             status = "duplicate" if event.unique_id in repeated else "accepted"
@@ -142,5 +139,5 @@ class WebhookApi:
         allowed = self._deployment.activity_url.split("/api/", 1)[0] + "/"
         if not self._deployment.activity_url or any(not uri.startswith(allowed) for uri in uris):
             raise BadInput("contentUri leads to another host", field="contentUri")
-        await self._intake.activity(uris)
+        await self._inbox.activity(uris)
         return ApiResponse(status=HTTPStatus.OK)

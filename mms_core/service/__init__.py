@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from mms_core.service.checkup import Checkup
     from mms_core.service.finds import Finds
+    from mms_core.service.inbox import Inbox
     from mms_core.service.intake import Intake
     from mms_core.service.journal import Journal
     from mms_core.service.noticing import Noticing
@@ -25,6 +26,7 @@ _HOME: Final = {
     "Checkup": "checkup",
     "Finds": "finds",
     "GraphPorts": "parts",
+    "Inbox": "inbox",
     "Intake": "intake",
     "Journal": "journal",
     "Noticing": "noticing",
@@ -52,6 +54,7 @@ __all__ = [
     "Checkup",
     "Finds",
     "GraphPorts",
+    "Inbox",
     "Intake",
     "Journal",
     "Noticing",

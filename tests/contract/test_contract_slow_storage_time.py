@@ -13,7 +13,7 @@ from contract_support import AzuriteStorage
 from mms_core.errors import TemporaryError
 from mms_core.messages import UsersChanged
 from mms_core.notifications import parse_notifications
-from mms_core.service import Intake, Options, Parts
+from mms_core.service import Inbox, Options, Parts
 from mms_core.wiring import SystemClock
 from mms_local.delaying import DelayingProxy
 from mms_local.storage import StoragePorts
@@ -55,14 +55,14 @@ async def test_what_was_answered_is_in_the_queue_however_slowly_storage_answers(
             graph=lambda: None,
             options=Options(tenant_id=TENANT),
         )
-        intake = Intake(parts)
+        inbox = Inbox(parts)
         repeated = 0
 
         async def post(users):
             nonlocal repeated
             while True:
                 try:
-                    return await intake.notifications(_call(users))
+                    return await inbox.notifications(_call(users))
                 except TemporaryError:
                     repeated += 1
 

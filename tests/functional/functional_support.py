@@ -31,7 +31,7 @@ from mms_core.messages import TenantEvent, Wake, encode
 from mms_core.model import Series, Source, State, Target, TeamsFacts, UserFacts, UserKey
 from mms_core.planning import SKYPE_PROPERTIES
 from mms_core.ports import Calendar, Directory, Mail, Meetings, Subscribed, Tenant, Written
-from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
+from mms_core.service import GraphPorts, Inbox, Intake, Options, Parts, Queries, Recovery, Runs, Triage
 from mms_core.service.intake import Wanted
 
 KEY = UserKey(USER)
@@ -399,6 +399,7 @@ class World:
             new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012d}",
             jitter=lambda: 0.0,
         )
+        self.inbox = Inbox(self.parts)
         self.intake = Intake(self.parts)
         self.recovery = Recovery(self.parts)
         self.runs = Runs(self.parts)

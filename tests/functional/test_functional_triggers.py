@@ -169,10 +169,10 @@ def _call(*subscriptions, state="state"):
 async def test_a_notification_of_an_unknown_subscription_counts_and_is_looked_into(world):
     """It knows our secret, so it is true; but there may be a subscription too many, and that doubles everything."""
     await world.recovery.subscriptions()
-    await world.intake.notifications(_call("subscription-1", "subscription-1"))
+    await world.inbox.notifications(_call("subscription-1", "subscription-1"))
     assert [type(message) for _, message in world.queue.messages] == [UsersChanged]
     for _ in range(3):
-        await world.intake.notifications(_call("subscription-1", "old"))
+        await world.inbox.notifications(_call("subscription-1", "old"))
     kinds = [type(message) for _, message in world.queue.messages]
     assert (kinds.count(UsersChanged), kinds.count(LookAfterSubscriptions)) == (4, 1)
     (row,) = await world.documents.list("unknownSubscription")
@@ -182,17 +182,17 @@ async def test_a_notification_of_an_unknown_subscription_counts_and_is_looked_in
 async def test_a_new_subscription_is_known_as_soon_as_it_is_noted(world):
     """A process that knew the old one asks again before it calls the new one unknown."""
     await world.recovery.subscriptions()
-    await world.intake.notifications(_call("subscription-1"))
+    await world.inbox.notifications(_call("subscription-1"))
     world.tenant.subscription = "subscription-2"
     await world.recovery.subscriptions()
-    await world.intake.notifications(_call("subscription-2"))
+    await world.inbox.notifications(_call("subscription-2"))
     assert await world.documents.list("unknownSubscription") == []
     assert {type(message) for _, message in world.queue.messages} == {UsersChanged}
 
 
 async def test_a_stranger_with_another_client_state_leaves_no_trace(world):
     """Whatever subscription it names."""
-    await world.intake.notifications(_call("old", "subscription-1", state="guess"))
+    await world.inbox.notifications(_call("old", "subscription-1", state="guess"))
     assert world.queue.messages == []
     assert await world.documents.list("unknownSubscription") == []
 

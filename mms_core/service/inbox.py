@@ -1,0 +1,112 @@
+"""What a tenant tells over HTTP: written down durably, answered at once, judged later by a queued step.
+
+Imports little: a webhook has three seconds, and its first answer waits for all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from mms_core.errors import TemporaryError
+from mms_core.messages import ActivityContent, LookAfterSubscriptions, TenantEvent, users_changed
+from mms_core.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mms_core.notifications import Notified, ParsedEvent
+    from mms_core.service.parts import Parts
+
+_MOST_STRANGERS: Final = 1000
+_ASK_AGAIN: Final = timedelta(minutes=1)
+
+
+def event_claim(unique_id: str) -> str:
+    """Return the key under which an event is remembered."""
+    return hashlib.sha256(unique_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+class Inbox:
+    """Receives; never calls Graph, and decides nothing."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._subscription: str | None = None
+        self._strangers: dict[str, datetime] = {}
+
+    async def notifications(self, notified: Notified) -> None:
+        """Put the users that Graph says have changed into the queue; returns when that is durable."""
+        received = self._parts.clock.now().isoformat()
+        for message in users_changed(list(notified.users), received=received):
+            await self._parts.queue.send(message)
+        log("notifications_received", count=len(notified.users), total=len(notified.users) + notified.rejected)
+        try:
+            await self._check_subscriptions(notified.subscriptions)
+        except TemporaryError as exc:  # what was told is safe; the timer looks after subscriptions, too
+            log("subscriptions_not_checked", code=exc.code)
+
+    async def _check_subscriptions(self, told: Sequence[str]) -> None:
+        """Notice notifications of a subscription that is not the one we keep.
+
+        They know our clientState, so they are the tenant's and count like any other: perhaps the subscription is so
+        new that it has not been noted yet. But there may be one too many, which doubles every notification; so the
+        id is kept, and the subscriptions are looked after at once. Each id is asked about once a minute at most.
+        """
+        now = self._parts.clock.now()
+        strange = [each for each in told if each != self._subscription and self._strangers.get(each, now) <= now]
+        if not strange:
+            return
+        for each in strange:
+            if len(self._strangers) < _MOST_STRANGERS or each in self._strangers:
+                self._strangers[each] = now + _ASK_AGAIN
+        stored = await self._parts.documents.get("subscription", "users")
+        self._subscription = str(stored.value["id"]) if stored else None
+        unknown = [each for each in strange if each != self._subscription]
+        for each in unknown:
+            before = await self._parts.documents.get("unknownSubscription", each)
+            since = before.value["since"] if before else now.isoformat()
+            await self._parts.documents.put(
+                "unknownSubscription", each, {"id": each, "since": since, "at": now.isoformat()}
+            )
+        if unknown:
+            log("subscription_unknown", count=len(unknown), level=logging.WARNING)
+            await self.look_after_subscriptions()
+
+    async def events(self, events: Sequence[ParsedEvent], *, actor: str | None, proof: str = "token") -> frozenset[str]:
+        """Put events into the queue; returns when that is durable. Events with a problem are left out.
+
+        Returns:
+            Unique ids of those that have been accepted before and are not queued again.
+        """
+        received = self._parts.clock.now().isoformat()
+        good = {event.unique_id: event for event in events if event.problem is None}
+        claims = {name: event_claim(name) for name in good}
+        known = {name for name, claim in claims.items() if await self._parts.documents.get("event", claim) is not None}
+        fresh = [event for name, event in good.items() if name not in known]
+        users = [event.graph_user for event in fresh if event.graph_user]
+        for message in users_changed(users, received=received, proof="eventGrid"):
+            await self._parts.queue.send(message)
+        for event in fresh:
+            if event.graph_user is None:
+                await self._parts.queue.send(
+                    TenantEvent(event_id=event.unique_id, type=event.type, data=event.data, actor=actor, proof=proof)
+                )
+        # After the queue: a crash in between lets the sender repeat, and the worker knows what it has handled.
+        for event in fresh:
+            await self._parts.documents.put("event", claims[event.unique_id], {"at": received})
+        log("events_received", count=len(fresh), total=len(events))
+        return frozenset(known)
+
+    async def look_after_subscriptions(self) -> None:
+        """Have the subscriptions checked soon; returns when that is durable."""
+        await self._parts.queue.send(LookAfterSubscriptions())
+
+    async def activity(self, uris: Sequence[str]) -> None:
+        """Put content addresses of the activity feed into the queue; returns when that is durable."""
+        chunk = 50
+        for start in range(0, len(uris), chunk):
+            await self._parts.queue.send(ActivityContent(uris=tuple(uris[start : start + chunk])))
+        log("activity_received", count=len(uris))
