@@ -12,6 +12,7 @@ from msgspec import UnsetType
 
 from mms_core.api.asked import (
     AskPreview,
+    GetPreview,
     ListMigrations,
     StartMigrations,
     Undo,
@@ -226,13 +227,17 @@ class AdminApi:
 
     async def _ask(self, request: ApiRequest, principal: Principal) -> ApiResponse:
         body = read_body(request.body, AskPreview)
+        event_ids = body.event_ids()
+        is_migration = body.action == "migrate"
         preview_id = await self._previews.ask(
             Asked(
                 key=user_key(body.identity),
                 identity=body.identity.strip(),
                 source=body.source_meeting_type,
                 target=body.target_meeting_type,
-                selections=(body.meetings.selection(),) if body.meetings else (),
+                selections=(body.meetings.selection(),) if body.meetings and is_migration else (),
+                action=body.action,
+                event_ids=event_ids,
                 actor=principal.name,
                 validate_only=body.validate_only,
             )
@@ -247,7 +252,8 @@ class AdminApi:
     async def preview(self, request: ApiRequest) -> ApiResponse:
         """``GET previews/{id}``."""
         await self._caller(request, Role.READ)
-        return json_response(await self._previews.read(request.route["id"]))
+        given = read_query(request.query, GetPreview)
+        return json_response(await self._previews.read(request.route["id"], summary_only=given.summary_only))
 
     @answering
     async def apply(self, request: ApiRequest) -> ApiResponse:

@@ -210,11 +210,12 @@ class PlannedMeeting(TypedDict):
     iCalUId: str
     subject: str
     start: str | None
-    verdict: Literal["migrate", "refresh", "current", "skip", "fail"]
+    verdict: Literal["migrate", "refresh", "restore", "current", "skip", "fail"]
     rule: str | None
     code: str | None
     before: Place | None
     after: Place | None
+    contentType: Literal["html", "text"]
     oldBlock: str | None
     newBlock: str | None
     people: Count
@@ -244,6 +245,7 @@ class PreviewDocument(TypedDict):
 
     id: str
     state: Literal["pending", "ready", "failed", "applied"]
+    action: Literal["migrate", "retry", "undo"]
     identity: str
     userId: str | None
     sourceMeetingType: Source
@@ -258,6 +260,8 @@ class PreviewDocument(TypedDict):
     reportOnly: bool
     updates: Count
     recipients: Count
+    mailTo: list[str]
+    writes: Count
     meetings: list[PlannedMeeting]
 
 

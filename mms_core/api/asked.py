@@ -108,7 +108,39 @@ class AskPreview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_
     source_meeting_type: Source = Source.ALL
     target_meeting_type: Target = Target.CURRENT
     meetings: Narrowing | None = None
+    action: Annotated[
+        Literal["migrate", "retry", "undo"],
+        Meta(
+            description="What to plan: a migration, or what ``retry`` or ``undo`` of this user would do. These two take"
+            " no meeting types and no validation; a retry no meetings, an undo at most ``eventIds``."
+        ),
+    ] = "migrate"
     validate_only: Annotated[bool, Meta(description="Check the user only; no meeting is looked at.")] = False
+
+    def event_ids(self) -> tuple[str, ...]:
+        """Return the meetings of an undo.
+
+        Raises:
+            BadInput: Something was given that the action does not take.
+        """
+        if self.action == "migrate":
+            return ()
+        meetings = self.meetings or Narrowing()
+        for name, is_given in (
+            ("sourceMeetingType", self.source_meeting_type is not Source.ALL),
+            ("targetMeetingType", self.target_meeting_type is not Target.CURRENT),
+            ("validateOnly", self.validate_only),
+            ("meetings", meetings != Narrowing(event_ids=meetings.event_ids if self.action == "undo" else [])),
+        ):
+            if is_given:
+                raise BadInput(f"not with {self.action}", code="InvalidParameter", field=name)
+        return tuple(meetings.event_ids)
+
+
+class GetPreview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Query of ``GET previews/{id}``."""
+
+    summary_only: Annotated[bool, Meta(description="Who gets mail and how much, without the meetings.")] = False
 
 
 class Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):

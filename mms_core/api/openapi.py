@@ -323,7 +323,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 },
             ),
         ),
-        bad=(400, 401, 403, 409, 412, 413, *_ALWAYS),
+        bad=_ORDER,
         idempotent=True,
     ),
     Operation(
@@ -332,6 +332,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         name="getPreview",
         summary="A dry run: the plan of each meeting, with the old and the new block and who would get mail.",
         role=Role.READ,
+        query=asked.GetPreview,
         good=(Answer(what="The plan.", content={_JSON: answers.PreviewDocument}),),
         bad=(*_READING, 404),
     ),

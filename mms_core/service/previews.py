@@ -23,8 +23,11 @@ from mms_core.selecting import domain
 from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.finding import found
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.queries import Queries
+from mms_core.service.undo_plans import UndoPlans
 from mms_core.service.validating import Validating
 from mms_core.service.wishes import find_meeting, wish_of
+from mms_core.states import Happening, can
 from mms_core.status import damage_rows
 from mms_core.telemetry import log
 
@@ -61,6 +64,10 @@ class Asked:
     target: Target
     selections: tuple[Selection, ...] = ()
     actor: str | None = None
+    action: str = "migrate"
+    """``migrate``, or what an order would do: ``retry`` of the newest run, ``undo``."""
+    event_ids: tuple[str, ...] = ()
+    """Of an undo; all meetings without."""
     validate_only: bool = False
     """Look whether the user can be migrated, and at no meeting."""
 
@@ -100,7 +107,11 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _people(event: Event, planned: Planned, *, relabels: bool) -> list[dict[str, Any]]:
+def _is_soon(event: Event, now: datetime) -> bool:
+    return event.start_at is not None and timedelta(0) <= event.start_at - now <= SOON
+
+
+def _people(event: Event, *, relabels: bool) -> list[dict[str, Any]]:
     own = domain(event.organizer_address)
     rows = []
     for each in event.attendees:
@@ -114,7 +125,7 @@ def _people(event: Event, planned: Planned, *, relabels: bool) -> list[dict[str,
             if holds
         ]
         rows.append({"address": each.address, "why": why or ["internal"]})
-    return rows if planned.step in WRITES else []
+    return rows
 
 
 class Previews:
@@ -124,9 +135,29 @@ class Previews:
         self._parts = parts
 
     async def ask(self, asked: Asked) -> str:
-        """Note a wish for a preview and queue it; returns the preview's id."""
+        """Note a wish for a preview and queue it; returns the preview's id.
+
+        Raises:
+            NotFound: A retry or an undo, and nothing was ever asked for this user.
+            BadInput: Code ``InvalidState``: the newest run cannot be retried.
+        """
+        wanted = sorted(meeting_key(each) for each in asked.event_ids)
+        if asked.action != "migrate":
+            run = await Queries(self._parts).user(asked.identity)
+            asked = replace(asked, key=UserKey(run.user_id) if run.user_id else asked.key)
+            if asked.action == "retry":
+                if not can(run, Happening.RETRIED):
+                    raise BadInput(str(run.state), code="InvalidState")
+                asked = replace(asked, source=run.source, target=run.target, selections=run.selections)
+                wanted = sorted(run.undo_events)
+            is_undo = asked.action == "undo" or run.undo
+        else:
+            is_undo = False
         preview_id = self._parts.new_id()
         document = {
+            "action": asked.action,
+            "undo": is_undo,
+            "wanted": wanted,
             "state": "pending",
             "user": asked.key,
             "identity": asked.identity,
@@ -172,7 +203,7 @@ class Previews:
                 target=Target(document["target"]),
                 selections=_selections(document),
             )
-            rows = await self._rows(facts, wish)
+            rows = await self._undo_rows(facts, document) if document.get("undo") else await self._rows(facts, wish)
         except MmsError as exc:
             if exc.code in ("ServiceUnavailable", "Throttled", "SignInFailed", "StorageUnavailable"):
                 raise
@@ -192,6 +223,28 @@ class Previews:
         _, groups = await found(self._parts.graph().calendar, wish, now=now, originals=originals)
         return [await self._row(facts, wish, planned, group) for group in groups for planned in group]
 
+    async def _undo_rows(self, facts: UserFacts, document: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return what an undo would do to each meeting; who is written to is who is invited now."""
+        now, rows = self._parts.clock.now(), []
+        for event, row in await UndoPlans(self._parts).rows(facts.user_id, document["wanted"]):
+            writes = row["verdict"] == "restore" and event is not None
+            people = _people(event, relabels=False) if event is not None and writes else []
+            rows.append(
+                {
+                    **row,
+                    "before": _shown(row["before"]),
+                    "after": _shown(row["after"]),
+                    "recipients": people,
+                    "updates": row["updates"] if people else 0,
+                    "startsWithin15Minutes": event is not None and _is_soon(event, now),
+                    "notKept": [],
+                    "damage": [],
+                    "userTextInBlock": None,
+                    "fingerprint": fingerprint(event) if event is not None else "",
+                }
+            )
+        return rows
+
     async def _row(self, facts: UserFacts, wish: Wish, planned: Planned, group: list[Planned]) -> dict[str, Any]:
         event, now = planned.event, self._parts.clock.now()
         verdict = _VERDICTS[planned.step]
@@ -209,10 +262,11 @@ class Previews:
         is_replaced = planned.step is Step.REPLACE and (meeting is None or meeting.external_id != ours)
         if meeting is not None and not is_replaced:
             fragment = block.decode_join_information(meeting.join_information)
-            new_block = fragment.html
+            is_plain = event.content_type.lower() == "text"
+            new_block = fragment.text if is_plain else fragment.html
             verdict = "current" if is_current(planned, fragment) else "refresh"
         writes = verdict in ("migrate", "refresh")
-        people = _people(event, planned, relabels=planned.step is Step.MIGRATE) if writes else []
+        people = _people(event, relabels=planned.step is Step.MIGRATE) if writes and planned.step in WRITES else []
         own = planned.own_block
         exceptions = len(group) - 1 if event.recurrence is not None else 0
         new = block.locate(new_block).blocks if new_block else ()
@@ -227,11 +281,12 @@ class Previews:
             "code": planned.code,
             "before": _shown(coordinates(own)),
             "after": _shown(coordinates(new[0] if new else None)),
+            "contentType": event.content_type.lower(),
             "oldBlock": "".join(planned.body[start:end] for start, end in own.spans) if own else None,
             "newBlock": new_block,
             "people": headcount(event),
             "recipients": people,
-            "startsWithin15Minutes": event.start_at is not None and timedelta(0) <= event.start_at - now <= SOON,
+            "startsWithin15Minutes": _is_soon(event, now),
             # Graph mails once for a master and once for each exception of it.
             "updates": (1 + exceptions) if writes and people else 0,
             "graphCalls": _CALLS.get(planned.step, 2) if writes else 0,
@@ -241,8 +296,8 @@ class Previews:
             "fingerprint": fingerprint(event),
         }
 
-    async def read(self, preview_id: str) -> dict[str, Any]:
-        """Return a preview with its meetings.
+    async def read(self, preview_id: str, *, summary_only: bool = False) -> dict[str, Any]:
+        """Return a preview with its meetings, or with *summary_only* only what they come to.
 
         Raises:
             NotFound: There is none with this id.
@@ -253,11 +308,15 @@ class Previews:
         rows = []
         if stored.value["state"] in ("ready", "applied"):
             rows = await self._parts.documents.list(f"preview-{preview_id}", top=100_000)
-        shown = [{name: value for name, value in row.items() if name not in ("key", "fingerprint")} for row in rows]
+        # A preview of before this was noted is of HTML: what is plain was shown in the same way then.
+        hidden, first = ("key", "fingerprint"), {"contentType": "html"}
+        shown = [first | {name: value for name, value in row.items() if name not in hidden} for row in rows]
+        people = sorted({person["address"] for row in rows for person in row["recipients"]})
         document = stored.value
         return {
             "id": preview_id,
             "state": document["state"],
+            "action": document.get("action", "migrate"),
             "identity": document["identity"],
             "userId": None if document["user"].startswith(NAME_PREFIX) else document["user"],
             "sourceMeetingType": document["source"],
@@ -271,8 +330,10 @@ class Previews:
             "findings": document.get("findings", []),
             "reportOnly": document.get("reportOnly", False),
             "updates": sum(row["updates"] for row in rows),
-            "recipients": len({person["address"] for row in rows for person in row["recipients"]}),
-            "meetings": shown,
+            "recipients": len(people),
+            "mailTo": people,
+            "writes": sum(row["verdict"] in ("migrate", "refresh", "restore") for row in rows),
+            "meetings": [] if summary_only else shown,
         }
 
     async def apply(self, preview_id: str, *, actor: str | None) -> Run:
@@ -280,15 +341,18 @@ class Previews:
 
         Raises:
             NotFound: There is none with this id.
-            BadInput: Code ``InvalidState``: not ready, applied already, too old, or the user has a run that waits.
+            BadInput: Code ``InvalidState``: not ready, applied already, too old, the plan of a retry or an undo (which
+                are ordered as such), or the user has a run that waits.
         """
         stored = await self._parts.documents.get("preview", preview_id)
         if stored is None:
             raise NotFound
         document, now = stored.value, self._parts.clock.now()
         age = now - _instant(document["createdAt"])
-        if document["state"] != "ready" or age > LIFE or document.get("validateOnly"):
+        is_order = document.get("action", "migrate") != "migrate"
+        if document["state"] != "ready" or age > LIFE or document.get("validateOnly") or is_order:
             why = "a validation has no plan" if document.get("validateOnly") else document["state"]
+            why = f"order the {document['action']} itself" if is_order else why
             raise BadInput(why if age <= LIFE else "too old", code="InvalidState")
         run = Run(
             run_id=RunId(self._parts.new_id()),

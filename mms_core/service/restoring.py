@@ -16,7 +16,7 @@ from mms_core.service.retiring import has_ended
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mms_core.model import Difference, Event, Original
+    from mms_core.model import Difference, Event, Original, UserKey
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
 
@@ -29,6 +29,49 @@ class _Edited(PermanentError):
     def __init__(self, difference: Difference) -> None:
         super().__init__(difference.parts)
         self.difference = difference
+
+
+async def restoration(
+    parts: Parts, key: UserKey, original: Original, known: LedgerEntry | None, event: Event | None
+) -> EventChange | None:
+    """Return the write that brings an original back, ``None`` where it stands there already.
+
+    Args:
+        parts: Where to look up whether the old Teams meeting is still there.
+        key: Whose meeting it is.
+        original: What the ledger keeps.
+        known: The meeting's newest entry.
+        event: As it is now, ``None`` if it is gone.
+
+    Raises:
+        NotFound: It is gone.
+        PermanentError: ``EditedSince`` if body or places are not the ones that we left behind;
+            ``ReplacedMeetingEnded``.
+    """
+    if event is None:
+        raise NotFound
+    leads_to_teams = any(each.kind is block.BlockKind.TEAMS for each in block.locate(original.body).blocks)
+    if leads_to_teams and await has_ended(parts, key, original.key):
+        raise PermanentError(code="ReplacedMeetingEnded")
+    if event.body == original.body:
+        return None  # an intent that was never carried out, or an earlier pass of this undo
+    is_ours = body_hash(event.body) == original.written_hash
+    # After an undo that was refused, what we had written is what its row says of before.
+    ways = [each for each in (known.before, known.after) if each] if known else []
+    since = difference(original, event, is_body_ours=is_ours, written=ways)
+    if not is_ours or since.locations_now is not None:
+        raise _Edited(since)
+    return EventChange(
+        body=original.body,
+        content_type=original.content_type,
+        locations=_locations(original, event),
+        properties={name: "" for name in WRITTEN_BY_US if event.properties.get(name)} | original.properties,
+    )
+
+
+def _locations(original: Original, event: Event) -> tuple[dict[str, object], ...] | None:
+    kept = jsontext.loads(original.locations_json, list[dict[str, Any]])
+    return tuple(kept) if list(event.locations) != kept else None
 
 
 class Restorer:
@@ -101,41 +144,15 @@ class Restorer:
         """Write the original back; says whether a write was needed, and Graph's request id.
 
         Raises:
-            MmsError: ``EditedSince`` if body or places are not the ones that we left behind.
+            MmsError: As :func:`restoration`, and whatever a write can end in.
         """
         calendar = self._parts.graph().calendar
         event = await calendar.event(self._lease.key, original.event_id)
-        if event is None:
-            raise NotFound
-        leads_to_teams = any(each.kind is block.BlockKind.TEAMS for each in block.locate(original.body).blocks)
-        if leads_to_teams and await has_ended(self._parts, self._lease.key, original.key):
-            raise PermanentError(code="ReplacedMeetingEnded")
-        if event.body == original.body:
-            return False, None  # an intent that was never carried out, or an earlier pass of this undo
-        is_ours = body_hash(event.body) == original.written_hash
-        # After an undo that was refused, what we had written is what its row says of before.
-        ways = [each for each in (known.before, known.after) if each] if known else []
-        since = difference(original, event, is_body_ours=is_ours, written=ways)
-        if not is_ours or since.locations_now is not None:
-            raise _Edited(since)
-        properties = {name: "" for name in WRITTEN_BY_US if event.properties.get(name)} | original.properties
+        change = await restoration(self._parts, self._lease.key, original, known, event)
+        if change is None or event is None:
+            return False, None
         await self._lease.check()
-        written = await calendar.update(
-            self._lease.key,
-            original.event_id,
-            EventChange(
-                body=original.body,
-                content_type=original.content_type,
-                locations=self._locations(original, event),
-                properties=properties,
-            ),
-            etag=event.etag,
-        )
+        written = await calendar.update(self._lease.key, original.event_id, change, etag=event.etag)
         if written.event.body != original.body:
             raise PermanentError("body", code="VerificationFailed")
         return True, written.request_id
-
-    @staticmethod
-    def _locations(original: Original, event: Event) -> tuple[dict[str, object], ...] | None:
-        kept = jsontext.loads(original.locations_json, list[dict[str, Any]])
-        return tuple(kept) if list(event.locations) != kept else None

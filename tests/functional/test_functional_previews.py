@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from functional_support import NAME
-from meeting_values import NOW, USER, skype_event, teams_event
+from meeting_values import NOW, USER, online_meeting, skype_event, teams_event
 
-from mms_core.errors import BadInput, PermanentError, TemporaryError
+from mms_core.block import decode_join_information
+from mms_core.errors import BadInput, NotFound, PermanentError, TemporaryError
 from mms_core.model import Attendee, Selection, Source, State, Target, TeamsFacts, UserKey
 from mms_core.service import Previews
 from mms_core.service.previews import Asked
@@ -230,3 +232,118 @@ async def test_a_validation_that_graph_did_not_answer_is_done_again(world):
     shown, _ = await _validated(world)
     assert shown["isValid"] is True
     assert world.clock.now() - NOW >= timedelta(minutes=2)
+
+
+# -- what an order would do -----------------------------------------------------------------------------------------------
+
+
+async def _migrated(world, *events):
+    made = world.tenant.add(*events)
+    await world.ask()
+    await world.until_quiet()
+    return made, len(world.tenant.mails)
+
+
+async def _planned(world, action, **more):
+    previews = Previews(world.parts)
+    made = await previews.ask(Asked(**{
+        "key": UserKey(USER), "identity": USER, "source": Source.ALL, "target": Target.CURRENT, "action": action, **more,
+    }))  # fmt: skip
+    await world.until_quiet()
+    return await previews.read(made)
+
+
+async def test_an_undo_is_planned_meeting_by_meeting_and_writes_nothing(world):
+    """What goes back, what somebody has edited since, and exactly who would get mail; then the undo does that."""
+    (kept, edited, gone), mails = await _migrated(world, skype_event(1), skype_event(2), skype_event(3))
+    now = world.tenant.events[edited.event_id]
+    world.tenant.events[edited.event_id] = replace(now, body=now.body.replace("</body>", "<p>My notes</p></body>"))
+    del world.tenant.events[gone.event_id]
+    shown = await _planned(world, "undo")
+    assert (shown["action"], shown["state"], len(world.tenant.mails)) == ("undo", "ready", mails)
+    rows = {row["eventId"]: row for row in shown["meetings"]}
+    assert {each: (row["verdict"], row["code"]) for each, row in rows.items()} == {
+        kept.event_id: ("restore", None),
+        edited.event_id: ("fail", "EditedSince"),
+        gone.event_id: ("fail", "Deleted"),
+    }
+    row = rows[kept.event_id]
+    assert (row["before"]["kind"], row["after"]["kind"], row["updates"]) == ("teams", "skype", 1)
+    assert row["oldBlock"] in world.tenant.events[kept.event_id].body
+    assert row["newBlock"] in kept.body
+    assert shown["mailTo"] == sorted(each.address for each in kept.attendees)
+    assert (shown["writes"], shown["updates"], shown["recipients"]) == (1, 1, len(shown["mailTo"]))
+    await world.queries.undo(USER, (), actor=None)
+    await world.until_quiet()
+    assert len(world.tenant.mails) == mails + shown["updates"]
+
+
+async def test_an_undo_of_some_meetings_is_planned_for_those(world):
+    """By their events' ids."""
+    (first, _), _ = await _migrated(world, skype_event(1), skype_event(2))
+    shown = await _planned(world, "undo", event_ids=(first.event_id,))
+    assert [row["eventId"] for row in shown["meetings"]] == [first.event_id]
+
+
+async def test_a_meeting_that_is_back_already_is_no_mail(world):
+    """An undo that was broken off, or an intent that was never carried out."""
+    (event,), _ = await _migrated(world, skype_event(1))
+    world.tenant.events[event.event_id] = replace(world.tenant.events[event.event_id], body=event.body)
+    shown = await _planned(world, "undo")
+    assert ([row["verdict"] for row in shown["meetings"]], shown["updates"], shown["mailTo"]) == (["current"], 0, [])
+
+
+async def test_a_retry_is_planned_as_the_run_was_asked_for(world):
+    """With its own types and narrowing, which its kind does not tell."""
+    first, _ = world.tenant.add(skype_event(1), skype_event(2))
+    world.tenant.on("candidates", *[PermanentError(code="MailboxAccessDenied")])
+    await world.ask(source=Source.SFB, selection=Selection(event_ids=(first.event_id,)))
+    await world.until_quiet()
+    assert await world.state() is State.FAILED
+    shown = await _planned(world, "retry")
+    assert (shown["sourceMeetingType"], shown["targetMeetingType"]) == ("SfB", "Teams")
+    assert [(row["eventId"], row["verdict"]) for row in shown["meetings"]] == [(first.event_id, "migrate")]
+    with pytest.raises(BadInput) as caught:
+        await Previews(world.parts).apply(shown["id"], actor=None)
+    assert caught.value.code == "InvalidState"
+
+
+async def test_a_retry_of_an_undo_is_planned_as_an_undo(world):
+    """Of the same meetings, and not as a migration."""
+    (event, _), _ = await _migrated(world, skype_event(1), skype_event(2))
+    world.tenant.on("event", PermanentError(code="MailboxAccessDenied"))
+    await world.queries.undo(USER, (event.event_id,), actor=None)
+    await world.until_quiet()
+    assert await world.state() is State.FAILED
+    shown = await _planned(world, "retry")
+    assert [(row["eventId"], row["verdict"]) for row in shown["meetings"]] == [(event.event_id, "restore")]
+
+
+async def test_what_cannot_be_retried_and_who_is_not_known_has_no_plan(world):
+    """Refused at once, like the order itself."""
+    with pytest.raises(NotFound):
+        await _planned(world, "undo")
+    await _migrated(world, skype_event(1))
+    with pytest.raises(BadInput) as caught:
+        await _planned(world, "retry")
+    assert caught.value.code == "InvalidState"
+
+
+async def test_a_preview_can_be_read_without_its_meetings(world):
+    """Its numbers stay."""
+    world.skype_meetings(2)
+    shown = await _asked(world)
+    brief = await Previews(world.parts).read(shown["id"], summary_only=True)
+    assert brief == {**shown, "meetings": []}
+    assert (brief["writes"], brief["updates"]) == (2, 2)
+
+
+async def test_a_plain_invitation_is_planned_as_plain_text(world):
+    """The new block is what would stand there, not markup."""
+    plain = decode_join_information(online_meeting("alpha").join_information).text
+    world.tenant.add(teams_event(1, content_type="text", body=f"Hello\r\n{plain}\r\n"))
+    world.tenant.meetings["alpha"] = online_meeting("alpha", number="+4989123456")
+    (row,) = (await _asked(world, source=Source.TEAMS))["meetings"]
+    assert (row["contentType"], row["verdict"]) == ("text", "refresh")
+    assert "4989123456" in row["newBlock"]
+    assert "<div" not in row["newBlock"]

@@ -419,6 +419,42 @@ async def test_a_meeting_is_shown_with_its_blocks(api):
     _problem(await shown("event"), 404, "NotFound")
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"action": "retry", "sourceMeetingType": "SfB"}, "sourceMeetingType"),
+        ({"action": "undo", "targetMeetingType": "Teams"}, "targetMeetingType"),
+        ({"action": "undo", "validateOnly": True}, "validateOnly"),
+        ({"action": "undo", "meetings": {"subject": "x"}}, "meetings"),
+        ({"action": "retry", "meetings": {"eventIds": ["x"]}}, "meetings"),
+        ({"action": "destroy"}, "action"),
+    ],
+)
+async def test_a_plan_of_an_order_takes_only_what_the_order_takes(api, body, field):
+    """Refused, and never silently left out."""
+    await api.start(identity=USER)
+    response = await api.call(api.admin.previews, "POST", body={"identity": USER, **body})
+    _problem(response, 400, "InvalidParameter", field)
+
+
+async def test_a_plan_of_an_order_for_somebody_unknown_is_a_404_and_too_early_a_409(api):
+    """As the order itself."""
+    for action in ("retry", "undo"):
+        body = {"identity": USER, "action": action}
+        _problem(await api.call(api.admin.previews, "POST", body=body), 404, "NotFound")
+    await api.start(identity=USER)
+    response = await api.call(api.admin.previews, "POST", body={"identity": USER, "action": "retry"})
+    _problem(response, 409, "InvalidState")
+    response = await api.call(
+        api.admin.previews, "POST", body={"identity": USER, "action": "undo", "meetings": {"eventIds": ["x"]}}
+    )
+    assert response.status == 202
+    made = _json(response)["id"]
+    shown = _json(await api.call(api.admin.preview, route={"id": made}, query={"summaryOnly": "true"}, roles=READER))
+    assert (shown["state"], shown["action"], shown["mailTo"], shown["meetings"]) == ("pending", "undo", [], [])
+    msgspec.convert(shown, type=answers.PreviewDocument)
+
+
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"{}"])
 async def test_undo_needs_no_body(api, body):
     """All meetings then; nothing kept is a 404."""
