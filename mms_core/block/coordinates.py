@@ -12,7 +12,8 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from mms_core.block.urls import MICROSOFT_HOSTS, unwrap
+from mms_core.block.marks import find_all
+from mms_core.block.urls import MAX_URL, MICROSOFT_HOSTS, unwrap
 
 MIN_NUMBER: Final = 4
 """Digits of the shortest number that can be dialled into a conference: an internal one."""
@@ -32,7 +33,7 @@ _ADDRESS = re.compile(r"[\w.+-]{1,80}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
 _ID_AFTER = re.compile(r"(?<![0-9])[0-9](?:[0-9 \u00a0]{4,20})[0-9](?![0-9])")
 _LINE_TAG = re.compile(r"<(?:/?(?:p|div|tr|li|td|h[1-6]|table|ul|ol)|br|hr)\b[^>]*+>", re.IGNORECASE)
 _OTHER_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!][^>]*+>", re.DOTALL)
-_HREF = re.compile(rb"https?://[^\"'<>\s]{4,2000}")
+_URL_REST = re.compile(rb"://[^\"'<>\s]{4,2000}")
 _HOST = re.compile(r"[a-z0-9.-]++")
 """A host that is whole: a colon or an ``@`` may make a user's name of what stands before it."""
 _ONLY_DIGITS = re.compile(r"[^0-9]")
@@ -141,7 +142,10 @@ def _telephone(raw: str, low: bytes) -> tuple[tuple[str, ...], str | None]:
     """Numbers and conference id out of ``tel:`` URLs (RFC 3966; Microsoft adds ``,,id#``)."""
     numbers: dict[str, None] = {}
     conference_id = None
-    for match in _TEL.finditer(low):
+    for position in find_all(low, b"tel:"):
+        match = _TEL.match(low, position)
+        if match is None:
+            continue
         target = raw[match.start() + 4 : match.end()]
         target = unescape(target) if "&" in target else target
         target = unquote(target) if "%" in target else target
@@ -175,17 +179,25 @@ def _is_third_party(raw: str, low: bytes, join_host: str) -> bool:
     URL ``https://dialin.<domain>`` or lives in the domain of the join URL.
     """
     domain = ".".join(join_host.split(".")[-2:])
-    for match in _HREF.finditer(low):
-        url = match[0]
-        if b"dial" not in url and b"number" not in url:
+    done = -1
+    for hit in sorted([*find_all(low, b"dial"), *find_all(low, b"number")]):
+        if low.startswith(b"://dialin.", hit - 3):
+            # Whatever follows, this is a simple URL of the organisation.
+            continue
+        position = low.rfind(b"://", max(0, hit - MAX_URL), hit)
+        rest = _URL_REST.match(low, position) if position > done else None
+        if rest is None or rest.end() <= hit:
+            continue
+        done = position
+        url = rest[0]
+        if not low.endswith((b"http", b"https"), 0, position):
             continue
         # Most are somebody's whom we know, and then the URL need not be taken apart.
-        host_end = url.find(b"/", 8)
-        host = (url[:host_end] if host_end >= 0 else url).partition(b"://")[2].decode("latin-1")
+        host = url[3:].partition(b"/")[0].decode("latin-1")
         if _HOST.fullmatch(host) and _is_known(host, domain):
             continue
         try:
-            parts = urlsplit(unwrap(raw[match.start() : match.end()]))
+            parts = urlsplit(unwrap("https" + raw[position : position + len(url)]))
             host = (parts.hostname or "").lower()
         except ValueError:
             continue

@@ -14,6 +14,7 @@ from mms_core.block.marks import (
     MAX_ANCHORS,
     TEAMS_CLASS,
     Mark,
+    Rule,
     holds,
     rule_after,
     rule_before,
@@ -59,7 +60,7 @@ GAP: Final = 60_000
 """Anchors farther apart than this are looked at separately."""
 
 _HTML = re.compile(
-    r"<(?:!doctype|!--|/?(?:html|head|body|div|p|br|span|a|table|tbody|tr|td|font|meta|b|i|u|strong|em|ul|ol|li|h[1-6]|"
+    r"<(?:!doctype|/?(?:html|head|body|div|p|br|span|a|table|tbody|tr|td|font|meta|b|i|u|strong|em|ul|ol|li|h[1-6]|"
     r"style|pre|blockquote|hr|img|center|o:p)(?=[\s/>]))",
     re.IGNORECASE,
 )
@@ -68,7 +69,7 @@ _MEETING_ID = re.compile(rb"(?<![0-9])[0-9]{3}[ \xa0][0-9]{3}[ \xa0][0-9]{3}[ \x
 
 
 def is_html(body: str) -> bool:
-    """Say whether a body is HTML: it has a tag that HTML knows (``<https://…>`` and ``<me@x.org>`` are none)."""
+    """Say whether a body is HTML: it has a tag that HTML knows (``<https://…>`` and comments are none)."""
     return _HTML.search(body) is not None
 
 
@@ -117,7 +118,7 @@ def _in_html(
         while index < len(positions) and positions[index] - last <= GAP:
             last = positions[index]
             index += 1
-        lo, hi = _reach(shadow, first, last, dots=bool(marks))
+        lo, hi = _reach(shadow, first, last, underscores=bool(teams or classes), dots=bool(marks))
         start = token_start(shadow, known, max(known, lo))
         window = cut(body, shadow, start, hi)
         regions = _regions(window, teams, marks)
@@ -138,14 +139,17 @@ def _in_html(
     return blocks, doubts
 
 
-def _reach(shadow: bytes, first: int, last: int, *, dots: bool) -> tuple[int, int]:
+def _reach(shadow: bytes, first: int, last: int, *, underscores: bool, dots: bool) -> tuple[int, int]:
     """Say how much of the body to cut into tokens around some anchors: to their separators, else a good margin.
 
     Generations with their separators inside begin with an anchor, their element's class, and end behind the last one.
     """
     lo, hi = first - MARGIN_BEFORE, last + MARGIN_AFTER
-    before = [rule_before(shadow, first, first - teams_html.NEAR, dots=False)]
-    after = [rule_after(shadow, last, last + teams_html.FAR, dots=False)]
+    before: list[Rule | None] = []
+    after: list[Rule | None] = []
+    if underscores:
+        before.append(rule_before(shadow, first, first - teams_html.NEAR, dots=False))
+        after.append(rule_after(shadow, last, last + teams_html.FAR, dots=False))
     if dots:
         before.append(rule_before(shadow, first, first - skype_html.NEAR, dots=True))
         after.append(rule_after(shadow, last, last + skype_html.FAR, dots=True))
@@ -245,6 +249,8 @@ def _several(blocks: list[MeetingBlock]) -> str | None:
     A Skype and a Teams block side by side are one meeting that somebody converted by hand. Two different meetings of
     one kind, or a block below the header of a quoted mail, are not: the second is somebody else's invitation.
     """
+    if len(blocks) == 1:
+        return None
     by_kind: dict[BlockKind, set[str]] = {}
     for block in blocks:
         by_kind.setdefault(block.kind, set()).add((block.join_url or "").lower())

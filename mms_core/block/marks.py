@@ -28,7 +28,6 @@ SKYPE_MARKS: Final[dict[str, bytes]] = {
 }
 """Name as reported to what is searched, best first."""
 
-_SKYPE_SIGNS: Final = (b"outjoinlink", b"[!oc([", b"lync", b"skyp")
 MAX_ANCHORS: Final = 1_000
 """More anchors than this in one body is no invitation: it is reported, not worked on."""
 
@@ -104,19 +103,36 @@ def skype_marks(shadow: bytes) -> list[Mark]:
 
     The name of the product, a bookmark or the language marker is in every block, if only in its links. They are looked
     for first, by as little of them as is telling: a body of lines of dots makes a search for an ``n`` or a dot slow.
+    What marks have in common is looked for once.
     """
-    if not any(holds(shadow, sign) for sign in _SKYPE_SIGNS):
+    bookmarks, markers, lync = find_all(shadow, b"outjoinlink"), find_all(shadow, b"[!oc(["), find_all(shadow, b"lync")
+    if not bookmarks and not markers and not lync and not holds(shadow, b"skyp"):
         return []
-    marks = []
-    for name, needle in SKYPE_MARKS.items():
-        position = shadow.rfind(needle)
-        count = 0
-        while position >= 0 and count <= MAX_ANCHORS:
-            marks.append(Mark(position, name))
-            count += 1
-            position = shadow.rfind(needle, 0, position)
+    marks = [Mark(position, "OutJoinLink") for position in bookmarks]
+    marks += [Mark(position, "OC-marker") for position in markers]
+    _add_marks(marks, shadow, lync, 4, "rlidLync")
+    _add_marks(marks, shadow, lync, 5, "lync-online-host")
+    shared = find_all(shadow, b"outsharednote")
+    _add_marks(marks, shadow, shared, 0, "OutSharedNoteBorder")
+    _add_marks(marks, shadow, shared, 0, "OutSharedNoteLink")
+    marks += [Mark(position, "help-link") for position in find_all(shadow, SKYPE_MARKS["help-link"])]
+    marks += [Mark(position, "web-app-link") for position in find_all(shadow, SKYPE_MARKS["web-app-link"])]
     marks.sort(key=lambda mark: mark.position)
     return marks
+
+
+def _add_marks(marks: list[Mark], shadow: bytes, hits: list[int], lead: int, name: str) -> None:
+    """Note the marks of a name, given where a part of it stands, so many characters from its start."""
+    if not hits:
+        return
+    needle = SKYPE_MARKS[name]
+    if len(hits) > MAX_ANCHORS:
+        # Not all of them are known.
+        marks += [Mark(position, name) for position in find_all(shadow, needle)]
+        return
+    for hit in hits:
+        if hit >= lead and shadow.startswith(needle, hit - lead):
+            marks.append(Mark(hit - lead, name))
 
 
 def skype_links(shadow: bytes, lo: int, hi: int) -> list[int]:
@@ -124,8 +140,11 @@ def skype_links(shadow: bytes, lo: int, hi: int) -> list[int]:
     found = []
     for position in find_all(shadow, b"://", lo, hi):
         host = position + 3
+        if shadow.startswith(SKYPE_HOSTS, host):
+            found.append(host)
+            continue
         path = shadow[host : host + HOST_ROOM]
-        if path.startswith(SKYPE_HOSTS) or b"/meet/" in path or b"safelinks" in path or b"urldefense" in path:
+        if b"/meet/" in path or b"safelinks" in path or b"urldefense" in path:
             found.append(host)
     return found
 

@@ -42,6 +42,9 @@ def spans_of(window: Window, lo: int, hi: int) -> tuple[tuple[int, int], ...]:
     """
     first, last = window.next_token(lo), window.next_token(hi)
     starts, ends, mates = window.starts, window.ends, window.mates
+    if lo < hi and window.holder(first) == window.holder(last) and UNMATCHED not in mates[first:last]:
+        # One element holds both ends and all between is closed: no tag has its partner elsewhere.
+        return ((lo, hi),)
     spans: list[tuple[int, int]] = []
     position = lo
     loose = [index for index, mate in enumerate(mates[first:last], first) if not first <= mate < last]

@@ -37,11 +37,11 @@ _WHOLE_ATTRIBUTES = rb"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(
 _RAW = rb"style|script|title|textarea|xmp|iframe|noembed|noframes"
 # A name is not one of _RAW; only five letters can begin one of those, and of these "s" is nearly always <span>.
 _NAME = (
-    rb"(?:[a-hj-mo-ru-wyz]|s(?!(?:tyle|cript)[\s/>])|t(?!(?:itle|extarea)[\s/>])|i(?!frame[\s/>])"
+    rb"(?:[a-hj-mo-ru-wyz]|s[abd-su-z]|s(?!(?:tyle|cript)[\s/>])|t(?!(?:itle|extarea)[\s/>])|i(?!frame[\s/>])"
     rb"|n(?!o(?:embed|frames)[\s/>])|x(?!mp[\s/>]))"
 )
-# Most tags have no attributes, or values between double quotes; what has not goes the longer way.
-_PLAIN = rb""">|(?:[^>=]*+="[^"]*+")*+[^<>"'=]*+>"""
+# Most tags have no attribute, one, or several with values between double quotes; what has not goes the longer way.
+_PLAIN = rb""">| [a-z]++="[^"]*+">|(?:[^>=]*+="[^"]*+")*+[^<>"'=]*+>"""
 _TOKEN = re.compile(
     rb"<(?:(/?" + _NAME + rb"[a-z0-9:]*+)(?:" + _PLAIN + rb"|" + _ATTRIBUTES + rb"(?:>|\Z))"
     rb"|!--(?:-?>|.*?(?:--!?>|\Z))|!(?!--)[^>]*+(?:>|\Z)|\?[^>]*+(?:>|\Z)|/(?![a-z])[^>]*+(?:>|\Z)"
@@ -344,7 +344,7 @@ def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
     # This is most of the time that locating takes: list by list is half as long as token by token.
     matches = list(_TOKEN.finditer(shadow, start, end))
     names: list[bytes] = list(map(_NAME_OF, matches))
-    if None in names:
+    if not all(names):
         names = [name or b"!" for name in names]
     pairing = _Pairing(names)
     pairing.run()
@@ -362,8 +362,10 @@ def cut(body: str, shadow: bytes, start: int, end: int) -> Window:
 
 
 _NAME_OF: Final = itemgetter(1)
-_PLAIN_ENDS: Final = {name: b"/" + name for name in INLINE - _SPECIAL.keys()}
-"""The end tags of the names that most tags have."""
+_ENDS_IN_PARAGRAPH: Final = {name: b"/" + name for name in INLINE - _SPECIAL.keys()}
+"""The end tags of the elements that may stand in a paragraph."""
+_ENDS: Final = _ENDS_IN_PARAGRAPH | {name: b"/" + name for name in CLOSES_P - VOID - _IMPLIES_END.keys()}
+"""The same and those that would close one, for where none is open."""
 
 
 class _Pairing:
@@ -384,36 +386,36 @@ class _Pairing:
         Nearly all mail is nested that well around its block, and then nothing needs to be counted.
         """
         mates, parents, names = self.mates, self.parents, self.names
-        plain_ends, special_names, void, closes_p = _PLAIN_ENDS, _SPECIAL, _Special.VOID, _Special.CLOSES_P
+        special_names, void = _SPECIAL, _Special.VOID
         # What ends each element; the last stands for "nothing is open", which is what -1 means as an index as well.
         closers = [b""] * (len(names) + 1)
         top, closer = -1, b""
-        in_paragraph = False
+        ends = _ENDS
         for index, name in enumerate(names):
             if name == closer:
                 mates[top] = index
                 mates[index] = top
                 parents[index] = top = parents[top]
                 closer = closers[top]
-                if in_paragraph and name == b"/p":
-                    in_paragraph = False
+                if name == b"/p":
+                    ends = _ENDS
                 continue
-            end = plain_ends.get(name)
+            end = ends.get(name)
             if end is None:
                 if name[0] == SLASH:
                     if top >= 0:
                         break
                     continue
                 special = special_names.get(name)
-                if special is void and (name != b"hr" or not in_paragraph):
+                if special is void and (name != b"hr" or ends is _ENDS):
                     mates[index] = VOID_MATE
                     parents[index] = top
                     continue
-                if special is not None and (in_paragraph or special is not closes_p):
+                if special is not None:
                     break
-                if name == b"p":
-                    in_paragraph = True
                 end = b"/" + name
+            elif name == b"p":
+                ends = _ENDS_IN_PARAGRAPH
             parents[index] = top
             top = index
             closers[index] = closer = end

@@ -44,9 +44,11 @@ _USUAL = re.compile(
 """A classic URL that is canonical already, as nearly all are: no need to take it apart and put it together."""
 _USUAL_SKYPE = re.compile(
     r"(https://(?:meet|join|sfb|s4b|lync|skype|conf)[a-z0-9-]*(?:\.[a-z0-9-]+)+"
-    r"(?<!google\.com)(?:/[A-Za-z0-9._-]+){1,3}/([A-Za-z0-9]+))(?:\?sl=1)?\Z"
+    r"(?<!google\.com)(?:/[A-Za-z0-9._-]+){1,3}/([A-Za-z0-9]+))\Z"
 )
-"""The same for a simple URL and the web app's."""
+"""The same for a simple URL."""
+_WEB_APP: Final = "?sl=1"
+"""Behind a simple URL for the web app; the URL itself stands before it in the same block, so that it is known."""
 _LAUNCHER = "/dl/launcher/launcher.html"
 _SKYPE_PATH = re.compile(r"(?:/[^/\s]+){2,4}\Z")
 _SKYPE_MEET_PATH = re.compile(r"/meet(?:/[^/\s]+){2,4}\Z", re.IGNORECASE)
@@ -112,6 +114,9 @@ def _usual(url: str) -> JoinUrl | None:
             tenant_id=usual[2],
             meeting_id=f"19:{usual[1]}@thread.v2",
         )
+    if url.endswith(_WEB_APP) and url.find("?") == len(url) - len(_WEB_APP):
+        twin = parse_join_url(url.removesuffix(_WEB_APP))
+        return twin if twin is not None and twin.product == "skype" else None
     usual = _USUAL_SKYPE.match(url)
     if usual is not None:
         return JoinUrl(canonical=usual[1], product="skype", meeting_id=usual[2])

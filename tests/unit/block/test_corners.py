@@ -261,3 +261,9 @@ def test_paragraph_around_an_inline_block_is_found_though_it_begins_far_before()
     body = f'<p>Hello{"x" * 400} <span>{RULE}</span><br><a href="{join()}">Join</a><br><span>{RULE}</span> bye</p>'
     changed = replace(body, NEW)
     assert changed == f"<p>Hello{'x' * 400} </p>{NEW.html}<p> bye</p>"
+
+
+def test_comment_alone_makes_no_html_of_a_text():
+    """Some gateway's note above a text leaves ``<https://…>`` what it is in text."""
+    block = locate(f"<!-- scanned -->\n{skype_text()}").blocks[0]
+    assert block.join_url == "https://meet.contoso.com/anna/R1"
