@@ -27,12 +27,14 @@ def loads(content: bytes | str, kind: type[T]) -> T:
     """Decode JSON into *kind*.
 
     Raises:
-        msgspec.MsgspecError: It is not JSON, or not of that shape.
+        msgspec.MsgspecError: It is not JSON, or not of that shape, or nested deeper than the stack.
     """
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError:
         raise
+    except RecursionError as exc:
+        raise msgspec.DecodeError("nested too deeply") from exc
     except msgspec.DecodeError as exc:
         try:
             value = json.loads(content)

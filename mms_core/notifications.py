@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NOTIFICATION_LIMIT: Final = 1000
 """Graph puts at most this many notifications into a call; more is not Graph."""
+DEEPEST: Final = 32
+"""Levels of an event. Who reads it from the queue has less of the stack left than who took it in."""
 
 Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=320)]
 
@@ -71,6 +73,24 @@ def decode(content: bytes, kind: Any) -> Any:
         raise BadInput(str(exc), field=_field(exc)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise BadInput("not JSON") from exc
+    except RecursionError as exc:
+        raise BadInput("nested too deeply") from exc
+
+
+def _is_deep(value: Any) -> bool:
+    """Say whether lists and objects are nested more than :data:`DEEPEST` times. Needs no stack itself."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += each.values()
+            elif isinstance(each, list):
+                inner += each
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 _MISSING: Final = re.compile(r"missing required field `([^`]+)`")
@@ -285,6 +305,9 @@ def parse_events(content: bytes, headers: Mapping[str, str], *, tenant_id: str) 
 
 
 def _parse_one(raw: Any, *, tenant_id: str) -> ParsedEvent:
+    if _is_deep(raw):
+        problem = BadInput(f"nested more than {DEEPEST} deep", field="data")
+        return ParsedEvent(event_id="", type="", data={}, problem=problem)
     try:
         event = msgspec.convert(raw, type=CloudEvent)
     except msgspec.ValidationError as exc:

@@ -13,6 +13,9 @@ from mms_core.model import Original
 LIMIT: Final = 840_000
 """Bytes: an entity holds 1 MiB, and the rest is left to its other properties. A mail of 4 MiB packs into half of it."""
 
+LONGEST: Final = 32 * 1024 * 1024
+"""Bytes before they are compressed: many times what a mail may have, and little beside a worker's memory."""
+
 
 def pack(original: Original) -> bytes:
     """Compress an original; the written block, which is only shown, is left out where both do not fit.
@@ -20,14 +23,24 @@ def pack(original: Original) -> bytes:
     Raises:
         PermanentError: Code ``OriginalTooLarge``.
     """
-    data = zlib.compress(jsontext.dumps(original), 6)
-    if len(data) > LIMIT and original.written_block:
+    text = jsontext.dumps(original)
+    data = zlib.compress(text, 6)
+    is_too_large = len(data) > LIMIT or len(text) > LONGEST
+    if is_too_large and original.written_block:
         return pack(replace(original, written_block=""))
-    if len(data) > LIMIT:
+    if is_too_large:
         raise PermanentError(f"{len(data)} bytes compressed", code="OriginalTooLarge")
     return data
 
 
 def unpack(data: bytes) -> Original:
-    """Return what was packed."""
-    return jsontext.loads(zlib.decompress(data), Original)
+    """Return what was packed.
+
+    Raises:
+        ValueError: It is larger than anything that was packed here: the row was written by somebody else.
+    """
+    opened = zlib.decompressobj()
+    text = opened.decompress(data, LONGEST)
+    if not opened.eof:
+        raise ValueError("an original is larger than any that is kept, or cut")
+    return jsontext.loads(text, Original)

@@ -48,4 +48,6 @@ def log(action: str, *, level: int = logging.INFO, **fields: object) -> None:
     if unknown:
         raise ValueError(f"log fields not allowed: {sorted(unknown)}")
     text = " ".join([action, *(f"{name}={value}" for name, value in fields.items() if value is not None)])
+    if not text.isprintable():  # a line end in a value would begin a second line, of somebody else's words
+        text = "".join(each if each.isprintable() else "?" for each in text)
     _LOGGER.log(level, text, extra={"mms_action": action, "mms_fields": fields})

@@ -69,7 +69,7 @@ def _claims(token: str) -> dict[str, Any]:
     try:
         part = token.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, binascii.Error, msgspec.MsgspecError, ValueError):
+    except (IndexError, binascii.Error, msgspec.MsgspecError, RecursionError, ValueError):
         return {}
     return claims if isinstance(claims, dict) else {}
 
@@ -77,7 +77,7 @@ def _claims(token: str) -> dict[str, Any]:
 def _probed(status: int, date: str, content: bytes) -> Probed:
     try:
         document = msgspec.json.decode(content or b"null")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         document = None
     error = document.get("error") if isinstance(document, dict) else None
     error = error if isinstance(error, dict) else {}

@@ -56,10 +56,19 @@ def test_no_retry_after_crashes(text):
     assert wait is None or wait >= timedelta(0)
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 302, 399])
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_a_success_is_no_failure(status):
     """Whatever its body says."""
     assert failure(status, {}, b"not json", is_write=True, now=NOW) is None
+
+
+@pytest.mark.parametrize("status", [300, 302, 307, 399])
+def test_a_redirect_is_no_answer(status):
+    """Taken for a success it would be an empty list, or a write that nobody carried out."""
+    for is_write in (False, True):
+        problem = failure(status, {"Location": "https://elsewhere.example"}, b"", is_write=is_write, now=NOW)
+        assert type(problem) is TemporaryError
+        assert "elsewhere" not in str(problem)
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,14 @@ def failure(
         is_write: Whether a lost outcome would matter.
         now: To turn a date in ``Retry-After`` into a duration.
     """
-    if status < HTTPStatus.BAD_REQUEST:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
         return None
+    if status < HTTPStatus.BAD_REQUEST:
+        # Nothing that we call leads elsewhere, and our token must not go there: somebody stands between us and Graph.
+        return TemporaryError(f"HTTP {status}")
     try:
         error = msgspec.json.decode(content, type=_Envelope).error or _Error()
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         error = _Error()  # a proxy's page, or nothing: the status has to do
     detail = f"HTTP {status} {error.code}".strip()
     return _by_code(error, status, detail) or _by_status(

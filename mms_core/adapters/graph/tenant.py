@@ -131,7 +131,7 @@ class GraphTenant(Tenant):
             raise problem
         try:
             return msgspec.json.decode(response.content or b"null"), response.headers.get("NextPageUri")
-        except msgspec.MsgspecError as exc:
+        except (msgspec.MsgspecError, RecursionError) as exc:
             raise TemporaryError("an answer of the activity feed could not be decoded") from exc
 
     async def _feed(self) -> list[Subscribed]:

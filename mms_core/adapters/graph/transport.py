@@ -22,7 +22,7 @@ from kiota_abstractions.method import Method
 from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_abstractions.request_information import RequestInformation
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
-from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
+from kiota_http.middleware.options import RedirectHandlerOption, ResponseHandlerOption, RetryHandlerOption
 from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
@@ -73,8 +73,9 @@ class GraphTransport:
         host = urlsplit(base_url).hostname or ""
         provider = AzureIdentityAuthenticationProvider(credential, scopes=[scope], allowed_hosts=[host])
         no_retries = RetryHandlerOption(max_retries=0, should_retry=False)
+        no_redirects = RedirectHandlerOption(max_redirect=0, should_redirect=False)
         self._http = GraphClientFactory.create_with_default_middleware(
-            options={RetryHandlerOption.get_key(): no_retries}
+            options={RetryHandlerOption.get_key(): no_retries, RedirectHandlerOption.get_key(): no_redirects}
         )
         self._adapter = GraphRequestAdapter(provider, client=self._http)
         self._adapter.base_url = base_url
