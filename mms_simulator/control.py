@@ -30,7 +30,7 @@ def register(routes: Routes, faults: Faults, limits: Limits, traffic: Traffic) -
         return _ok(msgspec.to_builtins(faults.add(call.json())), 201)
 
     def list_faults(_: Call) -> Reply:
-        return _ok({"value": msgspec.to_builtins(faults.active)})
+        return _ok({"value": msgspec.to_builtins(faults.active), "held": faults.held})
 
     def clear_faults(_: Call) -> Reply:
         faults.clear()

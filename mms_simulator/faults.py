@@ -1,5 +1,6 @@
 """Faults on request: matching requests get an error before or after the commit, or no answer at all."""
 
+import asyncio
 import re
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     connection closed without an answer. dropBefore: closed at once."""
     delayMs: float = 0
     """Waits first; without a status and with ``before`` this is all it does."""
+    hold: Literal["no", "request", "answer"] = "no"
+    """Keeps the request before anything is done, or the answer after it was, until the faults are deleted."""
     hits: int = 0
     passed: int = 0
 
@@ -38,6 +41,9 @@ class Faults:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._release = asyncio.Event()
+        self.held = 0
+        """Requests that are kept waiting now."""
         self.active: list[Fault] = msgspec.convert(store.settings.get("faults") or [], list[Fault])
 
     def add(self, given: dict[str, Any]) -> Fault:
@@ -53,9 +59,19 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults; who was kept waiting goes on."""
         self.active.clear()
+        self._release.set()
+        self._release = asyncio.Event()
         self._keep()
+
+    async def hold(self) -> None:
+        """Wait until the faults are deleted."""
+        self.held += 1
+        try:
+            await self._release.wait()
+        finally:
+            self.held -= 1
 
     def match(self, method: str, raw: str, decoded: str) -> Fault | None:
         """Give the first fault that matches, and count it."""

@@ -180,7 +180,7 @@ class Front:
             self.courier.wake()
             if mailbox:
                 self.limits.leave(mailbox)
-        self._after(fault)
+        await self._after(fault)
         reply.headers |= charged
         return reply
 
@@ -196,7 +196,7 @@ class Front:
         finally:
             self.store.commit()
             self.courier.wake()
-        self._after(fault)
+        await self._after(fault)
         return reply
 
     def _mailbox_of(self, call: Call, route: str) -> str | None:
@@ -219,10 +219,14 @@ class Front:
         delay = self.store.switches.latencyMs + (fault.delayMs if fault else 0)
         if delay:
             await asyncio.sleep(delay / 1000)
+        if fault and fault.hold == "request":
+            await self.faults.hold()
         if fault and fault.when == "dropBefore":
             raise Dropped
 
-    def _after(self, fault: Fault | None) -> None:
+    async def _after(self, fault: Fault | None) -> None:
+        if fault and fault.hold == "answer":
+            await self.faults.hold()
         if fault and fault.when == "drop":
             raise Dropped
         if fault and fault.when == "afterCommit":

@@ -10,20 +10,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
-import json
-import subprocess
-import sys
 import time
 import typing
-import uuid
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from urllib.parse import quote
 
-import httpx
 from azure.core.credentials import AccessToken
 from functional_support import Crash, Steps
+from proof_tenant import Tenant
 from table_fake import FakeTable
 
 import mms_core.adapters.graph.transport as transport_module
@@ -44,65 +39,6 @@ HOST_LEASE = timedelta(minutes=10)
 SWEEP = timedelta(seconds=20)
 PATIENCE = timedelta(hours=30)
 """Virtual time in which every run must come to its end."""
-PUBLIC_STRINGS = "String {00020329-0000-0000-C000-000000000046} Name "
-UNSAFE = {"Prefer": 'outlook.allow-unsafe-html, outlook.timezone="UTC"'}
-
-
-class Tenant:
-    """The simulated tenant: a process, and what a test asks of it. Nothing here knows the product."""
-
-    def __init__(self, directory):
-        self._ready_file = directory / f"tenant-{uuid.uuid4().hex}.json"
-        command = [sys.executable, "-m", "mms_simulator", "--in-memory", "--ready-file", str(self._ready_file)]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not self._ready_file.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the tenant does not start")
-            time.sleep(0.05)
-        self.ready = json.loads(self._ready_file.read_text())
-        self.http = httpx.Client(timeout=60)
-        self.plain = self.control("GET", "switches")
-
-    def close(self):
-        """Stop the tenant."""
-        self.http.close()
-        self._process.terminate()
-        self._process.wait(30)
-
-    def control(self, method, path, body=None):
-        """Call the control surface."""
-        answer = self.http.request(method, f"{self.ready['tenant']}/{path}", json=body)
-        assert answer.status_code < 400, answer.text
-        return answer.json() if answer.content else None
-
-    def graph(self, method, path, body=None, **headers):
-        """Call Graph as an app that may do everything."""
-        headers = {"Authorization": f"Bearer {self.ready['tokens']['graph']}", **UNSAFE, **headers}
-        answer = self.http.request(method, f"{self.ready['graph']}/{path}", json=body, headers=headers)
-        assert answer.status_code < 400, answer.text
-        return answer.json() if answer.content else None
-
-    def reset(self, **switches):
-        """Put every switch where it was, then some elsewhere; no faults, no mails, no counts."""
-        self.control("PATCH", "switches", {**self.plain, **switches})
-        for each in ("faults", "outbox", "stats", "traffic"):
-            self.control("DELETE", each)
-
-    def user(self, **more):
-        """Make a user; gives Graph's."""
-        name = f"u{uuid.uuid4().hex[:10]}@contoso.example"
-        given = {"userPrincipalName": name, "displayName": "Ada", "mailbox": "exchangeOnline", "homed": "online"}
-        return self.control("POST", "users", {**given, "mode": "Islands", "plans": [], **more})
-
-    def item(self, user, event_id):
-        """Address an event."""
-        return f"users/{user['id']}/events/{quote(event_id, safe='')}"
-
-    def outbox(self, user):
-        """The mails that this organizer caused."""
-        name = user["userPrincipalName"]
-        return [mail for mail in self.control("GET", "outbox")["value"] if mail["organizer"] == name]
 
 
 class _Credential:
@@ -290,7 +226,6 @@ class Service:
             new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012d}",
             jitter=lambda: 0.5,
         )
-        self.intake, self.queries, self.recovery = Intake(self.parts), Queries(self.parts), Recovery(self.parts)
         self.kills = 0
         self._start()
 
@@ -300,6 +235,7 @@ class Service:
     def _start(self):
         """A new process: nothing is kept between messages but what is stored."""
         self.steps.is_dead = False
+        self.intake, self.queries, self.recovery = Intake(self.parts), Queries(self.parts), Recovery(self.parts)
         self.runs, self.triage = Runs(self.parts), Triage(self.parts, self.recovery)
 
     def kill_at(self, kind, number, how):
@@ -323,7 +259,11 @@ class Service:
         return self.lab.work(self._migrate(UserKey(user["id"]), wanted))
 
     async def _migrate(self, key, wanted):
-        (given,) = await self.intake.start(wanted)
+        try:
+            (given,) = await self.intake.start(wanted)
+        except Crash:  # whoever asked got no answer, and asks again
+            self._buried()
+            (given,) = await self.intake.start(wanted)
         assert given.code is None, given
         deadline, swept_at = self.lab.clock.now() + PATIENCE, self.lab.clock.now()
         while True:
@@ -335,7 +275,10 @@ class Service:
             assert now < deadline, f"not over: {stored.value.current if stored else None}"
             if now - swept_at >= SWEEP:
                 swept_at = now
-                await self.recovery.sweep()
+                try:
+                    await self.recovery.sweep()
+                except Crash:
+                    self._buried()
                 continue
             due = min((at for at, _ in self.queue.messages), default=now + SWEEP)
             # Straight to the next message, unless there may be something to sweep up first.
@@ -343,14 +286,18 @@ class Service:
             step = min(due - now, SWEEP) if is_at_work else due - now
             self.lab.advance(max(step, timedelta(milliseconds=1)))
 
+    def _buried(self):
+        """Count a dead worker, and start the next one."""
+        self.kills += 1
+        self._start()
+
     async def _deliver(self):
         for message in self.queue.visible():
             handle = self.runs.message if isinstance(message, Wake) else self.triage.message
             try:
                 await handle(encode(message))
             except Crash:
-                self.kills += 1
-                self._start()
+                self._buried()
                 self.queue.messages.append((self.lab.clock.now() + HOST_LEASE, message))
 
     def entries(self, user):

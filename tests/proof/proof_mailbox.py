@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from proof_lab import PUBLIC_STRINGS
+from proof_tenant import PUBLIC_STRINGS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "blocks"
 LANGUAGES = {each["tag"]: each for each in json.loads((FIXTURES / "languages.json").read_text("utf-8"))}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
-from proof_lab import PUBLIC_STRINGS
 from proof_mailbox import instances
+from proof_tenant import PUBLIC_STRINGS
 
 _NAMES = (
     "OnlineMeetingConfLink", "OnlineMeetingExternalLink", "OnlineMeetingInternalLink", "OnlineMeetingConferenceId",

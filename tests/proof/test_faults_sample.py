@@ -16,8 +16,9 @@ def _sample():
 
     patches = [Case(route, fault, next(WRITES)) for route in "BA" for fault in (*ANSWERS, *KILLS)]
     # Route A asks for a meeting only until it has heard that it may not.
-    creates = [Case("B", fault, next(WRITES), "createOrGet") for fault in ("504 after commit", KILLS[1])]
-    stores = [Case(route, how, 20, "storage") for route in "BA" for how in KILLS[:2]]
+    creates = [Case("B", fault, next(WRITES), "createOrGet") for fault in ("504 after commit", "409", KILLS[1])]
+    # The first writes are made for whoever asks: there is no run yet.
+    stores = [Case(route, how, write, "storage") for route, write in (("B", 1), ("A", 20)) for how in KILLS[:2]]
     return [*patches, *creates, *stores]
 
 

@@ -184,6 +184,23 @@ class TestFaults:
             await tenant.raw("PATCH", f"{LIST}/{enc(event['id'])}", {"subject": "New"})
         assert ((await tenant.get(event))["subject"] == "New") is committed
 
+    @pytest.mark.parametrize(("hold", "committed"), [("request", False), ("answer", True)])
+    async def test_a_request_is_held_before_anything_is_done_or_its_answer_after_it(self, tenant, hold, committed):
+        """Until the faults are deleted; then it goes on."""
+        event = await tenant.event()
+        fault = {"method": "PATCH", "path": "/events/", "hold": hold}
+        await tenant.control("POST", "faults", fault, expect=201)
+        path = f"{LIST}/{enc(event['id'])}"
+        writing = asyncio.create_task(tenant.raw("PATCH", path, {"subject": "New"}))
+        while (await tenant.control("GET", "faults"))["held"] < 1:  # noqa: ASYNC110 - asked over HTTP
+            await asyncio.sleep(0.01)
+        assert ((await tenant.get(event))["subject"] == "New") is committed
+        assert not writing.done()
+        await tenant.control("DELETE", "faults", expect=204)
+        assert (await writing).status_code == 200
+        assert (await tenant.get(event))["subject"] == "New"
+        assert (await tenant.control("GET", "faults"))["held"] == 0
+
     async def test_headers_codes_times_and_delays(self, tenant):
         """As asked for; gone when used up or deleted; impossible ones are refused."""
         fault = {"method": "GET", "path": r"users/[^/]+/events\?\$top=1$", "times": 2, "status": 429, "code": "TooManyRequests",

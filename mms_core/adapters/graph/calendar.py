@@ -87,7 +87,10 @@ class GraphCalendar(Calendar):
     async def _listed(self, first: RequestInformation) -> AsyncIterator[Event]:
         info: RequestInformation | None = first
         while info is not None:
-            page = (await self._transport.read(info)).decoded(WireEvents)
+            try:
+                page = (await self._transport.read(info)).decoded(WireEvents)
+            except NotFound as exc:  # the user was there a moment ago
+                raise PermanentError(exc.detail, code="MailboxMissing") from exc
             for wire in page.value:
                 yield wire.facts()
             # An empty page may still have a next link: only a missing link is the end.
@@ -103,7 +106,10 @@ class GraphCalendar(Calendar):
         ).calendars.to_get_request_information()
         calendars: list[WireCalendar] = []
         while info is not None:
-            page = (await self._transport.read(info)).decoded(WireCalendars)
+            try:
+                page = (await self._transport.read(info)).decoded(WireCalendars)
+            except NotFound as exc:
+                raise PermanentError(exc.detail, code="MailboxMissing") from exc
             calendars += page.value
             info = self._transport.page(page.next_link) if page.next_link else None
         owners = {each.owner.address for each in calendars if each.is_default_calendar and each.owner}

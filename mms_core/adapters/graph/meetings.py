@@ -12,7 +12,7 @@ from kiota_abstractions.method import Method
 from msgraph.generated.users.item.online_meetings.online_meetings_request_builder import OnlineMeetingsRequestBuilder
 
 from mms_core.adapters.graph.wire import WireMeeting, WireMeetings
-from mms_core.errors import NotFound, TemporaryError
+from mms_core.errors import NotFound, PermanentError, TemporaryError
 from mms_core.model import OnlineMeeting
 from mms_core.options import read as read_options
 from mms_core.ports import Meetings
@@ -65,7 +65,11 @@ class GraphMeetings(Meetings):
         info = self._transport.request(builder, Method.POST, body)
         if language:
             info.headers.add("Accept-Language", language)
-        return _meeting((await self._transport.read(info)).decoded(dict))
+        try:
+            answer = await self._transport.read(info)
+        except NotFound as exc:  # the directory knows the user, Teams does not
+            raise PermanentError(exc.detail, code="TeamsLicenceMissing") from exc
+        return _meeting(answer.decoded(dict))
 
     async def find(self, user_id: str, join_url: str, *, language: str | None) -> OnlineMeeting | None:
         """See :class:`~mms_core.ports.Meetings`."""
@@ -92,7 +96,11 @@ class GraphMeetings(Meetings):
         builder = self._transport.client.users.by_user_id(user_id).online_meetings.by_online_meeting_id(meeting_id)
         info = self._transport.request(builder, Method.PATCH, options)
         # The same values again change nothing: it may be repeated like a read.
-        return read_options((await self._transport.read(info)).decoded(dict))
+        try:
+            answer = await self._transport.read(info)
+        except NotFound as exc:
+            raise PermanentError(exc.detail, code="TeamsMeetingNotFound") from exc
+        return read_options(answer.decoded(dict))
 
     async def end(self, user_id: str, meeting_id: str) -> None:
         """See :class:`~mms_core.ports.Meetings`."""

@@ -29,7 +29,7 @@ from msgraph_core import GraphClientFactory
 
 from mms_core import jsontext
 from mms_core.adapters.graph.failures import failure
-from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, TemporaryError
+from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.metrics import GRAPH_REQUESTS, GRAPH_THROTTLED, measure
 from mms_core.tracing import correlation, span
 
@@ -160,13 +160,20 @@ class GraphTransport:
         """
         for attempt in range(1, READ_ATTEMPTS + 1):
             try:
-                return await self._once(info, is_write=False)
+                return await self._repeatable(info)
             except TemporaryError as exc:
                 wait = timedelta(seconds=0.5 * 2**attempt) if exc.retry_after is None else exc.retry_after
                 if attempt == READ_ATTEMPTS or wait > PATIENCE:
                     raise
             await asyncio.sleep(wait.total_seconds())
         raise MmsError  # pragma: no cover - the loop returns or raises
+
+    async def _repeatable(self, info: RequestInformation) -> Answer:
+        try:
+            return await self._once(info, is_write=False)
+        except PreconditionLost as exc:
+            # Nothing here names a version, so none of ours can be lost: two of Graph's own requests met.
+            raise TemporaryError(exc.detail) from exc
 
     async def close(self) -> None:
         """Close the connections."""
