@@ -66,6 +66,8 @@ def _joined(run: Run, other: Run, *, not_before_at: datetime | None, maximum_wai
         actors=_union(run.actors, other.actors),
         # Together they mean all, as soon as one of them does.
         selections=(*run.selections, *other.selections) if run.selections and other.selections else (),
+        # A trigger wants more than what a preview showed.
+        preview_id="",
         due_at=due,
         # What a run under retry has already settled may look different after this trigger: look again.
         fresh_at=now,

@@ -7,13 +7,15 @@ differs because of us, is folded to one line on both sides: what is left is what
 from __future__ import annotations
 
 import difflib
+import hashlib
+import html
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block, jsontext
 from mms_core.jsontext import without_surrogates
 from mms_core.model import Difference, PropertyChange
-from mms_core.planning import SKYPE_PROPERTIES, relabelled
+from mms_core.planning import SKYPE_PROPERTIES, coordinates, relabelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +91,47 @@ def _properties(original: Original, event: Event, written: Sequence[Coordinates]
         if before != now and not is_ours:
             changes.append(PropertyChange(name=name, before=before[:LONGEST_VALUE], now=now[:LONGEST_VALUE]))
     return tuple(changes)
+
+
+_PIECE: Final = re.compile(r"<!--.*?(?:-->|\Z)|<[^<>]*>", re.DOTALL)
+"""In linear time, whatever it is given."""
+_FRAME: Final = ("html", "/html", "head", "/head", "body", "/body", "meta")
+"""Tags around an invitation, which Exchange puts there and takes away as it likes."""
+_ATTRIBUTE_NAME: Final = re.compile(r"[\w:-]+(?==)")
+
+
+def _spelled(tag: str) -> str:
+    """Return a tag in one spelling: no case of names, no quotes, no white space."""
+    name, *attributes = tag[1:-1].rstrip("/").split()
+    if name.lower() in _FRAME or name.startswith("!"):
+        return ""
+    bare = "".join(attributes).replace('"', "").replace("'", "")
+    return f"<{name.lower()} {_ATTRIBUTE_NAME.sub(lambda found: found[0].lower(), html.unescape(bare))}>"
+
+
+def form_hash(body: str, *, content_type: str = "html", without: Coordinates | None = None) -> str:
+    """Return the fingerprint of a body as far as it does not matter how its markup is spelled.
+
+    Exchange may write quotes, case, entities and white space in its own way. Words, links, tags and their attributes
+    stay as they were: if any of them is another one, so is the fingerprint, and somebody has edited.
+
+    Args:
+        body: HTML or text.
+        content_type: ``html`` or ``text``.
+        without: The block that leads here is left out: Exchange has appended it.
+    """
+    pieces, position = [], 0
+    for each in block.locate(body).blocks if without is not None else ():
+        if coordinates(each) == without:
+            for start, end in each.spans:
+                pieces.append(body[position:start])
+                position = end
+    text = "".join([*pieces, body[position:]])
+    if content_type == "html":
+        tags = [_spelled(tag) if tag.strip("</> ") else tag for tag in _PIECE.findall(text)]
+        words = [html.unescape(each) for each in _PIECE.split(text)]
+        text = "".join(part for pair in zip(words, [*tags, ""], strict=True) for part in pair)
+    return hashlib.sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def difference(

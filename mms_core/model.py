@@ -17,6 +17,9 @@ UserKey = NewType("UserKey", str)
 RunId = NewType("RunId", str)
 """GUID of one run; the cmdlet calls it CorrelationId."""
 
+_OURS_LIMIT: Final = 16
+"""Bodies before the last one that are remembered as ours, by their hashes."""
+
 SEEN_LIMIT: Final = 64
 """Request ids a user's record remembers, to recognise a redelivered trigger."""
 
@@ -283,6 +286,8 @@ class LedgerEntry:
     """What an intent was about to do: migrate, refresh or restore."""
     written_hash: str = ""
     """Of the body that was or is being written."""
+    written_form: str = ""
+    """Of the same body, whatever its markup is spelled like (:func:`mms_core.differences.form_hash`)."""
     updated_at: datetime
     duration_ms: int = 0
     not_kept: tuple[str, ...] = ()
@@ -297,8 +302,9 @@ class LedgerEntry:
 class Original:
     """An invitation as it was before we wrote it, kept for undo.
 
-    ``written_hash`` is the hash of the body that we left behind: if the event's body has another one, somebody
-    has edited it since.
+    ``written_hash`` is the hash of the body that we left behind, or were about to: a write that was announced may
+    never have been carried out, so the bodies of the writes before it count as ours, too (``also_ours``). If the
+    event's body is none of them, somebody has edited it since.
     """
 
     key: str
@@ -312,7 +318,13 @@ class Original:
     written_block: str = ""
     """The meeting block that we left behind, to be shown beside the old one; empty where an older version wrote."""
     kept_at: datetime
+    """When it was last offered: what it leads back from can be taken back for as long as it is kept."""
     undone_at: datetime | None = None
+    also_ours: tuple[str, ...] = ()
+
+    def is_ours(self, body: str) -> bool:
+        """Say whether a body is, letter for letter, one that we left behind."""
+        return body_hash(body) in (self.written_hash, *self.also_ours)
 
     def succeeding(self, kept: Original | None) -> Original:
         """Return what is to be kept when this original is offered while *kept* is there.
@@ -321,10 +333,17 @@ class Original:
         """
         if kept is None or kept.undone_at is not None:
             return self
-        is_chain = self.body == kept.body or body_hash(self.body) == kept.written_hash
-        if not is_chain:
+        if self.body != kept.body and not kept.is_ours(self.body):
             return self
-        return replace(kept, written_hash=self.written_hash, written_block=self.written_block)
+        ours = dict.fromkeys((*kept.also_ours, kept.written_hash))
+        ours.pop(self.written_hash, None)
+        return replace(
+            kept,
+            written_hash=self.written_hash,
+            written_block=self.written_block,
+            also_ours=tuple(ours)[-_OURS_LIMIT:],
+            kept_at=self.kept_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

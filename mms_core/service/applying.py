@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block, jsontext, options
+from mms_core.differences import form_hash
 from mms_core.errors import (
     CATALOGUE,
     MmsError,
@@ -70,11 +71,11 @@ def _repaired(damage: tuple[Damaged, ...]) -> tuple[Damaged, ...]:
 def _trace(noted: LedgerEntry | None) -> dict[str, Any]:
     """Return by what an open write is recognised; nothing where there is none."""
     if noted is None or not noted.step:
-        return {"step": "", "after": None, "route": "", "written_hash": ""}
-    return {name: getattr(noted, name) for name in ("step", "after", "route", "written_hash")}
+        return {"step": "", "after": None, "route": "", "written_hash": "", "written_form": ""}
+    return {name: getattr(noted, name) for name in ("step", "after", "route", "written_hash", "written_form")}
 
 
-def _written(step: str) -> Verdict:
+def _verdict(step: str) -> Verdict:
     """Return the verdict of a write that was carried out."""
     return Verdict.REFRESHED if step == Step.REFRESH else Verdict.MIGRATED
 
@@ -216,9 +217,8 @@ class Applier:
             **_trace(earlier),
         )
 
-    def _open(self, intent: LedgerEntry, earlier: LedgerEntry | None, exc: TemporaryError) -> Applied:
+    def _open(self, intent: LedgerEntry, exc: TemporaryError, *, trace: dict[str, Any]) -> Applied:
         """Note an announced write that failed, or whose outcome nobody knows, for the next pass."""
-        trace = _trace(intent if isinstance(exc, OutcomeUnknown) else earlier)
         entry = replace(
             intent,
             verdict=Verdict.FAILED,
@@ -254,8 +254,7 @@ class Applier:
     # -- the way of one meeting -----------------------------------------------------------------------------------
 
     async def _apply(self, planned: Planned, earlier: LedgerEntry | None) -> Applied:
-        # A step without an end: a write was announced, and whether it was carried out was never learned.
-        intent = earlier if earlier is not None and earlier.step and not earlier.is_final else None
+        earlier, intent = self._opened(planned, earlier)
         for attempt in range(1, ATTEMPTS + 1):
             if intent is not None and is_carried_out(intent, planned.event):
                 return self._settled(intent, planned.event)
@@ -266,20 +265,39 @@ class Applier:
                 return self._current(planned, earlier)
             intent = await self._announce(planned, earlier, change)
             try:
-                written = await self._send(planned, change)
-            except NotFound:
-                return self._skipped(replace(planned, step=Step.SKIP), intent, "Deleted")
+                return await self._written(planned, intent, change)
             except (TemporaryError, PreconditionLost) as exc:
                 try:
-                    await self._after_failure(exc, intent, is_last=attempt == ATTEMPTS)
+                    await self._after_failure(exc, is_last=attempt == ATTEMPTS)
                 except TemporaryError as later:
-                    return self._open(intent, earlier, later)
-            else:
-                return self._verified(planned, intent, change, written)
+                    return self._open(intent, later, trace=_trace(earlier))
             earlier = intent
             again = await self._parts.graph().calendar.event(self._wish.organizer_id, planned.event.event_id)
             planned = self._planned_again(planned, again)
         raise TemporaryError(code="MeetingChanged")  # pragma: no cover - the last attempt returns or raises
+
+    def _opened(self, planned: Planned, earlier: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+        """Return what was noted, and of it the write that was announced and of which nobody knows what became."""
+        intent = earlier if earlier is not None and earlier.step and not earlier.is_final else None
+        if earlier is None or intent is None or intent.updated_at >= self._lease.run.fresh_at:
+            return earlier, intent
+        # A trigger has joined the run since: what was written counts, and everything is looked at again.
+        sent = is_carried_out(intent, planned.event)
+        return replace(earlier, mails=earlier.mails + sent, **_trace(None)), None
+
+    async def _written(self, planned: Planned, intent: LedgerEntry, change: Rewrite) -> Applied:
+        """Send a write and judge the answer.
+
+        Raises:
+            TemporaryError, PreconditionLost: It was certainly not carried out.
+        """
+        try:
+            written = await self._send(planned, change)
+        except NotFound:
+            return self._skipped(replace(planned, step=Step.SKIP), intent, "Deleted")
+        except OutcomeUnknown as exc:
+            return await self._looked(planned, intent, exc)
+        return self._verified(planned, intent, change, written)
 
     async def _change(self, planned: Planned) -> Rewrite | None:
         """Compute the write of a meeting; ``None`` if nothing has to change.
@@ -361,19 +379,27 @@ class Applier:
             raise PermanentError(code="AppAccessPolicyMissing")
         return True
 
-    async def _after_failure(
-        self, exc: TemporaryError | PreconditionLost, intent: LedgerEntry, *, is_last: bool
-    ) -> None:
+    async def _looked(self, planned: Planned, intent: LedgerEntry, exc: OutcomeUnknown) -> Applied:
+        """Look what became of a write whose answer was lost.
+
+        It is never repeated here: the request may still be on its way.
+        """
+        try:
+            event = await self._parts.graph().calendar.event(self._wish.organizer_id, intent.event_id)
+        except TemporaryError as later:
+            return self._open(intent, later, trace=_trace(intent))
+        if event is None:
+            return self._skipped(replace(planned, step=Step.SKIP), intent, "Deleted")
+        if is_carried_out(intent, event):
+            return self._settled(intent, event)
+        return self._open(intent, exc, trace=_trace(intent))
+
+    async def _after_failure(self, exc: TemporaryError | PreconditionLost, *, is_last: bool) -> None:
         """Return if another look at once makes sense, after waiting if need be; otherwise raise."""
         if is_last:
             # Somebody edits it at this very moment, again and again: later is better.
             raise TemporaryError(code="MeetingChanged") if isinstance(exc, PreconditionLost) else exc
-        if isinstance(exc, OutcomeUnknown):
-            # Never repeated here unless it is known to be done: the request may still be on its way.
-            event = await self._parts.graph().calendar.event(self._wish.organizer_id, intent.event_id)
-            if event is not None and not is_carried_out(intent, event):
-                raise exc
-        elif isinstance(exc, TemporaryError):
+        if isinstance(exc, TemporaryError):
             wait = exc.retry_after if exc.retry_after is not None else timedelta(seconds=1)
             if wait > PATIENCE:
                 raise exc
@@ -429,18 +455,24 @@ class Applier:
         return Applied(entry=replace(self._entry(planned, earlier, Verdict.CURRENT), after=after))
 
     def _settled(self, intent: LedgerEntry, event: Event) -> Applied:
-        """Note a write whose answer was lost, and which stands in the calendar: it was us."""
+        """Note a write whose answer was lost, and which stands in the calendar: it was us.
+
+        What stands there is ours to take back only as far as nobody has edited it before we looked.
+        """
+        after = intent.after or made_by_flags(event, intent.route)
+        appended = after if intent.after is None else None
+        form = form_hash(event.body, content_type=event.content_type, without=appended)
         entry = replace(
             intent,
-            verdict=_written(intent.step),
+            verdict=_verdict(intent.step),
             damage=_repaired(intent.damage),
             code=None,
             rule=None,
             detail="",
-            after=intent.after or made_by_flags(event, intent.route),
+            after=after,
             mails=intent.mails + 1,
             is_final=True,
-            written_hash=body_hash(event.body),
+            written_hash=body_hash(event.body) if form == intent.written_form else intent.written_hash,
             updated_at=self._parts.clock.now(),
         )
         return _as_written(entry, intent, event)
@@ -456,6 +488,7 @@ class Applier:
             not_kept=change.not_kept,
             route="" if change.route is Route.REPLACE else str(change.route),
             written_hash=body_hash(change.body),
+            written_form=form_hash(change.body, content_type=planned.event.content_type),
         )
         await self._lease.check()
         if change.replaced is not None:
@@ -481,7 +514,7 @@ class Applier:
     def _verified(self, planned: Planned, intent: LedgerEntry, change: Rewrite, written: Written) -> Applied:
         entry = replace(
             intent,
-            verdict=_written(intent.step),
+            verdict=_verdict(intent.step),
             damage=_repaired(intent.damage),
             request_id=written.request_id,
             is_final=True,

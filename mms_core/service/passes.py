@@ -45,11 +45,19 @@ class _Tally:
         self.temporary: list[TemporaryError] = []
 
     def earlier(self, key: str) -> LedgerEntry | None:
-        """Return what the run has noted about a meeting; of a note from before the last trigger only its mails."""
+        """Return what the run has noted about a meeting.
+
+        Of a note from before the last trigger only its mails, and a write of which nobody knows what became.
+        """
         stale = self._stale.get(key)
         if key in self.entries or stale is None:
             return self.entries.get(key)
-        return replace(stale, is_final=False, step="", before=None, attempts=0)
+        return replace(stale, is_final=False, step="" if stale.is_final else stale.step, before=None, attempts=0)
+
+    def left_open(self, found: set[str]) -> list[LedgerEntry]:
+        """Return the meetings that are not settled, and not among those that were found now."""
+        stale = [each for key, each in self._stale.items() if key not in self.entries and each.step]
+        return [each for each in (*self.entries.values(), *stale) if not each.is_final and each.key not in found]
 
     @property
     def invites(self) -> int:
@@ -104,7 +112,7 @@ class Pass:
         try:
             self._tally = _Tally(await self._parts.ledger.entries(self._lease.key), self._lease.run)
             if self._lease.run.undo:
-                self._total = await Restorer(self._parts, self._lease).restore(self._note)
+                await self._restore()
             else:
                 await self._migrate()
         except Stopped as exc:
@@ -169,6 +177,21 @@ class Pass:
         )
         log("run_postponed", correlation_id=run.run_id, code=exc.code, attempt=run.retries + 1)
 
+    # -- undoing ----------------------------------------------------------------------------------------------------
+
+    async def _restore(self) -> None:
+        restorer = Restorer(self._parts, self._lease)
+        originals = await restorer.wanted()
+        known = {entry.key: entry for entry in await self._parts.ledger.entries(self._lease.key)}
+        self._total = len({each.key for each in originals} | set(self._tally.entries))
+        for original in originals:
+            earlier = self._tally.earlier(original.key)
+            if earlier is not None and earlier.is_final and earlier.verdict is not Verdict.RESTORED:
+                continue  # what was restored is here again after a crash before its original was marked
+            self._check_time()
+            restored = await restorer.restore(original, known.get(original.key))
+            await self._note(restored.entry, temporary=restored.temporary)
+
     # -- migrating --------------------------------------------------------------------------------------------------
 
     async def _migrate(self) -> None:
@@ -198,7 +221,7 @@ class Pass:
         applier = Applier(self._parts, self._lease, wish)
         await self._work(groups, applier)
         # What an earlier pass left open and this one did not find any more: over, gone, or done after all.
-        for entry in [each for each in self._tally.entries.values() if not each.is_final and each.key not in keys]:
+        for entry in self._tally.left_open(keys):
             self._check_time()
             left = await applier.leave(entry)
             await self._note(left.entry, temporary=left.temporary)

@@ -118,7 +118,11 @@ async def test_the_second_write_in_a_row_keeps_the_first_original(storage):
     second = an_original(body="<p>Teams</p>", written_hash=body_hash("<p>Teams 2</p>"), kept_at=LATER)
     await storage.ledger.put(USER, an_entry(), first)
     await storage.ledger.put(USER, an_entry(), second)
-    assert await storage.ledger.originals(USER) == [replace(first, written_hash=second.written_hash)]
+    (kept,) = await storage.ledger.originals(USER)
+    assert kept == replace(
+        first, written_hash=second.written_hash, also_ours=(first.written_hash,), kept_at=second.kept_at
+    )
+    assert [kept.is_ours(body) for body in ("<p>Teams</p>", "<p>Teams 2</p>", "<p>Skype</p>")] == [True, True, False]
 
 
 async def test_a_repeated_intent_keeps_the_first_original(storage):
@@ -126,7 +130,20 @@ async def test_a_repeated_intent_keeps_the_first_original(storage):
     first = an_original(written_hash="one")
     await storage.ledger.put(USER, an_entry(), first)
     await storage.ledger.put(USER, an_entry(), replace(first, written_hash="two", kept_at=LATER))
-    assert await storage.ledger.originals(USER) == [replace(first, written_hash="two")]
+    kept = replace(first, written_hash="two", also_ours=("one",), kept_at=LATER)
+    assert await storage.ledger.originals(USER) == [kept]
+
+
+async def test_a_second_write_that_never_arrives_keeps_the_first_original(storage):
+    """The event is still as the first write left it, whatever was announced since, and however often."""
+    first = an_original(body="<p>Skype</p>", written_hash=body_hash("<p>Teams</p>"))
+    await storage.ledger.put(USER, an_entry(), first)
+    for number in range(30):
+        again = an_original(body="<p>Teams</p>", written_hash=body_hash(f"<p>Teams {number % 2}</p>"), kept_at=LATER)
+        await storage.ledger.put(USER, an_entry(), again)
+    (kept,) = await storage.ledger.originals(USER)
+    assert (kept.body, len(kept.also_ours)) == ("<p>Skype</p>", 2)
+    assert kept.is_ours("<p>Teams</p>")
 
 
 async def test_an_edit_between_two_writes_becomes_the_original(storage):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meeting_values import NOW, page, skype_block, skype_event, skype_url, teams_block, teams_url
 
 from mms_core import jsontext
-from mms_core.differences import LONGEST, body_difference, difference
+from mms_core.block import locate
+from mms_core.differences import LONGEST, body_difference, difference, form_hash
 from mms_core.model import Coordinates, Original, RunId
+from mms_core.planning import coordinates
 
 quick = settings.get_profile("unit")
 SKYPE, TEAMS = skype_block(skype_url()), teams_block(teams_url())
@@ -116,3 +119,57 @@ def test_a_place_that_exchange_completed_is_still_ours():
     event = skype_event(1)
     now = _migrated(event, locations=({"displayName": "Microsoft Teams Meeting", "locationType": "default"},))
     assert difference(_original(event), now, is_body_ours=True).locations_now is None
+
+
+# -- the same letters, spelled in another way ---------------------------------------------------------------------------
+
+SENT = '<html><body><p class="a" style="color:red">Hello&nbsp;<a href="https://x.example/?A=1">you</a> &amp; me</p></body></html>'
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        SENT,
+        SENT.replace('"', "'"),
+        SENT.replace("<p class", "<P CLASS").replace("</p>", "</P>"),
+        SENT.replace("&nbsp;", "\u00a0").replace("&amp;", "&#38;"),
+        SENT.replace("<body>", '<head>\r\n<meta charset="utf-8"></head><body>\r\n'),
+        SENT.replace('style="color:red"', 'style="color: red"'),
+    ],
+)
+def test_another_spelling_of_the_markup_is_the_same_form(now):
+    """Quotes, case, entities, white space, the frame around it."""
+    assert form_hash(now) == form_hash(SENT)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Hello", "hello"),
+        ("Hello", "<b>Hello</b>"),
+        ("x.example", "y.example"),
+        ("color:red", "color:blue"),
+        (" &amp; me", " &amp; me too"),
+        ("</p>", "</p><br>"),
+    ],
+)
+def test_an_edit_is_another_form(old, new):
+    """Words, links, tags, attributes."""
+    assert form_hash(SENT.replace(old, new)) != form_hash(SENT)
+
+
+def test_the_form_of_plain_text_has_no_tags():
+    """A less-than sign is a word there."""
+    assert form_hash("a <b> c", content_type="text") != form_hash("a c", content_type="text")
+    assert form_hash("a\r\nb", content_type="text") == form_hash("a b", content_type="text")
+    assert form_hash("<>", content_type="html") == form_hash("<>", content_type="html")
+
+
+def test_a_block_that_exchange_appended_is_left_out_of_the_form():
+    """Only the one that leads where it should."""
+    text = page("<p>Agenda</p>")
+    block_of = coordinates(locate(teams_block(teams_url("alpha"))).blocks[0])
+    appended = text.replace("</body>", teams_block(teams_url("alpha")) + "</body>")
+    assert form_hash(appended, without=block_of) == form_hash(text)
+    other = text.replace("</body>", teams_block(teams_url("beta")) + "</body>")
+    assert form_hash(other, without=block_of) != form_hash(text)
