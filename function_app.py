@@ -97,11 +97,11 @@ async def meetings(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(wiring.app().admin.meetings, req)
 
 
-@app.function_name("meeting")
-@app.route(route="migrations/{userId}/meetings/{eventId}", methods=["GET"])
-async def meeting(req: func.HttpRequest) -> func.HttpResponse:
+@app.function_name("blocks")
+@app.route(route="migrations/{userId}/blocks", methods=["GET"])
+async def blocks(req: func.HttpRequest) -> func.HttpResponse:
     """A meeting, with its block before and after."""
-    return await _answer(wiring.app().admin.meeting, req)
+    return await _answer(wiring.app().admin.blocks, req)
 
 
 @app.function_name("cancel")

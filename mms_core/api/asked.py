@@ -29,7 +29,7 @@ LONGEST_TEXT: Final = 255
 LONGEST_TOKEN: Final = 1024
 _SKYPE_TARGETS: Final = ("sfb", "skypeforbusiness")
 _ENUM: Final = re.compile(r"Invalid enum value '(.*?)'", re.DOTALL)
-_UNKNOWN: Final = re.compile(r"unknown field `(.*?)`", re.DOTALL)
+_NAMED: Final = re.compile(r"(?:unknown|missing required) field `(.*?)`", re.DOTALL)
 
 Identity = Annotated[
     str,
@@ -137,6 +137,12 @@ class AskPreview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_
         return tuple(meetings.event_ids)
 
 
+class GetBlocks(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Query of ``GET migrations/{userId}/blocks``."""
+
+    event_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_TOKEN, description="Graph's id of the event.")]
+
+
 class GetPreview(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Query of ``GET previews/{id}``."""
 
@@ -226,9 +232,9 @@ def read_query(given: Mapping[str, str], kind: type[T]) -> T:
         return msgspec.convert(values, type=kind, strict=False)
     except msgspec.ValidationError as exc:
         head, _, path = str(exc).partition(" - at `$.")
-        unknown = _UNKNOWN.search(head)
-        field = unknown[1] if unknown else path.strip("`")
-        raise BadInput(head.partition(" `")[0] if unknown else head, code="InvalidParameter", field=field) from exc
+        named = _NAMED.search(head)
+        field = named[1] if named else path.strip("`")
+        raise BadInput(head.partition(" `")[0] if named else head, code="InvalidParameter", field=field) from exc
 
 
 def instant(text: str | UnsetType, *, name: str) -> datetime | None:

@@ -275,8 +275,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 what="All of them.",
                 content={_JSON: answers.Meetings, "text/csv": None},
                 links={
-                    "meeting": _link(
-                        "getMeeting",
+                    "blocks": _link(
+                        "getBlocks",
                         "One of them, with its blocks.",
                         userId="$request.path.userId",
                         eventId=f"{_FIRST}/eventId",
@@ -288,10 +288,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     Operation(
         method="get",
-        path="/migrations/{userId}/meetings/{eventId}",
-        name="getMeeting",
+        path="/migrations/{userId}/blocks",
+        name="getBlocks",
         summary="One meeting, with the block before and after as they stood in the invitation.",
         role=Role.READ,
+        query=asked.GetBlocks,
         good=(Answer(what="The meeting.", content={_JSON: answers.MeetingBlocks}),),
         bad=(*_READING, 404),
     ),
@@ -455,7 +456,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 _PATH_PARAMETERS: Final = {
     "userId": "Object id, user principal name or SIP address.",
-    "eventId": "Graph's id of the event.",
     "id": "From the answer to ``POST previews``.",
 }
 
@@ -512,8 +512,10 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         found.append(operation.query)
     elif operation.query is not None:
         (_,), schemas = msgspec.json.schema_components([operation.query], ref_template=_SCHEMAS + "{name}")
-        for name, schema in schemas[operation.query.__name__]["properties"].items():
-            about = {"description": schema.pop("description")} if "description" in schema else {}
+        query = schemas[operation.query.__name__]
+        for name, schema in query["properties"].items():
+            about: dict[str, Any] = {"description": schema.pop("description")} if "description" in schema else {}
+            about |= {"required": True} if name in query.get("required", ()) else {}
             found.append({"name": name, "in": "query", **about, "schema": schema})
     for name, more in operation.headers.items():
         about = {"description": more["description"]} if "description" in more else {}

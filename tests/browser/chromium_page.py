@@ -81,7 +81,8 @@ class Page:
                 return found
             if time.monotonic() > deadline:
                 text = await self.run("document.body.innerText.slice(0, 3000)")
-                raise PageError(f"did not come: {expression}\n{text}\n{self.complaints}")
+                complaints = dict.fromkeys(each[:160] for each in self.complaints)
+                raise PageError(f"did not come: {expression}\n{text}\n{list(complaints)[-8:]}")
             await asyncio.sleep(0.1)
 
     async def sees(self, text: str, **more: Any) -> None:

@@ -17,7 +17,7 @@ CLOSED = {
     "POST migrations": OPERATOR,
     "GET migrations/{userId}": READER,
     "GET migrations/{userId}/meetings": READER,
-    "GET migrations/{userId}/meetings/{eventId}": READER,
+    "GET migrations/{userId}/blocks": READER,
     "POST migrations/{userId}/cancel": OPERATOR,
     "POST migrations/{userId}/retry": OPERATOR,
     "POST migrations/{userId}/undo": OPERATOR,

@@ -43,7 +43,7 @@ ADMIN = [
     ("migrations", "POST", "operate"),
     ("migration", "GET", "read"),
     ("meetings", "GET", "read"),
-    ("meeting", "GET", "read"),
+    ("blocks", "GET", "read"),
     ("cancel", "POST", "operate"),
     ("retry", "POST", "operate"),
     ("undo", "POST", "operate"),
@@ -55,7 +55,7 @@ ADMIN = [
 @pytest.mark.parametrize(("name", "method", "needs"), ADMIN)
 async def test_every_admin_route_is_closed_without_the_right_token(api, name, method, needs):
     """401 without or with a bad token, 403 without the role; reading does not allow operating."""
-    handler, route = getattr(api.admin, name), {"userId": USER, "eventId": "e"}
+    handler, route = getattr(api.admin, name), {"userId": USER}
     for headers in ({}, {"Authorization": "Bearer abc"}, {"Authorization": f"Bearer {token(exp=1)}"}):
         response = await api.call(handler, method, roles=None, headers=headers, route=route, body=b"{}")
         _problem(response, 401, "Unauthorized")
@@ -395,9 +395,10 @@ async def test_a_meeting_is_shown_with_its_blocks(api):
     await api.start(identity=USER)
 
     async def shown(event_id):
-        return await api.call(api.admin.meeting, route={"userId": USER, "eventId": event_id})
+        return await api.call(api.admin.blocks, route={"userId": USER}, query={"eventId": event_id})
 
     _problem(await shown("event"), 404, "NotFound")
+    _problem(await api.call(api.admin.blocks, route={"userId": USER}), 400, "InvalidParameter", "eventId")
     entry = LedgerEntry(
         key=meeting_key("event"), run_id=RunId("r"), event_id="event", ical_uid="", subject="", start_at=NOW,
         verdict=Verdict.MIGRATED, updated_at=NOW,

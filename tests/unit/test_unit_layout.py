@@ -42,7 +42,7 @@ HTTP = {
     "migrations": ("migrations", ["GET", "POST"]),
     "migration": ("migrations/{userId}", ["GET"]),
     "meetings": ("migrations/{userId}/meetings", ["GET"]),
-    "meeting": ("migrations/{userId}/meetings/{eventId}", ["GET"]),
+    "blocks": ("migrations/{userId}/blocks", ["GET"]),
     "cancel": ("migrations/{userId}/cancel", ["POST"]),
     "retry": ("migrations/{userId}/retry", ["POST"]),
     "undo": ("migrations/{userId}/undo", ["POST"]),

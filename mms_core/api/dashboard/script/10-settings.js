@@ -45,6 +45,11 @@ function valueOf(field, kind) {
   return field.value === "" ? null : Number(field.value);
 }
 
+async function waiting() {
+  const { value } = await get("migrations?summaryOnly=true");
+  return value.find((row) => row.State === "Pending").UserCount;
+}
+
 async function settingsPage(place) {
   const [{ document: now, etag }, description] = await Promise.all([api("GET", "config"), get("openapi.json")]);
   const kinds = description.components.schemas.Settings.properties;
@@ -57,17 +62,17 @@ async function settingsPage(place) {
     bar.hidden = count === 0;
     bar.replaceChildren(h("p.soft", { role: "status" }, plural(count, "change")), h("button", { type: "button", onclick: () => settingsPage(place) }, "Discard"), h("button.main", { type: "submit" }, "Save"));
   };
-  const words = (changed) => {
+  const words = (changed, count) => {
     const lines = Object.entries(changed).map(([name, value]) => `${name}: ${JSON.stringify(now[name])} becomes ${JSON.stringify(value)}`);
     const off = changed.MeetingMigrationEnabled === false, on = changed.MeetingMigrationEnabled === true;
     const more = off ? "Everything stops before its next write. Nobody gets mail until it is on again."
-      : on ? "What waits and is due starts at once, and everybody invited to a meeting that is changed gets one update." : "Effective at once, for what waits already too. Changing settings sends no mail by itself.";
+      : on ? `${plural(count, "user waits", "users wait")}: who is due starts at once, and everybody invited to a meeting that is changed gets one update. A user's preview tells who.` : "Effective at once, for what waits already too. Changing settings sends no mail by itself.";
     return [...lines.slice(0, 8), lines.length > 8 && `and ${lines.length - 8} more`, more].filter(Boolean);
   };
   const save = async (event) => {
     event.preventDefault();
     const changed = changes();
-    const done = await doing({ title: `Change ${plural(Object.keys(changed).length, "setting")}?`, words: words(changed), verb: "Save", danger: changed.MeetingMigrationEnabled === false },
+    const done = await doing({ title: `Change ${plural(Object.keys(changed).length, "setting")}?`, words: changed.MeetingMigrationEnabled ? async () => words(changed, await waiting()) : words(changed), verb: "Save", danger: changed.MeetingMigrationEnabled === false },
       () => api("PATCH", "config", changed, { "If-Match": etag }), "Settings are saved.");
     if (done) { await config(); await settingsPage(place); }
   };

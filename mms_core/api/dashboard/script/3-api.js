@@ -24,19 +24,49 @@ const post = async (path, body) => (await api("POST", path, body)).document;
 const ofUser = (user, rest = "") => `migrations/${encodeURIComponent(user)}${rest}`;
 
 // Says what an action will do by making a dry run first: nothing is written, and the numbers are exact.
-async function forecast(identity, source, target, { patience = 60000 } = {}) {
-  const { id } = await post("previews", { identity, sourceMeetingType: source, targetMeetingType: target });
-  for (const end = Date.now() + patience; Date.now() < end;) {
-    const plan = await get(`previews/${id}`);
+async function forecast(wanted, { patience = 60000, isBrief = true, isOver = () => false } = {}) {
+  const { id } = await post("previews", wanted);
+  for (const end = Date.now() + patience, from = Date.now(); Date.now() < end && !isOver();) {
+    const plan = await get(`previews/${id}${isBrief ? "?summaryOnly=true" : ""}`);
     if (plan.state !== "pending") return plan;
-    await new Promise((done) => setTimeout(done, 500));
+    await new Promise((done) => setTimeout(done, Math.min(2000, 400 + (Date.now() - from) / 10)));
   }
   throw new Problem(0, { title: "The preview takes longer than a minute; look at it later." });
 }
 
-const TYPES = { SfbToSfb: ["SfB", "Current"], SfbToTeams: ["SfB", "Teams"], TeamsToTeams: ["Teams", "Teams"], AllToTeams: ["All", "Teams"] };
-const typesOf = (kind) => TYPES[kind] ?? ["All", "Current"];
-const willWrite = (plan) => plan.meetings.filter((each) => ["migrate", "refresh"].includes(each.verdict));
-const mailWords = (plan) => plan.recipients
+// The same for many users: the plans, and what they come to. Somebody invited by two of them is one person.
+async function forecastAll(wishes, { told, isOver }) {
+  const plans = [], left = [...wishes], people = new Set();
+  let refused = 0;
+  const work = async () => {
+    for (let wish = left.shift(); wish && !isOver(); wish = left.shift()) {
+      try { plans.push(await forecast(wish, { patience: 600000, isOver })); } catch (error) {
+        if (error.status !== 404 && error.status !== 409) throw error;
+        refused += 1;
+      }
+      told(plans.length + refused, wishes.length);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, wishes.length) }, work));
+  for (const plan of plans) for (const address of plan.mailTo) people.add(address);
+  const sum = (of) => plans.reduce((total, plan) => total + of(plan), 0);
+  return { failing: plans.filter((plan) => plan.state === "failed").length, refused, writes: sum((plan) => plan.writes),
+    updates: sum((plan) => plan.updates), recipients: people.size };
+}
+
+// Does something for each, a few at a time; gives how many were refused.
+async function forEach(items, act) {
+  const left = [...items];
+  let refused = 0;
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) {
+      await act(item).catch((error) => { if (error.status === 401 || error.status === 0) throw error; refused += 1; });
+    }
+  }));
+  return refused;
+}
+
+const AT_ONCE = 6;
+const mailWords = (plan) => plan.updates
   ? `${plural(plan.recipients, "person", "people")} will get mail, ${plural(plan.updates, "update")} in all.`
   : "Nobody will get mail.";

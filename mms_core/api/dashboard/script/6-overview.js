@@ -1,7 +1,6 @@
 // The first page: are we on, what waits, what runs, what failed and why, how it went.
 
-const MOST_HISTORY = 3000;
-const memory = { config: null, history: [], historyAt: 0, isCut: false };
+const memory = { config: null, history: [], historyAt: 0, isCut: false, lists: null };
 
 async function config() {
   memory.config = (await api("GET", "config")).document;
@@ -11,17 +10,25 @@ async function config() {
   return memory.config;
 }
 
+// One page, now and then: however many users there are, this page asks for no more than that.
 async function history14() {
-  if (Date.now() - memory.historyAt < 60000) return memory.history;
+  if (Date.now() - memory.historyAt < 120000) return memory.history;
   const since = new Date(dayStart(Date.now()) - (DAYS - 1) * 86400000).toISOString();
-  let rows = [], token = null;
-  do {
-    const page = await get(`migrations?top=1000&startTime=${encodeURIComponent(since)}${token ? `&continuationToken=${encodeURIComponent(token)}` : ""}`);
-    rows = rows.concat(page.value);
-    token = page.continuationToken;
-  } while (token && rows.length < MOST_HISTORY);
-  Object.assign(memory, { history: rows, historyAt: Date.now(), isCut: Boolean(token) });
-  return rows;
+  const page = await get(`migrations?top=1000&startTime=${encodeURIComponent(since)}`);
+  Object.assign(memory, { history: page.value, historyAt: Date.now(), isCut: Boolean(page.continuationToken) });
+  return memory.history;
+}
+
+// The lists behind the counts: asked for again only when the counts say that they have changed, or are old.
+async function lists(counts) {
+  const print = JSON.stringify(counts), now = Date.now(), old = memory.lists;
+  const isFresh = (age) => old && old.print === print && now - old.at < age;
+  if (isFresh(counts.InProgress ? 3000 : 30000)) return old;
+  const some = (state, top) => counts[state] ? get(`migrations?state=${state}&top=${top}`) : { value: [], continuationToken: null };
+  const isSame = old && old.failedAt > now - 60000 && old.counts.Failed === counts.Failed;
+  const [waiting, running, failed] = await Promise.all([some("Pending", 50), some("InProgress", 12), isSame ? old.failed : some("Failed", 200)]);
+  memory.lists = { print, counts, at: now, failedAt: isSame ? old.failedAt : now, waiting, running, failed };
+  return memory.lists;
 }
 
 function causes(rows) {
@@ -37,16 +44,10 @@ function causes(rows) {
 async function retryGroup(group) {
   const rows = group.rows;
   if (rows.length === 1) return retryOne(rows[0]);
-  const words = rows.length > 10
-    ? [`${plural(rows.length, "user")} are tried again at once.`, "Everybody invited to a meeting that is changed then gets one update. With ten users or fewer, this tells the exact number."]
-    : Promise.all(rows.map((row) => forecast(row.UserId ?? row.UserPrincipalName, ...typesOf(row.MigrationType)))).then((plans) => {
-      const good = plans.filter((plan) => plan.state !== "failed"), sum = (of) => good.reduce((total, plan) => total + of(plan), 0);
-      return [`${plural(rows.length, "user")} are tried again at once; ${plural(plans.length - good.length, "of them", "of them")} would fail in the same way.`,
-        `${plural(sum((plan) => willWrite(plan).length), "meeting")} would be changed.`, mailWords({ recipients: sum((plan) => plan.recipients), updates: sum((plan) => plan.updates) })];
-    });
-  return doing({ title: `Try ${plural(rows.length, "user")} again?`, words, verb: "Try all again" }, async () => {
-    let refused = 0;
-    for (const row of rows) await post(ofUser(row.UserId ?? row.UserPrincipalName, "/retry")).catch((error) => { if (error.status === 401) throw error; refused += 1; });
+  return doing({ title: `Try ${plural(rows.length, "user")} again?`, verb: "Try all again",
+    words: async (hooks) => sumWords(await forecastAll(rows.map((row) => ({ identity: identityOf(row), action: "retry" })), hooks), `${plural(rows.length, "user")} are tried again at once.`) },
+  async () => {
+    const refused = await forEach(rows, (row) => post(ofUser(identityOf(row), "/retry")));
     if (refused) trouble(`${plural(refused, "user")} could not be tried again: they are at work already, or have changed.`);
   }, `${plural(rows.length, "user")} are being tried again.`);
 }
@@ -83,11 +84,9 @@ function runningCard(page, total) {
 }
 
 async function overview(place) {
-  const [summary, waiting, running, failed] = await Promise.all([
-    get("migrations?summaryOnly=true"), get("migrations?state=Pending&top=50"), get("migrations?state=InProgress&top=50"), get("migrations?state=Failed&top=500"),
-    memory.config ? null : config(),
-  ]);
+  const [summary] = await Promise.all([get("migrations?summaryOnly=true"), memory.config ? null : config()]);
   const counts = Object.fromEntries(summary.value.map((row) => [row.State, row.UserCount]));
+  const { waiting, running, failed } = await lists(counts);
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   if (!place.dataset.ready) {
     place.replaceChildren(h("h1.unseen", null, "Overview"), ...["off", "counts", "welcome", "failed", "now", "charts"].map((id) => h("div", { id: `at-${id}` })));
@@ -103,7 +102,7 @@ async function overview(place) {
   const newest = new Map();
   for (const row of failed.value) { const key = row.UserId ?? row.UserPrincipalName; if (!newest.has(key)) newest.set(key, row); }
   const groups = causes([...newest.values()]);
-  show($("#at-failed"), [groups, counts.Failed], () => counts.Failed && groups.length ? card("Failed, by cause", failed.continuationToken && h("span.soft.small", null, "of the newest 500"), groups.map(cause)) : null);
+  show($("#at-failed"), [groups, counts.Failed], () => counts.Failed && groups.length ? card("Failed, by cause", failed.continuationToken && h("span.soft.small", null, "of the newest 200"), groups.map(cause)) : null);
   show($("#at-now"), [waiting, running, narrow.matches, Math.floor(Date.now() / 15000)], () => total ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
   const rows = await history14();
   const floor = memory.config.SettleMinutes;

@@ -1,7 +1,8 @@
 // Start: first the plan, meeting by meeting, then apply exactly that, or let it wait its time.
 
 // The text of a block as people read it. A parsed document runs nothing and loads nothing.
-function readable(markup) {
+function readable(markup, contentType = "html") {
+  if (contentType === "text") return markup.replace(/[_.\u2026]{20,}/g, "").split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
   const text = [];
   const walk = (node) => {
     if (node.nodeType === 1 && /wingdings/i.test(node.getAttribute("style") ?? "")) return; // an arrow, as a letter
@@ -18,14 +19,14 @@ function readable(markup) {
   return text.join("").replace(/[_.\u2026]{20,}|\[!OC\(.*?\)!\]/g, "").split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
 }
 
-const block = (title, markup, instead, after) => h("div.side" + (after ? ".after" : ""), null, h("h3", null, title), markup ? h("pre", null, readable(markup)) : h("p.soft", null, instead));
+const block = (title, markup, instead, after, contentType) => h("div.side" + (after ? ".after" : ""), null, h("h3", null, title), markup ? h("pre", null, readable(markup, contentType)) : h("p.soft", null, instead));
 
 const planned = (row) => h("details.meeting", { "data-key": `p-${row.eventId}` },
   h("summary", { "data-key": `ps-${row.eventId}` }, h("span", null, row.subject || "(no subject)"), h("span.state." + row.verdict, null, VERDICTS[row.verdict] ?? "Is current"),
     h("span.small.soft", null, when(row.start), row.recipients.length ? ` · mail to ${plural(row.recipients.length, "person", "people")}` : " · no mail", row.startsWithin15Minutes ? " · starts within 15 minutes" : "")),
   h("div.inside", null, row.code && h("p", null, h("span.mono", null, row.code)),
-    h("div.sides", null, block("Block now", row.oldBlock, "No meeting block.", false),
-      row.verdict === "migrate" ? block("Block then", row.newBlock, "A new Teams block. Its link is made when the plan is applied.", true) : row.verdict === "refresh" && block("Block then", row.newBlock, "", true)),
+    h("div.sides", null, block("Block now", row.oldBlock, "No meeting block.", false, row.contentType),
+      row.verdict === "migrate" ? block("Block then", row.newBlock, "A new Teams block. Its link is made when the plan is applied.", true, row.contentType) : row.verdict === "refresh" && block("Block then", row.newBlock, "", true, row.contentType)),
     row.notKept.length > 0 && h("p.soft", null, `Not kept: ${row.notKept.join(", ")}.`),
     row.recipients.length > 0 && h("details", { "data-key": `r-${row.eventId}` }, h("summary", null, "Who gets mail"), h("ul", null, row.recipients.map((each) => h("li.breaks", null, each.address, h("span.soft", null, ` ${each.why.join(", ")}`)))))));
 
@@ -39,14 +40,14 @@ function startPage(place, user = "") {
     event.preventDefault();
     result.replaceChildren(h("p.soft", null, "Looking at the calendar …"));
     try {
-      const plan = await forecast(wanted().identity, source.value, target.value);
+      const plan = await forecast(wanted(), { isBrief: false });
       result.replaceChildren(planCard(plan));
     } catch (error) { result.replaceChildren(h("p.note", null, error.message)); }
   };
   const later = () => doing({
     title: `Start the migration of ${wanted().identity}?`, verb: "Start",
-    words: forecast(wanted().identity, source.value, target.value).then((plan) => plan.state === "failed" ? [explained(plan.message).cause, "Started like this it will fail, and nobody gets mail."]
-      : [`${plural(willWrite(plan).length, "meeting")} would be changed, after the settling time of ${plural(memory.config?.SettleMinutes ?? 90, "minute")}. Until then it can be cancelled.`, mailWords(plan)]),
+    words: (hooks) => forecast(wanted(), hooks).then((plan) => plan.state === "failed" ? [explained(plan.message).cause, "Started like this it will fail, and nobody gets mail."]
+      : [`${plural(plan.writes, "meeting")} would be changed, after the settling time of ${plural(memory.config?.SettleMinutes ?? 90, "minute")}. Until then it can be cancelled.`, mailWords(plan)]),
   }, async () => {
     const { value: [row] } = await post("migrations", wanted());
     if (row.status === "refused") throw new Problem(0, { title: `Refused: ${row.code}.` });
@@ -64,7 +65,7 @@ function startPage(place, user = "") {
 
 function planCard(plan) {
   if (plan.state === "failed") { const { cause: why, remedy } = explained(plan.message ?? plan.code); return h("p.note", null, why, " ", remedy); }
-  const writes = willWrite(plan).length;
+  const { writes } = plan;
   const apply = () => doing({ title: `Change ${plural(writes, "meeting")} now?`, verb: "Apply the plan",
     words: [`${plural(writes, "meeting")} of ${plan.identity} are changed at once, exactly as shown; what somebody has edited since is left alone.`, mailWords(plan)] },
   async () => { const run = await post(`previews/${plan.id}/apply`); location.hash = `#/user/${encodeURIComponent(run.UserId ?? plan.identity)}`; }, "The plan is being applied.");

@@ -5,9 +5,8 @@ async function discoveryPage(place) {
   const meetings = found.value.reduce((sum, row) => sum + row.meetings, 0);
   const start = (rows, requests) => doing({
     title: `Start ${plural(rows.length, "user")}?`, verb: "Start",
-    words: rows.length === 1
-      ? forecast(rows[0].identity, rows[0].sourceMeetingType, rows[0].targetMeetingType).then((plan) => [`${plural(willWrite(plan).length, "meeting")} would be changed after the settling time.`, mailWords(plan)])
-      : [`${plural(rows.reduce((sum, row) => sum + row.meetings, 0), "meeting")} would be changed after the settling time; until then each can be cancelled.`, "Everybody invited gets one update for each meeting. A single user's number is exact: start or preview one to see it."],
+    words: async (hooks) => sumWords(await forecastAll(rows.map((row) => ({ identity: row.userId, sourceMeetingType: row.sourceMeetingType, targetMeetingType: row.targetMeetingType })), hooks),
+      `${plural(rows.length, "user starts", "users start")} after the settling time; until then each can be cancelled.`),
   }, async () => { for (const request of requests) await post("migrations", request); }, "They wait for their time.");
   show(place, found, () => [
     h("div.head", null, h("h1", null, "Needs migration"), found.value.length > 1 && h("button.main", { type: "button", "data-key": "all", onclick: () => start(found.value, found.requests) }, `Start ${found.continuationToken ? "these " : "all "}${number(found.value.length)}`)),
