@@ -24,6 +24,7 @@ from mms_core.api.asked import (
 )
 from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, list_response, text_response, wants_csv
 from mms_core.api.idempotency import KEY_HEADER, checked_key, identity_of
+from mms_core.api.lists import table_response
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Principal, Role
 from mms_core.errors import BadInput, MmsError, PreconditionLost, TemporaryError
@@ -120,28 +121,13 @@ class AdminApi:
         query = _query(given)
         if given.summary_only:
             rows = summary_rows(await self._queries.counts())
-            return self._table(request, rows, ("State", "UserCount"))
+            return table_response(request, rows, ("State", "UserCount"))
         if given.identity:
             found = [run for run in await self._queries.runs_of(given.identity) if _matches(run, query)]
-            return self._table(request, [run_row(run) for run in found[: query.top]], (*FIELDS, *OWN_FIELDS))
+            return table_response(request, [run_row(run) for run in found[: query.top]], (*FIELDS, *OWN_FIELDS))
         page = await self._queries.page(query)
         rows = [run_row(run) for run in page.runs]
-        return self._table(request, rows, (*FIELDS, *OWN_FIELDS), continuation=page.continuation)
-
-    @staticmethod
-    def _table(
-        request: ApiRequest, rows: list[dict[str, Any]], names: tuple[str, ...], *, continuation: str | None = None
-    ) -> ApiResponse:
-        if wants_csv(request):
-            response = text_response(as_csv(rows, names), content_type="text/csv")
-            more = {"X-Continuation-Token": continuation} if continuation else {}
-            return ApiResponse(
-                status=response.status,
-                body=response.body,
-                content_type=response.content_type,
-                headers={**response.headers, **more},
-            )
-        return json_response({"value": rows, "continuationToken": continuation})
+        return table_response(request, rows, (*FIELDS, *OWN_FIELDS), continuation=page.continuation)
 
     async def _start(self, request: ApiRequest) -> ApiResponse:
         principal = await self._caller(request, Role.OPERATE)

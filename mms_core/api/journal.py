@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.api.asked import ListDecisions, ListDiscovery, instant, read_query
-from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response, text_response, wants_csv
+from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response
+from mms_core.api.lists import table_response
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Role
 from mms_core.service.journal import DecisionQuery
-from mms_core.status import as_csv
 
 if TYPE_CHECKING:
     from mms_core.service import Finds, Journal, Queries
@@ -48,9 +48,7 @@ class JournalApi:
             continuation=given.continuation_token or None,
         )
         rows, token = await self._journal.page(query)
-        if wants_csv(request):
-            return text_response(as_csv(rows, _COLUMNS), content_type="text/csv")
-        return json_response({"value": rows, "continuationToken": token})
+        return table_response(request, rows, _COLUMNS, continuation=token)
 
     @answering
     async def discovery(self, request: ApiRequest) -> ApiResponse:

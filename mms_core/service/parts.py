@@ -7,14 +7,14 @@ import random
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from mms_core.debounce import Accepted, Outcome, accept, with_next
 from mms_core.errors import MmsError, PreconditionLost
 from mms_core.messages import Notice, Wake
-from mms_core.metrics import RUN_ELAPSED, RUNS_ENDED, TRIGGERS_DECIDED, measure
+from mms_core.metrics import RUN_ELAPSED, RUNS_ENDED, measure
 from mms_core.model import NAME_PREFIX, RunId, State
 from mms_core.retrying import FIRST_DELAY
 from mms_core.settings import TenantSettings
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         UserStore,
         WorkQueue,
     )
-    from mms_core.triggers import Decision
 
 CONFLICT_ATTEMPTS: Final = 20
 """Writers of one record that meet this often in a row are not a coincidence any more."""
@@ -201,23 +200,3 @@ class Parts:
         if record.following is not None:
             with contextlib.suppress(PreconditionLost):  # somebody else lets it move up, or the sweep
                 await self.save_with_wake(with_next(stored.value), stored, afresh=True)
-
-    async def note_decision(
-        self, decision: Decision, *, user: str | None, request_id: str, actor: str | None, outcome: str
-    ) -> None:
-        """Keep what was decided about an event, the ignored ones too; newest first, 1,000 listed."""
-        now = self.clock.now()
-        order = f"{10**16 - int(now.timestamp() * 1_000_000):016d}"
-        value: dict[str, Any] = {
-            "at": now.isoformat(),
-            "rule": decision.rule,
-            "reason": decision.reason,
-            "answer": str(decision.answer),
-            "outcome": outcome,
-            "user": user,
-            "requestId": request_id,
-            "actor": actor,
-        }
-        await self.documents.put("decision", f"{order}-{self.new_id()}", value)
-        measure(TRIGGERS_DECIDED, rule=decision.rule, outcome=outcome)
-        log("trigger_decided", rule=decision.rule, state=outcome)

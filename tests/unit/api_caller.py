@@ -49,7 +49,7 @@ class Api:
         monkeypatch.setattr(wiring, "_parts", lambda: self.parts)
         monkeypatch.setattr("mms_core.adapters.keys.HttpKeys", lambda *_: FakeKeys())
         app = wiring.app.__wrapped__()  # composed as always, but not kept
-        self.admin, self.webhooks, self.health = app.admin, app.webhooks, app.health
+        self.admin, self.webhooks, self.health, self.journal = app.admin, app.webhooks, app.health, app.journal
 
     @staticmethod
     def _no_graph():
