@@ -87,6 +87,9 @@ class ActivityContent(Message, frozen=True, kw_only=True, tag="activity"):
 class LookAfterSubscriptions(Message, frozen=True, kw_only=True, tag="subscriptions"):
     """Graph sent a lifecycle notification: do not wait for the timer."""
 
+    renews: bool = False
+    """It was ``reauthorizationRequired``: nothing more is told until the subscription has been renewed."""
+
 
 class Preview(Message, frozen=True, kw_only=True, tag="preview"):
     """A preview was asked for; its document says what."""

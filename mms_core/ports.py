@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from mms_core.diagnosis import Api, Right
@@ -476,6 +476,8 @@ class Subscribed:
     done: str
     expires_at: datetime | None = None
     """When it ends if nobody renews it; ``None``: it does not."""
+    secret: str = ""
+    """Fingerprint of the secret that its notifications carry; empty where the other side tells the secret itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -490,8 +492,17 @@ class Content:
 class Tenant(Protocol):
     """What the tenant sends us by itself."""
 
-    async def ensure_subscriptions(self, *, now: datetime) -> Sequence[Subscribed]:
-        """Make, renew or re-create the subscriptions for users and the activity feed."""
+    async def ensure_subscriptions(
+        self, *, now: datetime, noted: Mapping[str, str], renews: bool = False
+    ) -> Sequence[Subscribed]:
+        """Make, renew or re-create the subscriptions for users and the activity feed.
+
+        Args:
+            now: Aware UTC.
+            noted: Fingerprints of secrets by subscription id, as far as they are known: a subscription that carries
+                another secret than today's is replaced, because its notifications would all be refused.
+            renews: Renew even what does not end soon: Graph asks for it with ``reauthorizationRequired``.
+        """
         ...
 
     async def contents(self, content_type: str, *, since: datetime, until: datetime) -> Page[Content]:

@@ -73,15 +73,14 @@ class WebhookApi:
 
     @answering
     async def lifecycle(self, request: ApiRequest) -> ApiResponse:
-        """``POST graph/lifecycle``: whatever it says, look after the subscriptions soon."""
+        """``POST graph/lifecycle``: look after the subscriptions now, and for what was not told."""
         handshake = _handshake(request)
         if handshake is not None:
             return handshake
         notified = parse_notifications(
             request.body, client_state=self._deployment.client_state, tenant_id=self._deployment.tenant_id
         )
-        if notified.lifecycle:
-            await self._inbox.look_after_subscriptions()
+        await self._inbox.lifecycle(notified.lifecycle)
         log("lifecycle_received", count=len(notified.lifecycle))
         return ApiResponse(status=HTTPStatus.ACCEPTED)
 

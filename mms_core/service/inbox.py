@@ -15,12 +15,14 @@ from mms_core.messages import ActivityContent, LookAfterSubscriptions, TenantEve
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mms_core.notifications import Notified, ParsedEvent
     from mms_core.service.parts import Parts
 
 _MOST_STRANGERS: Final = 1000
+_LOSSES: Final = frozenset({"missed", "subscriptionRemoved"})
+"""Lifecycle events that say that changes have not been told."""
 _ASK_AGAIN: Final = timedelta(minutes=1)
 
 
@@ -100,9 +102,21 @@ class Inbox:
         log("events_received", count=len(fresh), total=len(events))
         return frozenset(known)
 
-    async def look_after_subscriptions(self) -> None:
-        """Have the subscriptions checked soon; returns when that is durable."""
-        await self._parts.queue.send(LookAfterSubscriptions())
+    async def look_after_subscriptions(self, *, renews: bool = False) -> None:
+        """Have the subscriptions checked soon, and renewed where Graph wants that; returns when that is durable."""
+        await self._parts.queue.send(LookAfterSubscriptions(renews=renews))
+
+    async def lifecycle(self, events: Collection[str]) -> None:
+        """Act on what Graph says about our subscription; returns when that is durable.
+
+        Where notifications are lost or will be, the reconciliation finds what they would have told: it starts now.
+        """
+        if _LOSSES & set(events):
+            from mms_core.service.jobs import SWEEP, start_anew  # noqa: PLC0415 - no other webhook needs it
+
+            await start_anew(self._parts, SWEEP)
+        if events:
+            await self.look_after_subscriptions(renews="reauthorizationRequired" in events)
 
     async def activity(self, uris: Sequence[str]) -> None:
         """Put content addresses of the activity feed into the queue; returns when that is durable."""

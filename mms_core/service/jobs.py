@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from mms_core.service.parts import Parts
 
+SWEEP: Final = "sweep"
+"""The reconciliation's job."""
 SILENCE: Final = timedelta(minutes=15)
 """A job whose cursor has not moved for so long has lost its message: it gets another."""
 
@@ -62,8 +64,11 @@ class Jobs:
     async def step(self, message: JobStep) -> None:
         """Do one page and send the message for the next."""
         stored = await self._parts.documents.get("job", message.job)
-        if stored is None or stored.value["run"] != message.run or stored.value.get("doneAt"):
+        if stored is None or stored.value["run"] != message.run:
             return  # a leftover
+        if stored.value.get("doneAt"):
+            await self._again(stored.value)  # a leftover, or its worker died right after the end
+            return
         state = stored.value
         done = await self._handlers[state["kind"]].page(message.run, state["arguments"], state.get("cursor"))
         counts = dict(state.get("counts") or {})
@@ -79,14 +84,28 @@ class Jobs:
             return  # another delivery of this message was faster
         if done.cursor is None:
             log("job_done", state=state["kind"], count=sum(counts.values()))
+            await self._again(state)
         else:
             await self._parts.queue.send(JobStep(job=message.job, run=message.run))
+
+    async def _again(self, state: dict[str, Any]) -> None:
+        """Start a job that is over again where somebody has wanted that while it was at work."""
+        wanted = await self._parts.documents.get("jobWanted", state["job"])
+        if wanted is not None and wanted.value["id"] != state.get("wanted"):
+            await start_job(self._parts, state["job"], arguments=state["arguments"], kind=state["kind"])
 
     async def revive(self) -> None:
         """Send another message for every job that fell silent."""
         for state in await self._parts.documents.list("job"):
             if not state.get("doneAt"):
                 await start_job(self._parts, state["job"], arguments=state["arguments"], kind=state["kind"])
+
+
+async def start_anew(parts: Parts, job: str) -> None:
+    """Have a job look at all there is from now on: at once, or, if it is at work, again as soon as that is done."""
+    # First the wish and then the look: a job that ends in between sees the wish.
+    await parts.documents.put("jobWanted", job, {"id": parts.new_id(), "at": parts.clock.now().isoformat()})
+    await start_job(parts, job)
 
 
 async def start_job(
@@ -101,8 +120,10 @@ async def start_job(
             return False
         fresh = {**state, "beatAt": now.isoformat()}
     else:
+        wanted = await parts.documents.get("jobWanted", job)
         fresh = {
             "job": job,
+            "wanted": wanted.value["id"] if wanted else None,
             "kind": kind or job,
             "run": parts.new_id(),
             "arguments": arguments or {},

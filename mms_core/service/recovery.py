@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from mms_core.debounce import with_next
-from mms_core.errors import NotFound, PreconditionLost, explain
+from mms_core.errors import MmsError, NotFound, PreconditionLost, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.metrics import DUE_OLDEST, MESSAGES_POISONED, SUBSCRIPTION_REMAINING, measure
 from mms_core.model import State, UserKey, name_key
+from mms_core.service.jobs import SWEEP, start_anew
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.states import Happening, advance, can
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from mms_core.model import Run, UserRecord
-    from mms_core.ports import Stored
+    from mms_core.ports import Stored, Subscribed
     from mms_core.service.parts import Parts
+
+_LONGEST_LOOK: Final = timedelta(minutes=2)
+"""A worker that looks after the subscriptions for longer is not there any more."""
 
 
 class Recovery:
@@ -147,15 +152,59 @@ class Recovery:
             await self._parts.announce(key, failed, "after")
             return
 
-    async def subscriptions(self) -> None:
-        """Make sure that the tenant tells us what happens, and remember since when it does."""
-        now = self._parts.clock.now()
-        for each in await self._parts.graph().tenant.ensure_subscriptions(now=now):
+    async def subscriptions(self, *, renews: bool = False) -> bool:
+        """Make sure that the tenant tells us what happens, and remember since when it does.
+
+        Args:
+            renews: Graph wants to see that we may still be told.
+
+        Returns:
+            ``False`` where another worker is at it right now, and nothing was done: two at once would make two
+            subscriptions.
+        """
+        documents, now = self._parts.documents, self._parts.clock.now()
+        stored = await documents.get("subscriptionWork", "all")
+        if stored is not None and datetime.fromisoformat(stored.value["until"]) > now:
+            return False
+        claim = {"until": (now + _LONGEST_LOOK).isoformat()}
+        try:
+            etag = await documents.put("subscriptionWork", "all", claim, etag=stored.etag if stored else "")
+        except PreconditionLost:
+            return False
+        try:
+            await self._look_at_subscriptions(renews=renews)
+        finally:
+            with contextlib.suppress(MmsError):  # the claim ends by itself
+                await documents.put("subscriptionWork", "all", {"until": now.isoformat()}, etag=etag)
+        return True
+
+    async def _look_at_subscriptions(self, *, renews: bool) -> None:
+        documents, now = self._parts.documents, self._parts.clock.now()
+        stored = await documents.get("subscription", "users")
+        noted = {stored.value["id"]: stored.value.get("secret", "")} if stored else {}
+        found: dict[str, list[Subscribed]] = {}
+        for each in await self._parts.graph().tenant.ensure_subscriptions(now=now, noted=noted, renews=renews):
             log("subscription_looked_after", subscription_id=each.subscription_id, state=each.done)
             if each.expires_at is not None:
                 measure(SUBSCRIPTION_REMAINING, (each.expires_at - now).total_seconds(), kind=each.kind)
-            stored = await self._parts.documents.get("subscription", each.kind)
-            if stored is None or stored.value["id"] != each.subscription_id:
-                await self._parts.documents.put(
-                    "subscription", each.kind, {"id": each.subscription_id, "since": now.isoformat()}
-                )
+            found.setdefault(each.kind, []).append(each)
+        for kind, subscribed in found.items():
+            await self._note_subscribed(kind, subscribed)
+
+    async def _note_subscribed(self, kind: str, subscribed: Sequence[Subscribed]) -> None:
+        """Remember what is told to us, and since when: a subscription that was lost and made again counts on.
+
+        What happened while there was none has to be found like any other change that nobody told.
+        """
+        stored = await self._parts.documents.get("subscription", kind)
+        is_made_again = stored is not None and any(each.done == "created" for each in subscribed)
+        if is_made_again:
+            log("subscription_made_again", trigger=kind, level=logging.WARNING)
+            await start_anew(self._parts, SWEEP)
+        noted = {
+            "id": " ".join(each.subscription_id for each in subscribed),
+            "since": stored.value["since"] if stored else self._parts.clock.now().isoformat(),
+            "secret": subscribed[0].secret,
+        }
+        if stored is None or stored.value != noted:
+            await self._parts.documents.put("subscription", kind, noted)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SWEEP: Final = "sweep"
 CONTENT_TYPES: Final = ("Audit.General", "Audit.AzureActiveDirectory")
 OVERLAP: Final = timedelta(hours=6)
 """Contents are listed hours late and out of order: each list begins so long before the newest one known."""

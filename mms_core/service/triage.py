@@ -33,14 +33,14 @@ from mms_core.service.changes import Changes
 from mms_core.service.deciding import Deciding, audience_of, refuse, short
 from mms_core.service.fanout import Fanout
 from mms_core.service.feed import Feed
-from mms_core.service.jobs import Jobs
+from mms_core.service.jobs import SWEEP, Jobs
 from mms_core.service.journal import Origin
 from mms_core.service.noticing import Noticing
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.previews import Previews
 from mms_core.service.retiring import RETIRE, Retiring
 from mms_core.service.searching import Discovery, NumberSearch
-from mms_core.service.sweeps import SWEEP, Sweep
+from mms_core.service.sweeps import Sweep
 from mms_core.service.tenantwide import DISCOVERY, NUMBER_SEARCH, TenantWide
 from mms_core.telemetry import log
 
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 _SIDE_BY_SIDE: Final = 8
 """Users of one batch that are looked at side by side."""
+
+_LOOK_AGAIN: Final = timedelta(minutes=1)
+"""Wait where another worker looks after the subscriptions right now: it may have begun before something happened."""
 
 
 class Triage:
@@ -108,7 +111,7 @@ class Triage:
             case Wake():
                 raise UnknownMessage("a wake-up in the trigger queue")
             case LookAfterSubscriptions():
-                await self._recovery.subscriptions()
+                await self._look_after_subscriptions(message)
             case Preview() | StartMany() | Notice():
                 await self._asked(message)
             case Resolve():
@@ -122,6 +125,10 @@ class Triage:
                     await self._feed.read(uri)
             case JobStep():
                 await self._jobs.step(message)
+
+    async def _look_after_subscriptions(self, message: LookAfterSubscriptions) -> None:
+        if not await self._recovery.subscriptions(renews=message.renews):
+            await self._parts.queue.send(message, delay=_LOOK_AGAIN)
 
     async def _asked(self, message: Preview | StartMany | Notice) -> None:
         """Do what somebody waits for."""

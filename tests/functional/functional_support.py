@@ -336,11 +336,13 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
 
     # -- Tenant -------------------------------------------------------------------------------------------------
 
-    async def ensure_subscriptions(self, *, now):
+    async def ensure_subscriptions(self, *, now, noted, renews=False):
         """Look after them."""
         await self._at("ensure_subscriptions")
         assert now == self.clock.now()
-        return [Subscribed(kind="users", subscription_id=self.subscription, done="kept")]
+        assert set(noted.values()) <= {"print"}
+        done = "renewed" if renews else "kept"
+        return [Subscribed(kind="users", subscription_id=self.subscription, done=done, secret="print")]
 
     async def send(self, sender, recipients, *, subject, html):
         """Send a letter."""

@@ -19,7 +19,7 @@ from mms_core import wiring
 from mms_core.api import ApiRequest, answers
 from mms_core.api.http import BODY_LIMIT
 from mms_core.errors import TemporaryError
-from mms_core.messages import ActivityContent, LookAfterSubscriptions, Resolve, TenantEvent, UsersChanged, Wake
+from mms_core.messages import ActivityContent, JobStep, LookAfterSubscriptions, Resolve, TenantEvent, UsersChanged, Wake
 from mms_core.model import LedgerEntry, Original, RunId, State, UserKey, Verdict, meeting_key
 
 NAME = "adele@contoso.example"
@@ -557,13 +557,16 @@ async def test_a_stranger_gets_the_same_answer_and_causes_nothing(api):
 
 
 async def test_a_lifecycle_event_has_the_subscriptions_looked_after(api):
-    """Soon, not by the next timer; a stranger's does not."""
+    """Soon, not by the next timer, and what was missed is looked for; a stranger's does not."""
     body = {"value": [{"clientState": "state", "lifecycleEvent": "missed"}]}
     assert (await api.call(api.webhooks.lifecycle, "POST", roles=None, body=body)).status == 202
-    assert [type(message) for _, message in api.queue.messages] == [LookAfterSubscriptions]
+    assert [type(message) for _, message in api.queue.messages] == [JobStep, LookAfterSubscriptions]
     body["value"][0]["clientState"] = "guess"
     assert (await api.call(api.webhooks.lifecycle, "POST", roles=None, body=body)).status == 202
-    assert len(api.queue.messages) == 1
+    assert len(api.queue.messages) == 2
+    body["value"][0] |= {"clientState": "state", "lifecycleEvent": "reauthorizationRequired"}
+    assert (await api.call(api.webhooks.lifecycle, "POST", roles=None, body=body)).status == 202
+    assert [message for _, message in api.queue.messages[2:]] == [LookAfterSubscriptions(renews=True)]
 
 
 def _cloud_event(number=1, **more):

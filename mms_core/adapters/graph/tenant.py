@@ -6,6 +6,7 @@ reference ("Start a subscription", webhook validation).
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from mms_core.errors import NotFound, PermanentError, TemporaryError
 from mms_core.ports import Content, Page, Subscribed, Tenant
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from azure.core.credentials_async import AsyncTokenCredential
 
     from mms_core.adapters.graph.transport import GraphTransport
@@ -42,11 +45,13 @@ class GraphTenant(Tenant):
         self._deployment = deployment
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(30))
 
-    async def ensure_subscriptions(self, *, now: datetime) -> list[Subscribed]:
+    async def ensure_subscriptions(
+        self, *, now: datetime, noted: Mapping[str, str], renews: bool = False
+    ) -> list[Subscribed]:
         """See :class:`~mms_core.ports.Tenant`."""
         if not self._deployment.public_url:
             return []
-        return [await self._users(now), *await self._feed()]
+        return [await self._users(now, noted, renews=renews), *await self._feed()]
 
     # -- Graph ------------------------------------------------------------------------------------------------
 
@@ -60,7 +65,12 @@ class GraphTenant(Tenant):
             info = self._transport.page(page.next_link) if page.next_link else None
         return found
 
-    async def _users(self, now: datetime) -> Subscribed:
+    def _is_stale(self, subscription: WireSubscription, noted: Mapping[str, str]) -> bool:
+        """Say whether its notifications carry another secret than ours; Graph itself seldom tells."""
+        told, ours = subscription.client_state, self._deployment.client_state
+        return told not in (None, ours) or noted.get(subscription.id, "") not in ("", fingerprint(ours))
+
+    async def _users(self, now: datetime, noted: Mapping[str, str], *, renews: bool) -> Subscribed:
         address = f"{self._deployment.public_url}/api/graph/notifications"
         ours = [
             each
@@ -68,16 +78,26 @@ class GraphTenant(Tenant):
             if each.notification_url == address and (each.resource or "").strip("/") == "users"
         ]
         alive = [each for each in ours if each.expiration_date_time and each.expiration_date_time > now]
-        newest = max(alive, key=lambda each: each.expiration_date_time or now, default=None)
-        for surplus in alive:  # never more than one: every further one doubles all notifications
-            if newest is not None and surplus.id != newest.id:
+        good = [each for each in alive if not self._is_stale(each, noted)]
+        newest = max(good, key=lambda each: each.expiration_date_time or now, default=None)
+        for surplus in alive:  # never more than one, not for a moment: a further one doubles all notifications
+            if newest is None or surplus.id != newest.id:
                 builder = self._transport.client.subscriptions.by_subscription_id(surplus.id)
                 await self._transport.read(self._transport.request(builder, Method.DELETE))
         if newest is None:
             return await self._create(address, now)
-        if newest.expiration_date_time and newest.expiration_date_time - now < RENEW_BEFORE:
+        if renews or (newest.expiration_date_time and newest.expiration_date_time - now < RENEW_BEFORE):
             return await self._renew(newest, address, now)
-        return Subscribed(kind="users", subscription_id=newest.id, done="kept", expires_at=newest.expiration_date_time)
+        return self._done(newest, "kept", newest.expiration_date_time)
+
+    def _done(self, subscription: WireSubscription, done: str, expires_at: datetime | None) -> Subscribed:
+        return Subscribed(
+            kind="users",
+            subscription_id=subscription.id,
+            done=done,
+            expires_at=expires_at,
+            secret=fingerprint(self._deployment.client_state),
+        )
 
     async def _create(self, address: str, now: datetime) -> Subscribed:
         body = {
@@ -90,16 +110,17 @@ class GraphTenant(Tenant):
         }
         info = self._transport.request(self._transport.client.subscriptions, Method.POST, body)
         made = (await self._transport.write(info)).decoded(WireSubscription)
-        return Subscribed(kind="users", subscription_id=made.id, done="created", expires_at=now + LIFETIME)
+        return self._done(made, "created", now + LIFETIME)
 
     async def _renew(self, subscription: WireSubscription, address: str, now: datetime) -> Subscribed:
         builder = self._transport.client.subscriptions.by_subscription_id(subscription.id)
+        # A new end authorizes it again as well; Graph warns of doing that by ``/reauthorize`` within ten minutes of it.
         info = self._transport.request(builder, Method.PATCH, {"expirationDateTime": now + LIFETIME})
         try:
             await self._transport.read(info)
         except NotFound:
             return await self._create(address, now)
-        return Subscribed(kind="users", subscription_id=subscription.id, done="renewed", expires_at=now + LIFETIME)
+        return self._done(subscription, "renewed", now + LIFETIME)
 
     # -- the activity feed ------------------------------------------------------------------------------------
 
@@ -142,7 +163,7 @@ class GraphTenant(Tenant):
         kept = {
             each.get("contentType")
             for each in (listed if isinstance(listed, list) else [])
-            if isinstance(each, dict) and _is_ours(each, address)
+            if isinstance(each, dict) and _is_ours(each, address, self._deployment.activity_auth_id)
         }
         return [
             Subscribed(kind="activity", subscription_id=each, done="kept")
@@ -214,12 +235,18 @@ class GraphTenant(Tenant):
         await self._http.aclose()
 
 
-def _is_ours(listed: dict[str, Any], address: str) -> bool:
-    """Say whether a subscription of the feed is enabled and leads to us."""
+def fingerprint(secret: str) -> str:
+    """Tell whether a secret has changed; too short to find the secret by."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:8]
+
+
+def _is_ours(listed: dict[str, Any], address: str, auth_id: str) -> bool:
+    """Say whether a subscription of the feed is enabled, leads to us, and carries today's secret."""
     webhook = listed.get("webhook") or {}
     return (
         str(listed.get("status", "")).lower() == "enabled"
         and webhook.get("address") == address
+        and webhook.get("authId") in (None, auth_id)
         and str(webhook.get("status") or "enabled").lower() == "enabled"
     )
 

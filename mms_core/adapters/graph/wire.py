@@ -390,6 +390,7 @@ class WireSubscription(_Struct):
     resource: str | None = None
     notification_url: str | None = None
     lifecycle_notification_url: str | None = None
+    client_state: str | None = None
     expiration_date_time: datetime | None = None
 
 
