@@ -38,8 +38,9 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "W2",
     ),
     "MailboxMissing": Explanation(
-        "Exchange Online does not know a mailbox for this user (a new licence needs up to 15 minutes).",
-        "Assign an Exchange Online plan, wait 15 minutes, then start again.",
+        "Exchange Online does not know a mailbox for this user.",
+        "Nothing to do for a new user, a new licence or a move: the run is tried again for 24 hours. Else assign an "
+        "Exchange Online plan, wait 15 minutes, then start again.",
         "W2",
     ),
     "MailboxAccessDenied": Explanation(

@@ -427,6 +427,8 @@ class UserFacts:
     language: str | None = None
     mail: str | None = None
     """Primary SMTP address, where the directory tells it."""
+    created_at: datetime | None = None
+    """When the directory's object was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

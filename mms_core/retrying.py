@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAXIMUM_RETRIES: Final = 9
 RETRY_SPAN: Final = timedelta(hours=24)
@@ -11,6 +14,19 @@ FIRST_DELAY: Final = timedelta(seconds=169)
 """Doubling from here, nine waits add up to 24 hours: 169 s x (2**9 - 1) = 86,359 s."""
 JITTER: Final = 0.1
 """Up to this part is taken off a wait, so that users who failed together do not come back together."""
+
+
+def is_mailbox_awaited(*, made_at: Iterable[datetime], has_moved: bool, started_at: datetime) -> bool:
+    """Say whether a mailbox that Exchange does not know may still come.
+
+    Exchange needs up to 15 minutes after a licence was assigned or a move has ended, and longer on a bad day.
+
+    Args:
+        made_at: When the user and the plans in force came to be, as far as the directory tells.
+        has_moved: A move to the cloud has asked for the run.
+        started_at: When the first attempt began, so that the answer is the same for every retry.
+    """
+    return has_moved or any(at >= started_at - RETRY_SPAN for at in made_at)
 
 
 def next_attempt_at(

@@ -13,7 +13,7 @@ from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, expl
 from mms_core.metrics import MEETINGS_ENDED, measure
 from mms_core.model import LedgerEntry, Verdict, meeting_key
 from mms_core.planning import Planned, Route, Step, reported
-from mms_core.retrying import next_attempt_at
+from mms_core.retrying import is_mailbox_awaited, next_attempt_at
 from mms_core.service.applying import Applier
 from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.finding import CONCURRENCY, found
@@ -25,7 +25,7 @@ from mms_core.states import Happening
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from mms_core.model import Run
+    from mms_core.model import Run, UserFacts
     from mms_core.service.parts import Parts
 
 _SUCCESSES: Final = (Verdict.MIGRATED, Verdict.REFRESHED, Verdict.CURRENT, Verdict.RESTORED)
@@ -101,6 +101,7 @@ class Pass:
         self._lease = lease
         self._began_at = began_at
         self._total = 0
+        self._facts: UserFacts | None = None
         self._tally = _Tally([], lease.run)
 
     async def go(self) -> None:
@@ -121,11 +122,24 @@ class Pass:
             now = self._parts.clock.now()
             await self._lease.end(Happening.CHECKPOINTED, due_at=now, **self._tally.counts(self._total))
         except PermanentError as exc:
-            await self._end(Happening.FAILED, code=exc.code, detail=exc.detail)
+            if exc.code == "MailboxMissing" and self._awaits_mailbox():
+                await self._postpone(TemporaryError(exc.detail, code=exc.code))
+            else:
+                await self._end(Happening.FAILED, code=exc.code, detail=exc.detail)
         except TemporaryError as exc:
             await self._postpone(exc)
         else:
             await self._finish()
+
+    def _awaits_mailbox(self) -> bool:
+        facts, run = self._facts, self._lease.run
+        if facts is None:
+            return False
+        return is_mailbox_awaited(
+            made_at=[at for at in (facts.created_at, *facts.plan_assigned_at.values()) if at is not None],
+            has_moved=any(reason.startswith(("T1 ", "T2 ")) for reason in run.reasons),
+            started_at=run.started_at or self._parts.clock.now(),
+        )
 
     async def _finish(self) -> None:
         if self._tally.temporary:
@@ -196,7 +210,8 @@ class Pass:
 
     async def _migrate(self) -> None:
         graph, user = self._parts.graph(), self._lease.key
-        facts, settings = await graph.directory.user(user), await self._parts.settings()
+        self._facts = facts = await graph.directory.user(user)
+        settings = await self._parts.settings()
         if await audience_of(self._parts, settings, facts) == "excluded":
             raise Stopped("UserExcluded")  # the lists hold for queued work, too
         await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)

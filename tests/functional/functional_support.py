@@ -136,11 +136,15 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
 
     # -- the test's side ----------------------------------------------------------------------------------------
 
-    def add_user(self, user_id, name, *, plans=frozenset(), assigned_at=None):
+    def add_user(self, user_id, name, *, plans=frozenset(), assigned_at=None, created_at=None):
         """Make a user."""
         assigned = dict.fromkeys(plans, assigned_at) if assigned_at else {}
         self.users[user_id] = UserFacts(
-            user_id=user_id, user_principal_name=name, plans=frozenset(plans), plan_assigned_at=assigned
+            user_id=user_id,
+            user_principal_name=name,
+            plans=frozenset(plans),
+            plan_assigned_at=assigned,
+            created_at=created_at,
         )
 
     def add(self, *events):

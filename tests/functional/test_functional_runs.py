@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from functional_support import KEY, NAME
 from meeting_values import (
+    AUDIO_CONFERENCING,
     NOW,
     USER,
     an_event,
@@ -23,7 +24,7 @@ from meeting_values import (
 
 import mms_core.service.runs as runs_module
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError
-from mms_core.messages import Wake
+from mms_core.messages import TenantEvent, Wake
 from mms_core.model import Recurrence, Source, State, Target
 from mms_core.service.previews import Asked, Previews
 
@@ -546,6 +547,58 @@ async def test_a_cause_that_only_an_administrator_can_remove_is_final(world, cod
     assert (run.state, run.code, run.retries) == (State.FAILED, code, 0)
     assert code in run.last_message
     assert world.tenant.calls.count("candidates") == 1
+
+
+MOVED = TenantEvent(
+    event_id="contoso|move",
+    type="mms.user.moved",
+    data={"user": NAME, "direction": "toCloud", "moveToTeams": True},
+    actor="script",
+)
+YOUNG = {
+    "created": {"created_at": NOW - timedelta(hours=20)},
+    "licensed": {"created_at": NOW - timedelta(days=900), "assigned_at": NOW - timedelta(hours=1)},
+    "moved": {"created_at": NOW - timedelta(days=900), "assigned_at": NOW - timedelta(days=30)},
+}
+
+
+@pytest.mark.parametrize("why", YOUNG)
+async def test_a_mailbox_that_may_still_come_is_waited_for(world, why):
+    """Exchange takes a while after a licence or a move: the normal retries, and then everything is migrated."""
+    world.tenant.add_user(USER, NAME, plans={AUDIO_CONFERENCING}, **YOUNG[why])
+    events = world.skype_meetings(2)
+    world.tenant.on("candidates", *[PermanentError(code="MailboxMissing")] * 3)
+    await (world.queue.send(MOVED) if why == "moved" else world.ask())
+    await world.deliver()
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    run = await world.run()
+    assert (run.state, run.code, run.retries) == (State.PENDING, "MailboxMissing", 1)
+    assert "Remedy:" in run.last_message
+    await world.until_quiet()
+    await world.assert_migrated_once(events)
+    assert (await world.run()).retries == 3
+
+
+async def test_a_mailbox_that_does_not_come_is_missing_after_the_ninth_retry(world):
+    """Not for ever."""
+    world.tenant.add_user(USER, NAME, created_at=NOW)
+    world.tenant.on("candidates", *[PermanentError(code="MailboxMissing")] * 20)
+    await world.ask()
+    await world.until_quiet()
+    run = await world.run()
+    assert (run.state, run.code, run.retries) == (State.FAILED, "MailboxMissing", 9)
+    assert "given up after 9 retries" in run.last_message
+
+
+async def test_a_mailbox_that_has_been_missing_for_long_is_not_waited_for(world):
+    """Neither the user nor a licence is new."""
+    long_ago = NOW - timedelta(days=2)
+    world.tenant.add_user(USER, NAME, plans={AUDIO_CONFERENCING}, created_at=long_ago, assigned_at=long_ago)
+    world.tenant.on("candidates", PermanentError(code="MailboxMissing"))
+    await world.ask()
+    await world.until_quiet()
+    assert ((await world.run()).retries, await world.state()) == (0, State.FAILED)
 
 
 async def test_a_meeting_that_is_refused_fails_alone(world):

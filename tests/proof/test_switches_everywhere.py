@@ -139,10 +139,17 @@ def test_a_user_without_the_access_policy_is_migrated_by_flags_though_others_hav
     assert problems == []
 
 
+def test_a_mailbox_that_is_too_new_is_waited_for(lab):
+    """Exchange answers that there is none for the first quarter of an hour: the retries outlast it."""
+    run, problems = _judged(lab, newMailboxSeconds=900)
+    assert (run.state, run.code, run.retries) == ("Succeeded", None, 3)
+    assert problems == []
+
+
 @pytest.mark.parametrize(
     ("switches", "code"),
-    [({"of_user": "deniedMailboxes"}, "MailboxAccessDenied"), ({"newMailboxSeconds": 300}, "MailboxMissing")],
-    ids=["out-of-scope", "too-new"],
+    [({"of_user": "deniedMailboxes"}, "MailboxAccessDenied"), ({"newMailboxSeconds": 300_000}, "MailboxMissing")],
+    ids=["out-of-scope", "never-made"],
 )
 def test_a_closed_mailbox_is_left_as_it_is(lab, switches, code):
     """The run says why; every meeting is as it was, and nobody got mail."""

@@ -37,7 +37,7 @@ USERS_PAGE: Final = 500
 _CONFIGURATIONS_PAGE: Final = 500
 _MOST_GROUPS: Final = 20
 """Groups that one checkMemberGroups takes."""
-_SELECT: Final = ["id", "userPrincipalName", "assignedPlans", "preferredLanguage", "mail"]
+_SELECT: Final = ["id", "userPrincipalName", "assignedPlans", "preferredLanguage", "mail", "createdDateTime"]
 _IN_FORCE: Final = ("Enabled", "Warning")
 _UPGRADE, _INTEROP = "teamsupgradepolicy", "teamsvideointeropservicepolicy"
 
@@ -211,4 +211,5 @@ def _facts(user: WireUser) -> UserFacts:
         },
         language=user.preferred_language,
         mail=user.mail,
+        created_at=user.created_date_time,
     )

@@ -311,6 +311,7 @@ class WireUser(_Struct):
     assigned_plans: list[WirePlan] | None = None
     preferred_language: str | None = None
     mail: str | None = None
+    created_date_time: datetime | None = None
 
 
 class WireUsers(_Struct):
