@@ -97,6 +97,7 @@ def app_settings(
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "MMS_TENANT_ID": tenant.tenant_id,
         "MMS_API_AUDIENCE": AUDIENCE,
+        "MMS_LOGIN_URL": tenant.base,
         "MMS_TOKEN_ISSUER": f"{tenant.base}/{tenant.tenant_id}/v2.0",
         "MMS_TOKEN_KEYS_URL": f"{tenant.base}/{tenant.tenant_id}/discovery/v2.0/keys",
         "MMS_GRAPH_URL": tenant.graph,

@@ -5,6 +5,7 @@ never interrupted; its transaction is committed before the answer leaves. That o
 """
 
 import asyncio
+import functools
 import logging
 import time
 import uuid
@@ -18,6 +19,7 @@ from aiohttp import web
 from mms_simulator import (
     activity,
     batch,
+    codes,
     control,
     deltas,
     groups,
@@ -74,7 +76,8 @@ class Front:
         deltas.register(self.graph)
         batch.register(self.graph, self.graph_reply)
         control.register(self.open, self.faults, self.limits, self.traffic)
-        signin.register(self.open, self.sign_in)
+        given = codes.register(self.open, self.sign_in)
+        signin.register(self.open, self.sign_in, functools.partial(codes.redemption, given))
         self.activity = Routes()
         activity.register(self.activity, self.courier)
         self._server: web.ServerRunner | None = None

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -79,13 +80,17 @@ class SignIn:
         algorithm: str = "RS256",
         kid: str | None = None,
         app: str | None = None,
+        claims: dict[str, Any] | None = None,
     ) -> str:
-        """Issue a token; the defaults make a good one. Lifetimes are real time, whatever the tenant's clock says."""
+        """Issue a token; the defaults make a good one. Lifetimes are real time, whatever the tenant's clock says.
+
+        *claims* win over those of an application: a person's.
+        """
         now = int(time.time())
         begins = now + min(0, int(expires_in)) - 60
         who = registrations.identity_of(self._store, app) if app else None
         subject = who.id if who else str(uuid.uuid5(uuid.NAMESPACE_DNS, app or APPLICATION))
-        claims: dict[str, Any] = {
+        told: dict[str, Any] = {
             "aud": audience,
             "iss": issuer or self.issuer,
             "iat": begins,
@@ -100,15 +105,16 @@ class SignIn:
             "tid": tenant or self._store.tenant_id,
             "ver": "2.0",
             "uti": uuid.uuid4().hex,
+            **(claims or {}),
         }
         header = {"kid": kid or self.kid}
         match algorithm:
             case "RS256":
-                return jwt.encode(claims, self._key, algorithm="RS256", headers=header)
+                return jwt.encode(told, self._key, algorithm="RS256", headers=header)
             case "none":
-                return jwt.encode(claims, "", algorithm="none", headers=header)
+                return jwt.encode(told, "", algorithm="none", headers=header)
             case "HS256":
-                return self._confused(claims, header)
+                return self._confused(told, header)
         raise bad_request(f"The algorithm '{algorithm}' is not supported here.")
 
     def roles(self, audience: str, app: str | None) -> list[str]:
@@ -180,8 +186,8 @@ def roles_for(audience: str) -> list[str]:
     return ["ActivityFeed.Read"] if audience == ACTIVITY else [READ, OPERATE]
 
 
-def register(routes: Routes, sign_in: SignIn) -> None:
-    """Add the routes of sign-in; they answer outside Graph."""
+def register(routes: Routes, sign_in: SignIn, redeemed: Callable[[Call], Reply]) -> None:
+    """Add the routes of sign-in; they answer outside Graph. *redeemed* answers who brings an authorization code."""
 
     def configuration(call: Call) -> Reply:
         base = f"{call.store.base}/{call.arguments['tenant']}"
@@ -195,6 +201,7 @@ def register(routes: Routes, sign_in: SignIn) -> None:
                 "id_token_signing_alg_values_supported": ["RS256"],
                 "response_types_supported": ["code", "token"],
                 "subject_types_supported": ["pairwise"],
+                "code_challenge_methods_supported": ["S256"],
             },
             content_type="application/json",
         )
@@ -204,6 +211,8 @@ def register(routes: Routes, sign_in: SignIn) -> None:
 
     def token(call: Call) -> Reply:
         form = {name: values[-1] for name, values in parse_qs(call.body.decode()).items()}
+        if form.get("grant_type") == "authorization_code":
+            return redeemed(call)
         audience = audience_of(form.get("scope") or form.get("resource") or GRAPH)
         app = form.get("client_id")
         text = sign_in.token(audience, sign_in.roles(audience, app), app=app)

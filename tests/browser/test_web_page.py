@@ -6,6 +6,8 @@ With ``MMS_SCREENSHOTS=1`` the pictures of docs/web.md are taken again.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from chromium_page import Browser, Page
@@ -47,6 +49,7 @@ def stack(tmp_path_factory):
             [
                 sys.executable, "-m", "mms_local", "up", "--empty", "--settle-seconds", "3",
                 "--data", str(directory / "data"), "--ready-file", str(ready),
+                "--set", "MMS_DASHBOARD_CLIENT_ID=the-page-of-these-tests",
             ],
             stdout=log, stderr=subprocess.STDOUT, cwd=HERE.parents[1],
         )  # fmt: skip
@@ -260,6 +263,61 @@ async def test_a_reader_may_look_and_not_act_and_a_bad_token_leads_back_to_the_g
         await page.type("#token", stack.ready["tokens"]["operator"])
         await page.press("Enter", 13)
         await page.until("!document.querySelector('#top').hidden && Boolean(document.querySelector('#view > *'))")
+
+
+@pytest.mark.timeout(200)
+async def test_signing_in_by_code_and_proof_of_the_key(stack):
+    """Through the issuer and back: signed in, nothing left in the address; a wrong proof or state gets nowhere."""
+    home = f"{stack.ready['api']}/dashboard"
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await page.go(home)
+        await page.click("Sign in with Microsoft")
+        await page.until("!document.querySelector('#top').hidden && Boolean(document.querySelector('#view > *'))")
+        assert await page.run("location.search + location.hash") == ""
+        token = (await page.run("sessionStorage.getItem('mms.token')")).split(".")[1]
+        assert json.loads(base64.urlsafe_b64decode(token + "=="))["idtyp"] == "user"
+        assert await page.run("sessionStorage.getItem('mms.signin')") is None
+        authority = await page.run("JSON.parse(document.body.dataset.signIn).authority")
+        assert page.complaints == []
+
+        def code() -> str:
+            """Get a code for a proof that the page does not have."""
+            challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).rstrip(b"=").decode()
+            query = {
+                "client_id": "the-page-of-these-tests", "response_type": "code", "redirect_uri": home, "state": "s",
+                "scope": "api://mms/.default", "code_challenge": challenge, "code_challenge_method": "S256",
+            }  # fmt: skip
+            answer = stack.http.get(f"{authority}/authorize", params=query, follow_redirects=False)
+            return parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
+
+        async def comes_back(code: str, *, asked: dict[str, str] | None) -> None:
+            await page.run("sessionStorage.clear()")
+            if asked:
+                await page.run(f"sessionStorage.setItem('mms.signin', {json.dumps(json.dumps(asked))})")
+            await page.go(f"{home}?code={code}&state=s")
+
+        await comes_back(await asyncio.to_thread(code), asked={"verifier": "w" * 43, "state": "s", "back": ""})
+        await page.sees("The Code_Verifier does not match")
+        for asked in ({"verifier": "v" * 43, "state": "another", "back": ""}, None):
+            unused = await asyncio.to_thread(code)
+            await comes_back(unused, asked=asked)
+            await page.sees("This sign-in was not begun in this tab.")
+            assert await page.run("sessionStorage.getItem('mms.token')") is None
+            form = {
+                "client_id": "the-page-of-these-tests", "grant_type": "authorization_code", "code": unused,
+                "redirect_uri": home, "code_verifier": "v" * 43,
+            }  # fmt: skip
+            origin = home.removesuffix("/api/dashboard")
+            answer = await asyncio.to_thread(
+                stack.http.post, f"{authority}/token", data=form, headers={"Origin": origin}
+            )
+            assert answer.status_code == 200  # the page has not even tried
+        await comes_back(
+            await asyncio.to_thread(code), asked={"verifier": "v" * 43, "state": "s", "back": "#/settings"}
+        )
+        await page.sees("Settings")
+        await page.until("location.hash === '#/settings'")
 
 
 @pytest.mark.timeout(200)
