@@ -58,7 +58,7 @@ def page() -> str:
     lines += ["", "## Exit codes", "", "| code | meaning |", "| --- | --- |"]
     lines += [f"| {code.value} | {text} |" for code, text in EXPLANATIONS.items()]
     lines += ["", "## Environment", "", "| variable | what |", "| --- | --- |"]
-    lines += [f"| `{name}` | {text} |" for name, text in ENVIRONMENT.items()]
+    lines += [f"| `{name}` | {text} |" for name, text in ENVIRONMENT]
     lines.append("")
     for command in COMMANDS:
         own = commands.choices[command.name]

@@ -19,12 +19,12 @@ TARGETS: Final = ("Current", "Teams")
 VERDICTS: Final = ("migrated", "refreshed", "current", "skipped", "failed")
 FORMATS: Final = ("table", "list", "json", "csv")
 
-ENVIRONMENT: Final = {
-    "MMS_URL": "Address of the service, as `--url`.",
-    "MMS_TOKEN": "A bearer token for it; goes before any sign-in.",  # nosec B105 - a text about it
-    "MMS_CONFIG_DIR": "Where `mms login` keeps its profile instead of the system's place for it.",
-    "NO_COLOR": "Set to anything: no colours.",
-}
+ENVIRONMENT: Final = (
+    ("MMS_URL", "Address of the service, as `--url`."),
+    ("MMS_TOKEN", "A bearer token for it; goes before any sign-in."),
+    ("MMS_CONFIG_DIR", "Where `mms login` keeps its profile instead of the system's place for it."),
+    ("NO_COLOR", "Set to anything: no colours."),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mms_core.adapters.probes import _claims, _probed
 from mms_core.errors import TemporaryError
 from mms_core.messages import TenantEvent
 from mms_core.model import Original, RunId
-from mms_core.notifications import DEEPEST
+from mms_core.notifications import DEEPEST, VIDEO_INTEROP_TYPE
 from mms_core.packing import LONGEST, pack, unpack
 from mms_core.signatures import read_keys, sign
 from mms_core.telemetry import log
@@ -131,6 +131,14 @@ async def test_an_event_of_another_tenant_is_refused_in_every_mode(api):
     check_problem(response, 400, "InvalidBody", "data.tenantId")
     event["data"]["tenantId"] = TENANT
     assert (await api.call(api.webhooks.events, "POST", body=event, headers=STRUCTURED)).status == 202
+
+
+async def test_what_only_the_service_derives_cannot_be_posted(api):
+    """Audit records become this event; nobody may send it, and so nobody can skip the record."""
+    event = {**EVENT, "type": VIDEO_INTEROP_TYPE, "data": {"user": USER, "policy": "Pexip"}}
+    response = await api.call(api.webhooks.events, "POST", body=event, headers=STRUCTURED)
+    check_problem(response, 400, "InvalidBody", "type")
+    assert api.queue.messages == []
 
 
 @pytest.mark.parametrize("origin", ["evil.example\r\nSet-Cookie: a=b", "x\x00", "é\u2028"])
