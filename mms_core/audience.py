@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -42,6 +43,23 @@ def is_listed_out(settings: TenantSettings, names: AbstractSet[str], groups: Abs
     if groups is None and settings.AllowedGroups:
         return False
     return not (groups or set()) & set(settings.AllowedGroups)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What is known of a user: all names, ids included, in lower case, and of the groups asked about those it is in."""
+
+    names: frozenset[str]
+    asked: frozenset[str]
+    groups: frozenset[str]
+
+    def is_enough_for(self, settings: TenantSettings) -> bool:
+        """Say whether every group that the lists name now has been asked about."""
+        return groups_of_interest(settings) <= self.asked
+
+    def is_listed_out(self, settings: TenantSettings) -> bool:
+        """Say whether the lists as they are now leave the user out."""
+        return is_listed_out(settings, self.names, self.groups)
 
 
 def audience(

@@ -74,6 +74,11 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Change AllowedUsers, AllowedGroups, DeniedUsers or DeniedGroups, then start again.",
         "X2",
     ),
+    "NotInPilot": Explanation(
+        "The user is not in the pilot (PilotPercentage), and nobody asked for the migration by hand.",
+        "Raise PilotPercentage and retry, or start the migration for this user.",
+        "X3",
+    ),
     "ReportOnly": Explanation(
         "The policy for this kind of mailbox is to report what would be done, and to write nothing.",
         "Set SharedMailboxPolicy or RoomMailboxPolicy to migrate, then start again.",
@@ -108,6 +113,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     "SendingLimit": Explanation(
         "As many recipients as RecipientsPerDay allows have got an update in the last 24 hours.",
         "Nothing to do: the run goes on by itself. Raise RecipientsPerDay if the tenant's limit is higher.",
+    ),
+    "ListsChanged": Explanation(
+        "The lists of groups in the settings were changed while the run was at work.",
+        "Nothing to do: the run asks again whether the user is in them, and goes on or ends.",
     ),
     "Stopping": Explanation("The machine that worked on it stops.", "Nothing to do: another one goes on."),
     "PoisonedMessage": Explanation(

@@ -12,6 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
+from mms_core.audience import is_in_pilot
 from mms_core.model import Source, Target
 from mms_core.notifications import (
     AnyData,
@@ -259,15 +260,17 @@ def row_for(case: Case) -> Row:
     raise ValueError(f"no rule for {case}")
 
 
+_AUTOMATIC_RULES: Final = frozenset(TRIGGER_OF[what] for what in _AUTOMATIC)
 _AUDIO_RULES: Final = frozenset(TRIGGER_OF[what] for what in AUDIO)
 
 
-def stop_code(settings: TenantSettings, reasons: Collection[str]) -> str | None:
-    """Say whether what was asked for is switched off by now: for work that waits, and again before every write.
+def stop_code(settings: TenantSettings, reasons: Collection[str], user_id: str | None = None) -> str | None:
+    """Say whether what was asked for is unwanted by now: for work that waits, and again before every write.
 
     Args:
         settings: The tenant's, as they are now.
         reasons: Of the run, each beginning with its rule. One that is still wanted keeps it going.
+        user_id: Whose run it is, where that is known: the pilot may be without this user by now.
 
     Returns:
         The code of the error catalogue, or ``None`` to go on.
@@ -275,7 +278,11 @@ def stop_code(settings: TenantSettings, reasons: Collection[str]) -> str | None:
     if not settings.MeetingMigrationEnabled:
         return "MigrationDisabled"
     rules = [reason.partition(" ")[0] for reason in reasons]
-    return "TriggerSwitchedOff" if rules and all(_is_off(settings, rule) for rule in rules) else None
+    wanted = [rule for rule in rules if not _is_off(settings, rule)]
+    if rules and not wanted:
+        return "TriggerSwitchedOff"
+    is_out = user_id is not None and not is_in_pilot(user_id, settings.PilotPercentage)
+    return "NotInPilot" if is_out and wanted and _AUTOMATIC_RULES.issuperset(wanted) else None
 
 
 def _is_off(settings: TenantSettings, rule: str) -> bool:

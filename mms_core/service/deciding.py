@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from mms_core.audience import audience, groups_of_interest
+from mms_core.audience import Membership, audience, groups_of_interest
 from mms_core.debounce import Outcome
 from mms_core.errors import PermanentError, PreconditionLost, explain
 from mms_core.model import Request, UserKey, name_key
@@ -218,10 +218,16 @@ class Deciding:
 
 async def audience_of(parts: Parts, settings: TenantSettings, user: UserFacts) -> Any:
     """Say whether the settings want a user touched; asks Graph only if a list names groups."""
+    known = await membership_of(parts, settings, user)
+    return audience(settings, user_id=user.user_id, names=known.names, groups=known.groups)
+
+
+async def membership_of(parts: Parts, settings: TenantSettings, user: UserFacts) -> Membership:
+    """Return what the lists of the settings need to know of a user; asks Graph only if one names groups."""
     wanted = groups_of_interest(settings)
     groups = await parts.graph().directory.member_of(user.user_id, sorted(wanted)) if wanted else frozenset()
-    names = {user.user_id, user.user_principal_name.lower()}
-    return audience(settings, user_id=user.user_id, names=names, groups=groups)
+    names = frozenset({user.user_id, user.user_principal_name.lower()})
+    return Membership(names=names, asked=wanted, groups=frozenset(groups))
 
 
 async def is_report_only(parts: Parts, settings: TenantSettings, user_id: str) -> bool:

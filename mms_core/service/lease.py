@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
+    from mms_core.audience import Membership
     from mms_core.model import Run, UserKey, UserRecord
     from mms_core.ports import Stored
     from mms_core.service.parts import Parts
+    from mms_core.settings import TenantSettings
 
 HEARTBEATS_PER_LEASE: Final = 3
 
@@ -46,6 +48,7 @@ class Stopped(Exception):
             "MigrationDisabled": Happening.SKIPPED,
             "TriggerSwitchedOff": Happening.SKIPPED,
             "UserExcluded": Happening.SKIPPED,
+            "NotInPilot": Happening.SKIPPED,
         }
         return ends.get(self.code, Happening.CHECKPOINTED)
 
@@ -61,6 +64,7 @@ class Lease:
         self._generation = stored.value.current.generation
         self._published_at = parts.clock.now()
         self._paused_until: datetime | None = None
+        self._audience: Membership | None = None
 
     @property
     def run(self) -> Run:
@@ -144,9 +148,10 @@ class Lease:
             if run.cancel_requested:
                 raise Stopped("Cancelled")
             settings = await self._parts.settings()
-            code = stop_code(settings, run.reasons)
+            code = stop_code(settings, run.reasons, run.user_id)
             if code is not None:
                 raise Stopped(code)
+            self._check_audience(settings, now)
             opens_at = next_open_at(settings.window(), now)
             if opens_at > now:
                 raise self.pause("OutsideWindow", until=opens_at)
@@ -154,6 +159,18 @@ class Lease:
                 raise self.pause("Stopping", until=now)
             if run.lease_until_at - now < self._parts.options.run_lease * (1 - 1 / HEARTBEATS_PER_LEASE):
                 await self._write({}, publish=False)
+
+    def admit(self, audience: Membership) -> None:
+        """Note what was found out about the user's groups; from now on every look asks the lists, too."""
+        self._audience = audience
+
+    def _check_audience(self, settings: TenantSettings, now: datetime) -> None:
+        if self._audience is None:
+            return  # an undo, which restores whoever was migrated
+        if not self._audience.is_enough_for(settings):
+            raise self.pause("ListsChanged", until=now)
+        if self._audience.is_listed_out(settings):
+            raise Stopped("UserExcluded")
 
     def pause(self, code: str, *, until: datetime) -> Stopped:
         """Return the exception that ends this pass and lets the run go on at an instant; the first pause counts."""

@@ -15,7 +15,7 @@ from mms_core.model import LedgerEntry, Verdict, meeting_key
 from mms_core.planning import Planned, Route, Step, reported
 from mms_core.retrying import is_mailbox_awaited, next_attempt_at
 from mms_core.service.applying import Applier
-from mms_core.service.deciding import audience_of, is_report_only
+from mms_core.service.deciding import is_report_only, membership_of
 from mms_core.service.finding import CONCURRENCY, found
 from mms_core.service.lease import Lease, LeaseLost, Stopped
 from mms_core.service.previews import Previews, fingerprint
@@ -212,8 +212,10 @@ class Pass:
         graph, user = self._parts.graph(), self._lease.key
         self._facts = facts = await graph.directory.user(user)
         settings = await self._parts.settings()
-        if await audience_of(self._parts, settings, facts) == "excluded":
+        known = await membership_of(self._parts, settings, facts)
+        if known.is_listed_out(settings):
             raise Stopped("UserExcluded")  # the lists hold for queued work, too
+        self._lease.admit(known)
         await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
         run = self._lease.run
         wish = await wish_of(

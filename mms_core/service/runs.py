@@ -128,7 +128,7 @@ class Runs:
     async def _due(self, stored: Stored[UserRecord], message: Wake) -> Stored[UserRecord] | None:
         settings, now = await self._parts.settings(), self._parts.clock.now()
         opens_at = next_open_at(settings.window(), now)
-        code = stop_code(settings, stored.value.current.reasons)
+        code = stop_code(settings, stored.value.current.reasons, stored.value.current.user_id)
         if code is not None:
             await self._switched_off(stored, code)
         elif opens_at > now:
