@@ -32,7 +32,7 @@ FIELDS: Final = (
 )
 """The 13 fields of ``Get-CsMeetingMigrationStatus``, same names and order (mms-rules section 4)."""
 
-OWN_FIELDS: Final = ("Reasons", "NextAttempt", "SkippedMeeting", "Code", "Rule")
+OWN_FIELDS: Final = ("Reasons", "NextAttempt", "SkippedMeeting", "Code", "Rule", "Actors")
 
 
 def instant(at: datetime | None) -> str | None:
@@ -63,6 +63,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "SkippedMeeting": run.skipped,
         "Code": run.code,
         "Rule": explanation.rule if explanation else None,
+        "Actors": list(run.actors),
     }
 
 

@@ -36,6 +36,7 @@ FIELDS: Final = (
     "SkippedMeeting",
     "Code",
     "Rule",
+    "Actors",
 )
 """The cmdlet's 13 fields, and after them the service's own."""
 INSTANTS: Final = ("CreateDate", "ModifiedDate", "NextAttempt", "start", "modified", "notBefore", "discovered", "at")

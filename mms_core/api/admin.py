@@ -191,12 +191,12 @@ class AdminApi:
     @answering
     async def cancel(self, request: ApiRequest) -> ApiResponse:
         """``POST migrations/{userId}/cancel``."""
-        return await self._order(request, lambda identity, _: self._queries.cancel(identity))
+        return await self._order(request, lambda identity, caller: self._queries.cancel(identity, actor=caller.name))
 
     @answering
     async def retry(self, request: ApiRequest) -> ApiResponse:
         """``POST migrations/{userId}/retry``."""
-        return await self._order(request, lambda identity, _: self._queries.retry(identity))
+        return await self._order(request, lambda identity, caller: self._queries.retry(identity, actor=caller.name))
 
     @answering
     async def undo(self, request: ApiRequest) -> ApiResponse:

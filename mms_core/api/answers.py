@@ -66,6 +66,7 @@ class MigrationRow(TypedDict):
     SkippedMeeting: Count
     Code: str | None
     Rule: str | None
+    Actors: Annotated[list[str], Meta(description="Who or what asked: object or app ids, keys, feeds, sweeps.")]
 
 
 class SummaryRow(TypedDict):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import BadInput
+from mms_core.errors import BadInput, MmsError
 from mms_core.metrics import TRIGGERS_DECIDED, measure
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
+    from mms_core.model import Run
     from mms_core.service.parts import Parts
     from mms_core.triggers import Decision
 
@@ -103,6 +105,55 @@ class Journal:
         await self._parts.documents.put("decision", key, value)
         measure(TRIGGERS_DECIDED, rule=decision.rule, outcome=outcome)
         log("trigger_decided", rule=decision.rule, state=outcome, correlation_id=correlation_id)
+
+    async def ordered(
+        self,
+        order: str,
+        what: str,
+        *,
+        actor: str | None,
+        run: Run | None = None,
+        user: str | None = None,
+        user_id: str | None = None,
+        refused: str | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep what an operator ordered; never fails, because the order has been carried out, or refused.
+
+        Args:
+            order: ``Cancel``, ``Retry``, ``Undo``, ``Preview``, ``Apply`` or ``Config``: stands where triggers have
+                their rule.
+            what: The route.
+            actor: Object or app id of the caller.
+            run: That it concerned or made.
+            user: As the caller named it.
+            user_id: Object id, where no run tells it.
+            refused: The code why it was not carried out.
+            more: Anything else worth knowing.
+        """
+        now = self._parts.clock.now()
+        key = f"{_order(now)}-{self._parts.new_id()}"
+        value: dict[str, Any] = {
+            "id": key,
+            "at": now.isoformat(),
+            "what": what,
+            "rule": order,
+            "reason": order,
+            "answer": "refuse" if refused else "request",
+            "outcome": refused or "accepted",
+            "user": user,
+            "userId": run.user_id if run else user_id,
+            "correlationId": run.run_id if run else None,
+            "requestId": self._parts.new_id(),
+            "actor": actor,
+            "proof": "token",
+            **(more or {}),
+        }
+        try:
+            await self._parts.documents.put("decision", key, value)
+        except MmsError as exc:
+            log("order_not_recorded", level=logging.WARNING, rule=order, code=exc.code)
+        log("ordered", rule=order, state=value["outcome"], correlation_id=value["correlationId"])
 
     async def page(self, query: DecisionQuery) -> tuple[list[dict[str, Any]], str | None]:
         """List decisions, newest first, and the token for more.

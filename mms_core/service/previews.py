@@ -22,6 +22,7 @@ from mms_core.planning import WRITES, Planned, Step, coordinates, external_id, h
 from mms_core.selecting import domain
 from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.finding import found
+from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.queries import Queries
 from mms_core.service.undo_plans import UndoPlans
@@ -170,6 +171,14 @@ class Previews:
         }
         await self._parts.documents.put("preview", preview_id, document)
         await self._parts.queue.send(Preview(preview_id=preview_id))
+        await Journal(self._parts).ordered(
+            "Preview",
+            "POST previews",
+            actor=asked.actor,
+            user=asked.identity,
+            user_id=None if asked.key.startswith(NAME_PREFIX) else asked.key,
+            more={"previewId": preview_id},
+        )
         return preview_id
 
     async def make(self, preview_id: str) -> None:
@@ -375,6 +384,9 @@ class Previews:
             "preview", preview_id, {**document, "state": "applied", "correlationId": run.run_id}, etag=stored.etag
         )
         await self._file(UserKey(document["user"]), run)
+        await Journal(self._parts).ordered(
+            "Apply", "POST previews/apply", actor=actor, user=run.identity, run=run, more={"previewId": preview_id}
+        )
         return run
 
     async def _file(self, key: UserKey, run: Run) -> None:

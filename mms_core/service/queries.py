@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -13,6 +13,7 @@ from mms_core.jsontext import without_surrogates
 from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict, meeting_key
 from mms_core.planning import block_text, coordinates
 from mms_core.service.intake import user_key
+from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.settings import TenantSettings
 from mms_core.states import Happening, advance, can
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mms_core.model import LedgerEntry, Original
     from mms_core.ports import RunPage, RunQuery
     from mms_core.service.parts import Parts
+
+_LONGEST_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +63,24 @@ def blocks_of(entry: LedgerEntry, original: Original | None) -> Blocks:
     )
 
 
+def with_actor(run: Run, actor: str | None) -> tuple[str, ...]:
+    """Return who has asked something of a run, each once, in order."""
+    return tuple(dict.fromkeys((*run.actors, *((actor,) if actor else ()))))
+
+
+def _in_short(value: Any) -> Any:
+    """Return a setting's new value as a list can show it."""
+    if isinstance(value, list):
+        return f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
+    return f"{len(value)} characters" if isinstance(value, str) and len(value) > _LONGEST_SHOWN else value
+
+
 class Queries:
     """Point reads and pages for the HTTP API; never calls Graph."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._journal = Journal(parts)
 
     async def health(self) -> None:
         """Prove that storage answers. Raises ``TemporaryError``."""
@@ -156,7 +172,23 @@ class Queries:
                 raise NotFound
         raise PreconditionLost
 
-    async def cancel(self, identity: str) -> Run:
+    async def _ordered(
+        self, order: str, identity: str, change: Callable[[UserRecord], UserRecord], *, actor: str | None
+    ) -> Run:
+        """Change the record of a user as an operator wants it, and keep who that was."""
+        what, user = f"POST migrations/{order.lower()}", identity.strip()
+        try:
+            run = await self._change(identity, change)
+        except BadInput as exc:
+            known = [key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)]
+            await self._journal.ordered(
+                order, what, actor=actor, user=user, user_id=known[0] if known else None, refused=exc.code
+            )
+            raise
+        await self._journal.ordered(order, what, actor=actor, user=user, run=run)
+        return run
+
+    async def cancel(self, identity: str, *, actor: str | None = None) -> Run:
         """Cancel what waits, and stop what runs after the meeting in hand.
 
         Raises:
@@ -169,24 +201,35 @@ class Queries:
             current, following = record.current, record.following
             if following is not None and can(following, Happening.CANCELLED):
                 following = advance(
-                    following, Happening.CANCELLED, now=now, code="Cancelled", last_message=explain("Cancelled")
+                    following,
+                    Happening.CANCELLED,
+                    now=now,
+                    code="Cancelled",
+                    last_message=explain("Cancelled"),
+                    actors=with_actor(following, actor),
                 )
             if current.state is State.IN_PROGRESS:
-                return replace(record, current=replace(current, cancel_requested=True), following=following)
+                stopping = replace(current, cancel_requested=True, actors=with_actor(current, actor))
+                return replace(record, current=stopping, following=following)
             if not can(current, Happening.CANCELLED):
                 raise BadInput(str(current.state), code="InvalidState")
             cancelled = advance(
-                current, Happening.CANCELLED, now=now, code="Cancelled", last_message=explain("Cancelled")
+                current,
+                Happening.CANCELLED,
+                now=now,
+                code="Cancelled",
+                last_message=explain("Cancelled"),
+                actors=with_actor(current, actor),
             )
             return replace(record, current=cancelled, wake_id="", wake_at=None)
 
-        run = await self._change(identity, change)
-        # Whoever was told that it comes is told that it does not.
-        if run.user_id is not None:
+        run = await self._ordered("Cancel", identity, change, actor=actor)
+        # Whoever was told that it comes is told that it does not; one that is at work is told when it has stopped.
+        if run.user_id is not None and run.state.is_final:
             await self._parts.announce(UserKey(run.user_id), run, "after")
         return run
 
-    async def retry(self, identity: str) -> Run:
+    async def retry(self, identity: str, *, actor: str | None = None) -> Run:
         """Start a run that failed, was skipped or was cancelled afresh, at once.
 
         Raises:
@@ -209,10 +252,11 @@ class Queries:
                 code=None,
                 last_message="",
                 cancel_requested=False,
+                actors=with_actor(record.current, actor),
             )
             return replace(record, current=run)
 
-        return await self._change(identity, change)
+        return await self._ordered("Retry", identity, change, actor=actor)
 
     async def undo(self, identity: str, event_ids: Sequence[str], *, actor: str | None) -> Run:
         """Restore the originals of a user's meetings: a run of its own, at once.
@@ -247,7 +291,7 @@ class Queries:
             )
             return replace(record, current=run, following=None)
 
-        return await self._change(identity, change)
+        return await self._ordered("Undo", identity, change, actor=actor)
 
     # -- settings ---------------------------------------------------------------------------------------------------
 
@@ -276,4 +320,6 @@ class Queries:
             f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}",
             {"at": now.isoformat(), "actor": actor, "changes": dict(changes)},
         )
+        shown = {name: _in_short(value) for name, value in changes.items()}
+        await self._journal.ordered("Config", "PATCH config", actor=actor, more={"changes": shown})
         return Configuration(settings=settings, etag=new)

@@ -29,7 +29,7 @@ def _row(number, **more):
         "InvitesUpdate": 2, "LastMessage": "2 migrated.", "MigrationType": "AllToTeams",
         "ModifiedDate": "2026-11-21T11:12:42.1413630Z", "RetryCount": 0, "State": "Succeeded", "SucceededMeeting": 2,
         "TotalMeeting": 2, "UserId": f"id{number}", "UserPrincipalName": f"u{number}@b.example",
-        "Reasons": ["T10 Manual"], "NextAttempt": None, "SkippedMeeting": 0, "Code": None, "Rule": None, **more,
+        "Reasons": ["T10 Manual"], "NextAttempt": None, "SkippedMeeting": 0, "Code": None, "Rule": None, "Actors": ["o1"], **more,
     }  # fmt: skip
 
 

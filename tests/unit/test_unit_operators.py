@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from api_caller import READER, Api, read_json
-from meeting_values import USER
+from api_caller import OPERATOR, READER, Api, read_json
+from meeting_values import NOW, USER
+from token_issuer import token
+
+from mms_core.errors import TemporaryError
+from mms_core.model import LedgerEntry, Original, RunId, State, UserKey, Verdict
 
 OTHER = USER.replace("8", "9")
 
@@ -39,3 +44,116 @@ async def test_decisions_as_csv_lead_to_their_next_page(api):
             page = await api.call(api.journal.decisions, roles=READER, query=query, headers={"Accept": "text/csv"})
             assert "X-Continuation-Token" not in page.headers
     assert found == [OTHER, USER]
+
+
+async def _order(api, name, status=202, **more):
+    answer = await api.call(getattr(api.admin, name), "POST", route={"userId": USER}, **more)
+    assert answer.status == status, answer.body
+    return read_json(answer)
+
+
+async def test_who_ordered_what_stands_in_the_run_and_in_the_decisions(api):
+    """Each caller by its object id; the newest order first; all of them belong to the run."""
+    await api.start(identity=USER)
+    for name, caller in (("cancel", "ann"), ("retry", "bob"), ("cancel", "ann")):
+        api.clock.advance(timedelta(seconds=1))
+        row = await _order(api, name, headers={"Authorization": f"Bearer {token(roles=OPERATOR, oid=caller)}"})
+    assert row["Actors"] == ["object-id", "ann", "bob"]
+    (listed,) = await api.rows(identity=USER)
+    assert listed["Actors"] == row["Actors"]
+    rows = await _decisions(api, correlationId=row["CorrelationId"])
+    assert [(each["what"], each["rule"], each["actor"], each["outcome"]) for each in rows] == [
+        ("POST migrations/cancel", "Cancel", "ann", "accepted"),
+        ("POST migrations/retry", "Retry", "bob", "accepted"),
+        ("POST migrations/cancel", "Cancel", "ann", "accepted"),
+        ("POST migrations", "T10", "object-id", "accepted"),
+    ]
+    assert {each["proof"] for each in rows} == {"token"}
+    assert {each["userId"] for each in rows} == {USER}
+
+
+async def test_a_run_at_work_that_is_told_to_stop_says_by_whom(api):
+    """It ends later, by the worker; the order is known at once."""
+    await api.start(identity=USER)
+    stored = await api.parts.users.read(UserKey(USER))
+    working = replace(stored.value.current, state=State.IN_PROGRESS, lease_owner="w", lease_until_at=NOW)
+    await api.parts.users.save(replace(stored.value, current=working), stored)
+    row = await _order(api, "cancel", headers={"Authorization": f"Bearer {token(roles=OPERATOR, oid='ann')}"})
+    assert (row["State"], row["Actors"]) == ("InProgress", ["object-id", "ann"])
+    assert (await _decisions(api, rule="Cancel"))[0]["actor"] == "ann"
+
+
+async def test_a_late_order_is_recorded_with_the_reason_why_it_was_refused(api):
+    """And changes nothing."""
+    await api.start(identity=USER)
+    await _order(api, "retry", 409)
+    (row,) = await _decisions(api, answer="refuse")
+    assert (row["what"], row["outcome"], row["userId"]) == ("POST migrations/retry", "InvalidState", USER)
+    assert (await api.rows(identity=USER))[0]["Actors"] == ["object-id"]
+
+
+async def test_an_undo_is_recorded_with_its_run(api):
+    """An order whose run is its own."""
+    await api.start(identity=USER)
+    await _order(api, "cancel")
+    original = Original(
+        key="m1", run_id=RunId("r"), event_id="e1", body="b", content_type="html", locations_json="[]", kept_at=NOW
+    )
+    entry = LedgerEntry(
+        key="m1", run_id=RunId("r"), event_id="e1", ical_uid="", subject="", verdict=Verdict.MIGRATED, start_at=NOW,
+        updated_at=NOW,
+    )  # fmt: skip
+    await api.parts.ledger.put(UserKey(USER), entry, original)
+    row = await _order(api, "undo")
+    (found,) = await _decisions(api, rule="Undo")
+    assert (found["correlationId"], found["actor"], row["Actors"]) == (
+        row["CorrelationId"],
+        "object-id",
+        ["object-id"],
+    )
+
+
+async def test_a_change_of_settings_is_shown_with_who_and_when(api):
+    """What was set to what; of long texts and lists only how long they are."""
+    changes = {"PilotPercentage": 10, "DeniedUsers": ["zoe@contoso.example"], "NoticeAfterSubject": "x" * 100}
+    await api.call(api.admin.config, "PATCH", body=changes)
+    assert (await api.call(api.admin.config, "PATCH", body={"PilotPercentage": 101})).status == 400
+    rows = await _decisions(api, rule="Config")
+    assert [(each["what"], each["actor"], each["at"], each["user"]) for each in rows] == [
+        ("PATCH config", "object-id", NOW.isoformat(), None)
+    ]
+    assert rows[0]["changes"] == {
+        "PilotPercentage": 10,
+        "DeniedUsers": "1 entry",
+        "NoticeAfterSubject": "100 characters",
+    }
+
+
+async def test_previews_are_recorded_when_they_are_asked_for_and_applied(api):
+    """Who let the service look into whose mailbox, and who had the plan carried out."""
+    asked = await api.call(api.admin.previews, "POST", body={"identity": USER})
+    preview_id = read_json(asked)["id"]
+    stored = await api.parts.documents.get("preview", preview_id)
+    ready = {**stored.value, "state": "ready", "userPrincipalName": "adele@contoso.example"}
+    await api.parts.documents.put("preview", preview_id, ready)
+    applied = await api.call(api.admin.apply, "POST", route={"id": preview_id})
+    again = await api.call(api.admin.apply, "POST", route={"id": preview_id})
+    assert (applied.status, again.status) == (202, 409)
+    rows = {each["what"]: each for each in await _decisions(api, identity=USER)}
+    assert set(rows) == {"POST previews", "POST previews/apply"}
+    assert rows["POST previews/apply"]["correlationId"] == read_json(applied)["CorrelationId"]
+    assert {each["actor"] for each in rows.values()} == {"object-id"}
+
+
+async def test_an_order_that_was_carried_out_is_answered_though_its_record_was_lost(api, monkeypatch):
+    """The run says by whom; a 503 would let the caller repeat what has been done."""
+    await api.start(identity=USER)
+    put = api.parts.documents.put
+
+    async def broken(kind, key, value, *, etag=None):
+        if kind == "decision":
+            raise TemporaryError(code="StorageUnavailable")
+        return await put(kind, key, value, etag=etag)
+
+    monkeypatch.setattr(api.parts.documents, "put", broken)
+    assert (await _order(api, "cancel"))["State"] == "Cancelled"

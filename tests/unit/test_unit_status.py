@@ -79,7 +79,7 @@ def test_a_row_has_the_thirteen_fields_of_the_cmdlet():
 def test_a_row_also_says_why_and_when_next():
     """Our own fields come after the cmdlet's."""
     row = run_row(RUN)
-    assert list(row)[13:] == ["Reasons", "NextAttempt", "SkippedMeeting", "Code", "Rule"]
+    assert list(row)[13:] == ["Reasons", "NextAttempt", "SkippedMeeting", "Code", "Rule", "Actors"]
     assert (row["Reasons"], row["SkippedMeeting"]) == (["T1 MovedToCloud", "T10 Manual"], 2)
     assert (row["Code"], row["Rule"], row["NextAttempt"]) == ("MailboxOnPremises", "W2", None)
     assert run_row(replace(RUN, state=State.PENDING))["NextAttempt"] == "2026-03-02T08:00:00.1234560Z"
