@@ -1,8 +1,8 @@
 """``make faults``: every fault at every write of a mailbox with 25 meetings, by both routes; the tenant is the judge.
 
 First in this process, where time passes at once: what Graph answers, or does not, and a worker that dies, at each write
-to a calendar, to Teams and to storage. One line for each fault as it is done, and the sums. Exit code 1 if anything was
-lost, doubled or damaged, or if a fault did not happen.
+to a calendar, to Teams and to storage. Then on the real stack, whose host is killed at each write. One line for each
+fault as it is done, and the sums. Exit code 1 if anything was lost, doubled or damaged, or if a fault did not happen.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / each) for each in ("proof", "stateful", "functional", "unit"))]
 
 from proof_faults import ANSWERS, KILLS, Case, play  # noqa: E402 - the path is set above
+from proof_kills import MOMENTS, WRITES, kill_at_every_write  # noqa: E402
 from proof_lab import Lab  # noqa: E402
 
 MOST_WRITES = 1000
@@ -50,13 +51,11 @@ class Found:
 
     cases: int = 0
     meetings: int = 0
-    mails: int = 0
     problems: list[str] = field(default_factory=list)
 
     def __iadd__(self, other):
         self.cases += other.cases
         self.meetings += other.meetings
-        self.mails += other.mails
         self.problems += other.problems
         return self
 
@@ -104,7 +103,6 @@ def play_column(column):
             break
         found.cases += 1
         found.meetings += outcome.meetings
-        found.mails += outcome.mails
         found.problems += [f"{case}: {each}" for each in outcome.problems]
     return found
 
@@ -137,20 +135,30 @@ def main() -> int:
     """Play everything, and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--at-once", type=int, default=9, help="mailboxes for each kill of the real stack's host")
     arguments = parser.parse_args()
     began = time.monotonic()
     results = play_all(all_columns(), arguments.processes)
+    killed = kill_at_every_write(say, at_once=arguments.at_once)
     say("\n| fault | at each | route B | route A |\n|---|---|---|---|")
     for fault in (*ANSWERS, *KILLS):
         for of in ("PATCH", "createOrGet", "storage"):
             if ("B", fault, of) in results:
                 cells = " | ".join(_cell(results[route, fault, of]) for route in "BA")
                 say(f"| {fault} | {of} | {cells} |")
-    total = Found()
+    for moment in MOMENTS:
+        here = [each for each in killed if each.moment == moment.name]
+        bad = sum(len(each.problems) for each in here)
+        say(f"| real stack, {moment.name} | {len(here)} of {WRITES} writes | {bad} problems | |")
+    total = Found(
+        cases=len(killed),
+        meetings=sum(each.meetings for each in killed),
+        problems=[problem for each in killed for problem in each.problems],
+    )
     for found in results.values():
         total += found
     say(
-        f"\n{total.cases} faults, {total.meetings} meetings, {total.mails} mails, {len(total.problems)} problems, "
+        f"\n{total.cases} faults, {total.meetings} meetings, {len(total.problems)} problems, "
         f"{time.monotonic() - began:.0f} s"
     )
     never = [key for key, found in results.items() if not found.cases]

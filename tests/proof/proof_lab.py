@@ -110,7 +110,7 @@ class Lab:
     """The tenant, and one service after another over it."""
 
     def __init__(self, directory):
-        self.tenant = Tenant(directory)
+        self.tenant = Tenant.started(directory)
         self.loop = asyncio.Runner()
         ready = self.tenant.ready
         self.transport = self.loop.run(self._transport(ready))

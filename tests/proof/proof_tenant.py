@@ -18,24 +18,31 @@ UNSAFE = {"Prefer": 'outlook.allow-unsafe-html, outlook.timezone="UTC"'}
 class Tenant:
     """The simulated tenant: a process, and what a test asks of it. Nothing here knows the product."""
 
-    def __init__(self, directory):
-        self._ready_file = directory / f"tenant-{uuid.uuid4().hex}.json"
-        command = [sys.executable, "-m", "mms_simulator", "--in-memory", "--ready-file", str(self._ready_file)]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not self._ready_file.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the tenant does not start")
-            time.sleep(0.05)
-        self.ready = json.loads(self._ready_file.read_text())
+    def __init__(self, ready, process=None):
+        self.ready = ready
+        self._process = process
         self.http = httpx.Client(timeout=60)
         self.plain = self.control("GET", "switches")
 
+    @classmethod
+    def started(cls, directory):
+        """Start one in memory; *directory* is for its ready file."""
+        ready_file = directory / f"tenant-{uuid.uuid4().hex}.json"
+        command = [sys.executable, "-m", "mms_simulator", "--in-memory", "--ready-file", str(ready_file)]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not ready_file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the tenant does not start")
+            time.sleep(0.05)
+        return cls(json.loads(ready_file.read_text()), process)
+
     def close(self):
-        """Stop the tenant."""
+        """Stop the tenant, if it is ours."""
         self.http.close()
-        self._process.terminate()
-        self._process.wait(30)
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
 
     def control(self, method, path, body=None):
         """Call the control surface."""
