@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: schemas package sbom audit soak chaos faults states help setup demo run test test-worker check lock bench fuzz browser format clean
+.PHONY: schemas package sbom audit soak chaos faults mailboxes states help setup demo run test test-worker check lock bench fuzz browser format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -115,6 +115,10 @@ chaos: setup ## kill the real stack again and again, and count what was lost or 
 
 faults: setup ## let Graph and workers fail at every write of a mailbox, by both routes, and judge by the tenant
 	$(BIN)/python -W ignore tests/proof/faults.py
+
+MAILBOXES ?= 2000
+mailboxes: setup ## migrate and undo thousands of generated mailboxes, and judge by the tenant (MAILBOXES)
+	$(BIN)/python -W ignore tests/proof/mailboxes.py --mailboxes $(MAILBOXES)
 
 states: setup ## write docs/states.md from the tables of transitions
 	PYTHONPATH=. $(BIN)/python docs/generate_states.py

@@ -357,6 +357,16 @@ def _mark_draft(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     return {"eventId": item.id}
 
 
+def _protect_calendar(store: Store, given: dict[str, Any]) -> dict[str, Any]:
+    """Make a calendar that was filled one that its user may only read, as a subscribed one is (2.3)."""
+    user = _user(store, given)
+    chosen = calendar.calendar_of(user, str(given.get("calendar")))
+    changed = msgspec.structs.replace(chosen, can_edit=given.get("canEdit") is True)
+    calendars = [changed if each.id == chosen.id else each for each in user.calendars]
+    store.save(msgspec.structs.replace(user, calendars=calendars))
+    return {"calendar": chosen.id, "canEdit": changed.can_edit}
+
+
 def _attach(store: Store, given: dict[str, Any]) -> dict[str, Any]:
     """Put an attachment on an event."""
     box = store.mailbox(_user(store, given).id)
@@ -390,6 +400,7 @@ ACTIONS: dict[str, Action] = {
     "setcvi": _set_cvi,
     "setgroups": _set_groups,
     "markdraft": _mark_draft,
+    "protectcalendar": _protect_calendar,
     "attach": _attach,
     "lifecycle": _lifecycle,
 }

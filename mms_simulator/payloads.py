@@ -370,6 +370,8 @@ class Action(_Part):
     size: Number = None
     event: Text = None
     groups: list[str] | None = None
+    calendar: Text = None
+    canEdit: Flag = None
 
 
 class Token(_Part):

@@ -20,7 +20,6 @@ from proof_tenant import Tenant
 
 from mms_local.stack import Stack
 
-NUMBER = "+46 8 555 02 00"
 WRITES = 25
 """Of the mailbox that :func:`proof_mailbox.of_every_kind` makes."""
 PATIENCE_SECONDS = 240
@@ -91,7 +90,7 @@ class Killing:
         """Kill the host once, while each of some mailboxes is at its own write; gives what became of each."""
         tenant, now = self._tenant, datetime.now(UTC)
         mailboxes = [of_every_kind(tenant, now, singles=singles) for _ in writes]
-        oracles = [Oracle(each, look(tenant, each, now), now, number=NUMBER) for each in mailboxes]
+        oracles = [Oracle(each, look(tenant, each, now), now) for each in mailboxes]
         tenant.control("DELETE", "outbox")
         for mailbox, write in zip(mailboxes, writes, strict=True):
             path = moment.fault["path"].format(user=mailbox.user["id"])

@@ -145,6 +145,11 @@ class Lab:
         self.advance(timedelta(seconds=seconds))
         await asyncio.sleep(0)
 
+    def set_time(self, now):
+        """Let it be *now*, here and in the tenant."""
+        self.clock.offset = now - datetime.now(UTC)
+        self.tenant.control("POST", "clock", {"now": now.isoformat().replace("+00:00", "Z")})
+
     def advance(self, duration):
         """Let time pass, in the tenant as well."""
         self.clock.offset += duration
@@ -265,6 +270,21 @@ class Service:
             self._buried()
             (given,) = await self.intake.start(wanted)
         assert given.code is None, given
+        return await self._over(key)
+
+    def undo(self, user):
+        """Ask for the undo of everything and let time pass until it is over; gives the run."""
+        return self.lab.work(self._undo(UserKey(user["id"])))
+
+    async def _undo(self, key):
+        await self.queries.undo(str(key), (), actor=None)
+        return await self._over(key)
+
+    def configure(self, **changes):
+        """Change settings of the tenant."""
+        self.lab.work(self.queries.configure(changes, etag=None, actor=None))
+
+    async def _over(self, key):
         deadline, swept_at = self.lab.clock.now() + PATIENCE, self.lab.clock.now()
         while True:
             await self._deliver()

@@ -5,12 +5,13 @@ The invitations are the fixtures in ``tests/fixtures/blocks``: their marks say w
 
 from __future__ import annotations
 
+import itertools
 import json
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from proof_tenant import PUBLIC_STRINGS
@@ -24,6 +25,7 @@ ZONES = {
     "India Standard Time": "Asia/Kolkata",
     "AUS Eastern Standard Time": "Australia/Sydney",
 }
+"""Windows names, and what they stand for; a name of the IANA database stands for itself."""
 SKYPE_TEMPLATES = {
     "skype-server.html": "https://meet.contoso.com/anna.berg/K7RTQ2XN",
     "skype-online.html": "https://meet.lync.com/contoso/anna.berg/K7RTQ2XN",
@@ -35,7 +37,16 @@ SKYPE_TEMPLATES = {
     "skype.txt": "https://meet.contoso.com/anna.berg/K7RTQ2XN",
     "skype-acp.txt": "https://meet.lync.com/contoso/anna.berg/K7RTQ2XN",
 }
-TEAMS_TEMPLATES = ("teams-2.html", "teams-3.html", "teams-4.html", "teams-4.txt")
+TEAMS_TEMPLATES = (
+    "teams-1.html", "teams-1-vtc.html", "teams-2.html", "teams-2-straddling.html", "teams-3.html", "teams-3-copied.html",
+    "teams-3-surplus.html", "teams-3.txt", "teams-3b.html", "teams-3b-word.html", "teams-4.html", "teams-4-only.html",
+    "teams-4.txt",
+)  # fmt: skip
+_THREAD, _TENANT, _ORGANIZER, _SHORT = (
+    "TW9kZWxsYmF1ZXI1", "0b1c2d3e-1111-4222-8333-444455556666", "77778888-9999-4aaa-bbbb-ccccddddeeee", "31234567890123",
+)  # fmt: skip
+"""Of the meeting in the fixtures."""
+_CODES = itertools.count(1)
 
 
 @dataclass
@@ -65,11 +76,19 @@ def _filled(template, tag):
     return text
 
 
-def invitation(template, *, tag="en-US", note="", code=None):
+def linked_to(meeting, organizer_id, tenant_id):
+    """What to replace in a Teams fixture so that it invites to a meeting of this tenant."""
+    thread = meeting["chatInfo"]["threadId"].partition("_")[2].partition("@")[0]
+    return {_THREAD: thread, _ORGANIZER: organizer_id, _TENANT: tenant_id, _SHORT: f"3{next(_CODES):013d}"}
+
+
+def invitation(template, *, tag="en-US", note="", code=None, replaced=None, host=""):
     """Fill a template; gives the body, its blocks, and the join URL, which nobody else has."""
-    code = code or uuid.uuid4().hex[:8].upper()
+    code = code or f"K{next(_CODES):07d}"
     text = _filled(template, tag).replace("K7RTQ2XN", code)
-    url = SKYPE_TEMPLATES.get(template, "").replace("K7RTQ2XN", code)
+    for old, new in (replaced or {}).items():
+        text = text.replace(old, new)
+    url = f"{host}{code}" if host else SKYPE_TEMPLATES.get(template, "").replace("K7RTQ2XN", code)
     body = text.replace("{[", "").replace("]}", "")
     blocks = [piece.partition("]}")[0] for piece in text.split("{[")[1:]]
     if note:
@@ -106,8 +125,8 @@ def skype_properties(url):
 
 
 def at(instant, zone="UTC"):
-    """An instant as Graph takes it, in a Windows zone."""
-    local = instant.astimezone(ZoneInfo(ZONES[zone]))
+    """An instant as Graph takes it, in a zone by its Windows or IANA name."""
+    local = instant.astimezone(ZoneInfo(ZONES.get(zone, zone)))
     return {"dateTime": f"{local:%Y-%m-%dT%H:%M:%S}", "timeZone": zone}
 
 
@@ -117,8 +136,10 @@ def people(addresses):
 
 
 def post(tenant, mailbox, payload, seed):
-    """Create an event and remember what it is."""
-    made = tenant.graph("POST", f"users/{mailbox.user['id']}/events", payload)
+    """Create an event, in a calendar by its id or in the default one, and remember what it is."""
+    calendar = payload.pop("calendar", None)
+    place = f"calendars/{quote(calendar, safe='')}/events" if calendar else "events"
+    made = tenant.graph("POST", f"users/{mailbox.user['id']}/{place}", payload)
     kind = payload["body"]["contentType"]
     seed.blocks = tuple(shown(each, kind) for each in seed.blocks)
     mailbox.seeds[made["id"]] = seed
@@ -156,16 +177,17 @@ def skype(
 
 def weekly(start: datetime, zone="UTC", **scope):
     """A weekly recurrence from a start on; *scope* is the range's other fields."""
-    local = start.astimezone(ZoneInfo(ZONES[zone]))
+    local = start.astimezone(ZoneInfo(ZONES.get(zone, zone)))
     return {
         "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": [local.strftime("%A").lower()]},
         "range": {"type": "noEnd", "startDate": f"{local:%Y-%m-%d}", "recurrenceTimeZone": zone, **scope},
     }
 
 
-def instances(tenant, mailbox, master_id, start: datetime, end: datetime):
+def instances(tenant, mailbox, master_id, start: datetime, end: datetime, *, top=1000, select=""):
     """The calendar's own arithmetic."""
-    window = f"startDateTime={start:%Y-%m-%dT%H:%M:%S}&endDateTime={end:%Y-%m-%dT%H:%M:%S}&$top=1000"
+    window = f"startDateTime={start:%Y-%m-%dT%H:%M:%S}&endDateTime={end:%Y-%m-%dT%H:%M:%S}&$top={top}"
+    window += f"&$select={select}" if select else ""
     return tenant.graph("GET", f"{tenant.item(mailbox.user, master_id)}/instances?{window}")["value"]
 
 

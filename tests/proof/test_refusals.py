@@ -13,14 +13,13 @@ CREATE = {"method": "POST", "path": "/onlineMeetings/createOrGet"}
 
 
 def _run(lab, fault):
-    from proof_faults import NUMBER  # noqa: PLC0415 - importable only now
-    from proof_mailbox import of_every_kind  # noqa: PLC0415
+    from proof_mailbox import of_every_kind  # noqa: PLC0415 - importable only now
     from proof_oracle import Oracle, look  # noqa: PLC0415
 
     tenant = lab.tenant
     tenant.reset()
     mailbox, now = of_every_kind(tenant, lab.clock.now(), singles=2), lab.clock.now()
-    oracle = Oracle(mailbox, look(tenant, mailbox, now), now, number=NUMBER)
+    oracle = Oracle(mailbox, look(tenant, mailbox, now), now)
     tenant.control("POST", "faults", fault)
     run = lab.service().migrate(mailbox.user)
     tenant.control("DELETE", "faults")

@@ -104,8 +104,7 @@ def test_no_switch_is_forgotten(lab):
 
 
 def _judged(lab, *, by_flags=False, of_user="", **switches):
-    from proof_faults import NUMBER  # noqa: PLC0415 - importable only now
-    from proof_mailbox import of_every_kind  # noqa: PLC0415
+    from proof_mailbox import of_every_kind  # noqa: PLC0415 - importable only now
     from proof_oracle import Oracle, look  # noqa: PLC0415
 
     tenant = lab.tenant
@@ -119,7 +118,7 @@ def _judged(lab, *, by_flags=False, of_user="", **switches):
     tenant.control("PATCH", "switches", tenant.plain)
     after, outbox = look(tenant, mailbox, now), tenant.outbox(mailbox.user)
     mails = switches.get("masterMailsExceptions", True)
-    oracle = Oracle(mailbox, before, now, number=NUMBER, by_flags=by_flags, mails_exceptions=mails)
+    oracle = Oracle(mailbox, before, now, by_flags=by_flags, mails_exceptions=mails)
     return run, oracle.problems(after, outbox)
 
 

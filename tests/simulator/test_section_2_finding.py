@@ -192,6 +192,20 @@ class TestLists:
         body = {"subject": "x", "start": at("2030-01-01T00:00:00"), "end": at("2030-01-02T00:00:00")}
         assert (await tenant.raw("POST", path, body)).status_code == 403
 
+    async def test_a_filled_calendar_can_be_made_one_that_is_only_read(self, tenant):
+        """As a subscribed one is: what is in it is listed still, and nothing more gets in."""
+        await tenant.user("sub", calendars=[{"name": "Fixtures"}])
+        rows = (await tenant.graph("GET", "users/sub@contoso.example/calendars"))["value"]
+        path = f"users/sub@contoso.example/calendars/{enc(rows[1]['id'])}/events"
+        body = {"subject": "Match", "start": at("2030-01-01T00:00:00"), "end": at("2030-01-02T00:00:00")}
+        await tenant.graph("POST", path, body, expect=201)
+        given = {"user": "sub@contoso.example", "calendar": rows[1]["id"]}
+        await tenant.control("POST", "actions/protectCalendar", given)
+        rows = (await tenant.graph("GET", "users/sub@contoso.example/calendars"))["value"]
+        assert [row["canEdit"] for row in rows] == [True, False]
+        assert [row["subject"] for row in (await tenant.graph("GET", path))["value"]] == ["Match"]
+        assert (await tenant.raw("POST", path, body)).status_code == 403
+
     async def test_switch_calendar_view_max_days(self, tenant):
         """2.1: a view that is too long, where there is a limit."""
         path = "users/ada@contoso.example/calendarView?startDateTime=2026-01-01&endDateTime=2029-01-01"

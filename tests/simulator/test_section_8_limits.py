@@ -395,6 +395,7 @@ class TestControl:
             ("unassignNumber", {}),
             ("changeSipAddress", {"user": "ada@contoso.example"}),
             ("markDraft", {"user": "ada@contoso.example", "eventId": "x"}),
+            ("protectCalendar", {"user": "ada@contoso.example", "calendar": "x"}),
         ],
     )
     async def test_actions_that_make_no_sense(self, tenant, action, given):
