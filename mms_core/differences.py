@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
     from mms_core.model import Coordinates, Event, Original
 
-WRITTEN_BY_US: Final = ("SkypeTeamsMeetingUrl", "SkypeTeamsProperties", "MmsRun")
+WRITTEN_BY_US: Final = (
+    "SkypeTeamsMeetingUrl",
+    "SkypeTeamsProperties",
+    "MmsRun",
+    # Exchange's, where flags asked it to make the meeting.
+    "SchedulingServiceUpdateUrl",
+    "SchedulingServiceMeetingOptionsUrl",
+)
 LONGEST: Final = 4000
 """Characters of a body's difference that are kept: it stands in the meeting's row, whose limit is 32,000."""
 LONGEST_VALUE: Final = 200

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block, jsontext
-from mms_core.differences import WRITTEN_BY_US, difference
+from mms_core.differences import difference
 from mms_core.errors import (
     CATALOGUE,
     NotFound,
@@ -82,7 +82,8 @@ async def _write_back(
         body=original.body,
         content_type=original.content_type,
         locations=_locations(original, event),
-        properties={name: "" for name in WRITTEN_BY_US if event.properties.get(name)} | original.properties,
+        # Ours, and what Exchange added when flags made it online: nothing that the original had not.
+        properties={name: "" for name, value in event.properties.items() if value} | original.properties,
     )
 
 

@@ -60,10 +60,10 @@ made = st.one_of(
     *[
         st.fixed_dictionaries({"made": st.just(kind), "template": st.sampled_from(templates)})
         for kind, templates in (
-            ("skype", SKYPE), ("skype", SKYPE), ("skype", SKYPE), ("skype", SKYPE),
+            ("skype", SKYPE), ("skype", SKYPE), ("skype", SKYPE), ("skype", SKYPE), ("skype", SKYPE), ("skype", SKYPE),
             ("pasted skype", SKYPE), ("borrowed skype", SKYPE), ("own and pasted", HOSTS),
             ("skype and teams", ("skype-and-teams.html",)),
-            ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES),
+            ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES),
             ("pasted teams", TEAMS_TEMPLATES), ("another's teams", TEAMS_TEMPLATES),
             ("consumer", ("teams-consumer.html",)),
             ("flagged", ("1", "2", "3", "3b", "4")), ("flagged", ("1", "2", "3", "3b", "4")),
@@ -74,7 +74,7 @@ made = st.one_of(
 """Who made it an online meeting and how; for those made by flags, in which generation of Teams."""
 single = st.fixed_dictionaries({
     "when": st.just("single"),
-    "hours": st.one_of(st.integers(-30, 30), st.integers(-400, 9000)),
+    "hours": st.one_of(st.integers(0, 9000), st.integers(0, 60), st.integers(-30, 400), st.integers(-400, 9000)),
     "minutes": st.sampled_from([30, 60, 60, 90, 1500]),
     "all_day": st.sampled_from([False] * 7 + [True]),
 })  # fmt: skip
@@ -139,8 +139,8 @@ surroundings = st.fixed_dictionaries({
     "who": st.sampled_from(["zoe", "zoe", "zoe", "nobody", "internal", "mixed", "self", "twins", *CROWDS]),
     "label": st.sampled_from(["Skype Meeting", "Skype-Besprechung", "Réunion Skype", "Skype 会議", "", "Skype corner"]),
     "room": st.booleans(),
-    "calendar": st.sampled_from(["", "", "", "", "Projects", "Shared", "Subscribed"]),
-    "fate": st.sampled_from(["own"] * 8 + ["draft", "copy", "cancelled copy"]),
+    "calendar": st.sampled_from([""] * 9 + ["Projects", "Projects", "Shared", "Subscribed"]),
+    "fate": st.sampled_from(["own"] * 15 + ["draft", "copy", "cancelled copy"]),
 })  # fmt: skip
 items = st.tuples(made, st.one_of(single, single, series), surroundings).map(
     lambda parts: parts[0] | parts[1] | parts[2]
@@ -151,9 +151,9 @@ mailboxes = st.fixed_dictionaries({
     "dial_in": st.sampled_from(DIAL_INS),
     "dial_in_later": st.sampled_from(DIAL_INS),
     "representation": st.sampled_from(["url", "provider"]),
-    "route": st.sampled_from("BBBBA"),
+    "route": st.sampled_from("BBBBBA"),
     "generation": st.sampled_from(["4", "4", "1", "2", "3", "3b"]),
-    "source": st.sampled_from(["All", "All", "All", "SfB", "Teams"]),
+    "source": st.sampled_from(["All"] * 6 + ["SfB", "Teams"]),
     "secondary": st.booleans(),
     "replaces_providers": st.booleans(),
     "edits": st.lists(st.sampled_from(["", "text", "place", "subject"]), max_size=4),

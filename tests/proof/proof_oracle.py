@@ -19,10 +19,12 @@ _NAMES = (
     "OnlineMeetingConfLink", "OnlineMeetingExternalLink", "OnlineMeetingInternalLink", "OnlineMeetingConferenceId",
     "OnlineMeetingTollNumber", "ConferenceTelURI", "UCCapabilities", "UCInband", "UCMeetingSetting",
     "UCMeetingSettingSent", "UCOpenedConferenceID", "SkypeTeamsMeetingUrl", "SkypeTeamsProperties",
-    "SchedulingServiceUpdateUrl", "SchedulingServiceMeetingOptionsUrl", "MmsRun", "SomethingOfTheirOwn",
+    "SchedulingServiceUpdateUrl", "SchedulingServiceMeetingOptionsUrl", "SomethingOfTheirOwn",
 )  # fmt: skip
+_MARKER = "String {6f0b8c52-6b1e-4a8a-9e54-4d1f3c1f7a10} Name MmsRun"
+"""What the service leaves on what it has written; after an undo it is gone as well."""
 _EXPAND = "singleValueExtendedProperties($filter={})".format(
-    " or ".join(f"id eq '{PUBLIC_STRINGS}{name}'" for name in _NAMES)
+    " or ".join(f"id eq '{name}'" for name in (*(PUBLIC_STRINGS + each for each in _NAMES), _MARKER))
 )
 _HOUSEKEEPING = {"@odata.etag", "changeKey", "lastModifiedDateTime", "singleValueExtendedProperties"}
 _WRITTEN = _HOUSEKEEPING | {
