@@ -51,8 +51,9 @@ class Budget:
         for _ in range(CONFLICT_ATTEMPTS):
             now = self._parts.clock.now()
             stored = await self._parts.documents.get("budget", "recipients")
+            # The hour in which the 24 begin counts as a whole: what was sent late in it is younger than a day.
             oldest = (now - DAY).strftime(_HOUR)
-            hours = {h: n for h, n in (stored.value["hours"] if stored else {}).items() if h > oldest}
+            hours = {h: n for h, n in (stored.value["hours"] if stored else {}).items() if h >= oldest}
             if hours and sum(hours.values()) + recipients > limit:
                 return self._free_at(hours, recipients, limit)
             this = now.strftime(_HOUR)

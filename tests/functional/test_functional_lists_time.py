@@ -17,6 +17,7 @@ from mms_core.model import Run, RunId, Source, State, Target, UserKey, UserRecor
 from mms_core.ports import LONGEST_DELAY, Recount
 from mms_core.service import Retention
 from mms_core.service.intake import Wanted
+from mms_core.service.sending import Budget
 from mms_core.service.sweeps import KEPT
 from mms_core.settings import LEAST_CLAIM_DAYS
 from mms_core.signatures import TOLERANCE
@@ -194,6 +195,21 @@ async def test_a_tenant_whose_recipients_are_used_up_goes_on_a_day_later(world):
     await world.until_quiet(within=timedelta(days=5))
     await world.assert_migrated_once(events)
     assert world.clock.now() > NOW + 2 * DAY
+
+
+async def test_recipients_count_for_whole_twenty_four_hours(world):
+    """Those of 10:59 still count at 10:58 the day after: Exchange's day is any 24 hours, not ours by the hour."""
+    budget = Budget(world.parts)
+    world.clock.at = world.clock.at.replace(hour=10, minute=59)
+    first = world.clock.at
+    assert await budget.reserve(100, 100) is None
+    for minutes in range(0, 24 * 60, 20):
+        world.clock.at = first + minutes * MINUTE
+        assert await budget.reserve(1, 100) is not None
+    until = await budget.reserve(1, 100)
+    assert first + DAY < until <= first + DAY + timedelta(hours=1)
+    world.clock.at = until
+    assert await budget.reserve(100, 100) is None
 
 
 async def test_people_of_the_organizers_domain_do_not_count(world):
