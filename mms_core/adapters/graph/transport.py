@@ -8,6 +8,7 @@ whether they have happened.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -29,7 +30,7 @@ from msgraph_core import GraphClientFactory
 
 from mms_core import jsontext
 from mms_core.adapters.graph.failures import failure
-from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
+from mms_core.errors import OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.metrics import GRAPH_REQUESTS, GRAPH_THROTTLED, measure
 from mms_core.tracing import correlation, span
 
@@ -42,6 +43,13 @@ T = TypeVar("T")
 READ_ATTEMPTS: Final = 3
 PATIENCE: Final = timedelta(seconds=10)
 """A longer ``Retry-After`` is not slept out here: it becomes a delayed message."""
+THROTTLED_PATIENCE: Final = timedelta(minutes=1)
+"""So long a request that was refused for haste is repeated here, waits added up.
+
+The limit on Teams calls is the whole tenant's: where many users are due, some request is always the thirty-first of a
+second. If a few refusals ended the run, it would be back in minutes, then in hours, and a migration that is limited by
+Teams would not use the half of what Teams allows (``python -m bench.capacity``).
+"""
 WRITE_TIMEOUT: Final = timedelta(seconds=15)
 """A write must be over, or given up, before the lease that was looked at before it can run out."""
 
@@ -158,15 +166,20 @@ class GraphTransport:
         Raises:
             MmsError: The last failure.
         """
-        for attempt in range(1, READ_ATTEMPTS + 1):
+        attempts, waited = Counter[bool](), timedelta(0)
+        while True:
             try:
                 return await self._repeatable(info)
             except TemporaryError as exc:
-                wait = timedelta(seconds=0.5 * 2**attempt) if exc.retry_after is None else exc.retry_after
-                if attempt == READ_ATTEMPTS or wait > PATIENCE:
+                is_throttled = exc.code == "Throttled"
+                attempts[is_throttled] += 1
+                pause = min(timedelta(seconds=0.5 * 2 ** attempts[is_throttled]), PATIENCE)
+                wait = pause if exc.retry_after is None else exc.retry_after
+                waited += wait if is_throttled else timedelta(0)
+                is_over = waited > THROTTLED_PATIENCE if is_throttled else attempts[False] == READ_ATTEMPTS
+                if is_over or wait > PATIENCE:
                     raise
             await asyncio.sleep(wait.total_seconds())
-        raise MmsError  # pragma: no cover - the loop returns or raises
 
     async def _repeatable(self, info: RequestInformation) -> Answer:
         try:
