@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
 
     from mms_core.adapters.keys import HttpKeys
+    from mms_core.adapters.storage_clock import StorageClock
     from mms_core.adapters.tables import Tables
     from mms_core.api import AdminApi, ApiRequest, HealthApi, JournalApi, PagesApi, WebhookApi
     from mms_core.ports import Archive, Probes
@@ -53,14 +53,6 @@ def api_request(
         headers=lower,
         body=body,
     )
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Return aware UTC."""
-        return datetime.now(UTC)
 
 
 class App:
@@ -227,6 +219,13 @@ def _probes() -> Probes:
     return HttpProbes(_credential(), deployment=deployment())
 
 
+@functools.cache
+def _clock() -> StorageClock:
+    from mms_core.adapters.storage_clock import StorageClock  # noqa: PLC0415
+
+    return StorageClock()
+
+
 def _tables(settings: Deployment) -> Any:
     from azure.core.pipeline.policies import AsyncRetryPolicy  # noqa: PLC0415
 
@@ -236,6 +235,7 @@ def _tables(settings: Deployment) -> Any:
     quick: dict[str, Any] = {
         "retry_policy": AsyncRetryPolicy(retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=1),
         "connection_timeout": 2,
+        **_clock().hooks(),
     }
 
     def client(name: str) -> TableClient:
@@ -309,7 +309,7 @@ def _parts() -> Parts:
         queue=StorageWorkQueue(
             triggers=_queue(settings, settings.trigger_queue), runs=_queue(settings, settings.run_queue)
         ),
-        clock=SystemClock(),
+        clock=_clock(),
         graph=_graph,
         options=Options(
             tenant_id=settings.tenant_id,

@@ -10,11 +10,11 @@ import secrets
 
 from contract_support import AzuriteStorage
 
+from mms_core.adapters.storage_clock import StorageClock
 from mms_core.errors import TemporaryError
 from mms_core.messages import UsersChanged
 from mms_core.notifications import parse_notifications
 from mms_core.service import Inbox, Options, Parts
-from mms_core.wiring import SystemClock
 from mms_local.delaying import DelayingProxy
 from mms_local.storage import StoragePorts
 
@@ -51,7 +51,7 @@ async def test_what_was_answered_is_in_the_queue_however_slowly_storage_answers(
             ledger=slow.ledger,
             documents=slow.documents,
             queue=slow.queue,
-            clock=SystemClock(),
+            clock=StorageClock(),
             graph=lambda: None,
             options=Options(tenant_id=TENANT),
         )
