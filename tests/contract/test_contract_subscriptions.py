@@ -86,6 +86,15 @@ class World:
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
             (await client.post(f"{self.graph_url}/subscriptions", json=body)).raise_for_status()
 
+    def pass_time(self, by: timedelta) -> None:
+        """Let the tenant's clock go on."""
+        self._front.store.clock.offset += by.total_seconds()
+
+    def lose(self) -> None:
+        """Let Graph forget the subscription."""
+        for each in list(self._front.store.subscriptions.values()):
+            self._front.store.drop(each)
+
     def subscriptions(self) -> list[tuple[str, str | None]]:
         """Give id and clientState of each that is there."""
         return [(each.id, each.clientState) for each in self._front.store.subscriptions.values()]
@@ -148,6 +157,21 @@ async def test_a_replaced_subscription_that_could_not_be_noted_is_not_replaced_a
     world.noted = noted
     assert (await world.ensure())[0].done == "kept"
     assert world.subscriptions() == [(made, "new secret")]
+
+
+async def test_a_subscription_is_renewed_before_it_ends_and_made_again_when_it_is_lost(world: World) -> None:
+    """A week before, by the timer; gone, it is another one."""
+    first = (await world.ensure())[0]
+    assert first.expires_at is not None
+    early, late = first.expires_at - timedelta(days=8), first.expires_at - timedelta(days=6)
+    assert (await world.ensure(now=early))[0].done == "kept"
+    world.pass_time(timedelta(days=23))
+    renewed = (await world.ensure(now=late))[0]
+    assert (renewed.subscription_id, renewed.done) == (first.subscription_id, "renewed")
+    world.lose()
+    made = (await world.ensure())[0]
+    assert (made.done, len(world.subscriptions())) == ("created", 1)
+    assert made.subscription_id != first.subscription_id
 
 
 async def test_of_several_subscriptions_one_is_left(world: World) -> None:

@@ -66,6 +66,28 @@ async def test_a_crash_at_any_write_costs_nothing_but_time(when):
             raise
 
 
+@pytest.mark.parametrize("hands", [1, 4])
+async def test_a_killed_worker_is_behind_by_the_meetings_in_hand_only(hands, monkeypatch):
+    """Whichever write was its last: all that was written before is in the row already; one meeting at a time, one."""
+    monkeypatch.setattr("mms_core.service.passes.CONCURRENCY", hands)
+    behind = []
+    for write in range(1, 100):
+        world = World()
+        events = world.skype_meetings(5)
+        await world.ask()
+        world.clock.advance(90 * MINUTE)
+        world.steps.names.clear()
+        world.steps.crashes = {write: "after"}
+        await world.deliver()
+        behind.append(len(world.tenant.mails) - (await world.run()).succeeded)
+        if world.steps.crashes:
+            break  # the run had no such write any more
+        await world.recover()
+        await world.assert_migrated_once(events)
+    assert write > 20, "every write of the run was to be its last"
+    assert 0 <= min(behind) <= max(behind) <= hands
+
+
 async def test_several_crashes_in_a_row_cost_nothing_but_time():
     """Forty histories with up to six dead workers each."""
     dice = random.Random(20260302)  # noqa: S311 - the same histories on every run
