@@ -36,6 +36,8 @@ _OTHER_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!][^>]*+>", re.DOTALL)
 _URL_REST = re.compile(rb"://[^\"'<>\s]{4,2000}")
 _HOST = re.compile(r"[a-z0-9.-]++")
 """A host that is whole: a colon or an ``@`` may make a user's name of what stands before it."""
+_PAGE_WORDS: Final = (b"dial", b"number", b"globalaccess")
+"""What is in the URL of every provider's page of numbers, in English in every country."""
 _ONLY_DIGITS = re.compile(r"[^0-9]")
 
 
@@ -180,7 +182,8 @@ def _is_third_party(raw: str, low: bytes, join_host: str) -> bool:
     """
     domain = ".".join(join_host.split(".")[-2:])
     done = -1
-    for hit in sorted([*find_all(low, b"dial"), *find_all(low, b"number")]):
+    dial, number, access = _PAGE_WORDS
+    for hit in sorted([*find_all(low, dial), *find_all(low, number), *find_all(low, access)]):
         if low.startswith(b"://dialin.", hit - 3):
             # Whatever follows, this is a simple URL of the organisation.
             continue
@@ -203,7 +206,7 @@ def _is_third_party(raw: str, low: bytes, join_host: str) -> bool:
             continue
         if not host or _is_known(host, domain):
             continue
-        if "dial" in (parts.path + host).lower() or "number" in parts.path.lower():
+        if "dial" in host or any(word.decode() in parts.path.lower() for word in _PAGE_WORDS):
             return True
     return False
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mms_core.block.tokens import VOID_MATE
-from mms_core.block.urls import JoinUrl, parse_join_url
+from mms_core.block.urls import JoinUrl, parse_join_url, simple_url
 
 if TYPE_CHECKING:
     from mms_core.block.tokens import Window
+
+MAX_BOOKMARK: Final = 10
+"""Tags from Outlook's bookmark to the link that it introduces: an arrow stands in between."""
 
 _URL_END = re.compile(r"""[\s<>"'\u00a0]|&(?:gt|lt|quot|nbsp);""")
 _HREF = re.compile(r'\shref="([^"]*+)"')
@@ -33,6 +36,8 @@ def link_at(window: Window, position: int) -> Link | None:
     """Read the join URL that covers a position; ``None`` if what stands there is none."""
     index = window.previous_token(position) + 1
     if index < len(window.starts) and window.starts[index] <= position:
+        if window.names[index] in {b"http:", b"https:"}:
+            return _bracketed(window, index)
         if window.mates[index] == VOID_MATE or window.names[index] != b"a":
             return None
         for value in _targets(window, index):
@@ -47,6 +52,27 @@ def link_at(window: Window, position: int) -> Link | None:
         return None
     lo, hi, url = found
     return Link(lo=lo, hi=hi, url=url, token=-1)
+
+
+def _bracketed(window: Window, index: int) -> Link | None:
+    """Read a URL in angle brackets: text that was put into HTML as it was."""
+    lo, hi = window.starts[index], window.ends[index]
+    url = parse_join_url(window.body[lo + 1 : hi - 1])
+    return Link(lo=lo, hi=hi, url=url, token=-1) if url is not None else None
+
+
+def bookmarked_link(window: Window, position: int) -> Link | None:
+    """Read the link that Outlook's bookmark at a position introduces: around it, or the next that leads anywhere."""
+    last = min(len(window.starts), window.next_token(position) + MAX_BOOKMARK)
+    for index in range(max(0, window.previous_token(position)), last):
+        mate = window.mates[index]
+        targets = _targets(window, index) if window.names[index] == b"a" and mate > index else []
+        if targets:
+            url = next((url for target in targets if (url := simple_url(target)) is not None), None)
+            return (
+                Link(lo=window.starts[index], hi=window.ends[mate], url=url, token=index) if url is not None else None
+            )
+    return None
 
 
 def _targets(window: Window, index: int) -> list[str]:

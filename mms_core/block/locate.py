@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mms_core.block import plain, skype_html, teams_html
 from mms_core.block.coordinates import skype_coordinates, teams_coordinates
 from mms_core.block.language import linked_language, skype_language, tidy_tag
-from mms_core.block.links import Link, link_at
+from mms_core.block.links import Link, bookmarked_link, link_at
 from mms_core.block.marks import (
     MAX_ANCHORS,
     TEAMS_CLASS,
@@ -64,6 +64,7 @@ _HTML = re.compile(
     r"style|pre|blockquote|hr|img|center|o:p)(?=[\s/>]))",
     re.IGNORECASE,
 )
+_TAG = re.compile(rb"<[^<>]*+>")
 _MEETING_ID = re.compile(rb"(?<![0-9])[0-9]{3}[ \xa0][0-9]{3}[ \xa0][0-9]{3}[ \xa0][0-9]{3}(?![0-9])")
 """Twelve digits in groups of three: room systems have ten, conference ids nine."""
 
@@ -121,10 +122,10 @@ def _in_html(
         lo, hi = _reach(shadow, first, last, underscores=bool(teams or classes), dots=bool(marks))
         start = token_start(shadow, known, max(known, lo))
         window = cut(body, shadow, start, hi)
-        regions = _regions(window, teams, marks)
+        regions = _regions(window, teams, classes, marks)
         if hi < len(shadow) and any(region.doubt for region in regions):
             window = cut(body, shadow, start, len(shadow))
-            regions = _regions(window, teams, marks)
+            regions = _regions(window, teams, classes, marks)
         for region in regions:
             spans = spans_of(window, region.lo, region.hi)
             if spans:
@@ -186,7 +187,7 @@ def _line_of(shadow: bytes, lo: int) -> int:
     return floor
 
 
-def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region]:
+def _regions(window: Window, teams: list[int], classes: list[int], marks: list[Mark]) -> list[Region]:
     """All candidates of a window."""
     teams_links: list[Link] = []
     for position in teams:
@@ -195,7 +196,7 @@ def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region
             if link is not None and link.url.product != "skype":
                 teams_links.append(link)
     own = [mark for mark in marks if window.start <= mark.position < window.end and _is_visible(window, mark)]
-    regions = teams_html.find(window, teams_links)
+    regions = teams_html.find(window, teams_links) if teams or classes else []
     if own:
         skype = skype_html.find(window, own, _skype_joins(window, own))
         for region in skype:
@@ -208,10 +209,13 @@ def _regions(window: Window, teams: list[int], marks: list[Mark]) -> list[Region
 def _skype_joins(window: Window, own: list[Mark]) -> list[Link]:
     """The Skype join links of a window, in order.
 
-    A simple URL of a host whose name says nothing is known by its twin for the web app.
+    A simple URL of a host whose name says nothing is known by its twin for the web app, or by Outlook's bookmark.
     """
     joins = _skype_links_at(window, skype_links(window.shadow, window.start, window.end))
-    return joins or _skype_links_at(window, [mark.position for mark in own if mark.name == "web-app-link"])
+    joins = joins or _skype_links_at(window, [mark.position for mark in own if mark.name == "web-app-link"])
+    return joins or [
+        link for mark in own if mark.name == "OutJoinLink" if (link := bookmarked_link(window, mark.position))
+    ]
 
 
 def _skype_links_at(window: Window, positions: list[int]) -> list[Link]:
@@ -329,7 +333,7 @@ def _names_product_in_link(low: bytes) -> bool:
     for stop in (b"\n", b"<br", b"<p", b"<div"):
         line = max(line, low.rfind(stop, line, link))
     end = low.find(b"</a", link)
-    words = low[low.rfind(b">", link, end) : end] if end >= 0 else b""
+    words = _TAG.sub(b"", low[low.find(b">", link) + 1 : end]) if end >= 0 else b""
     return PRODUCT in b" ".join(words.split()) or PRODUCT in low[line:link]
 
 

@@ -16,12 +16,15 @@ HOST_ROOM: Final = 80
 TEAMS_CLASS: Final = b"me-email-"
 SKYPE_HOSTS: Final = (b"meet", b"join", b"sfb", b"s4b", b"lync", b"skype", b"conf")
 """How hosts of simple URLs begin, where their path does not say ``/meet/``."""
+SKYPE_PATHS: Final = (b"/meet/", b"safelinks", b"urldefense")
+"""What stands in the other URLs that may join a meeting, or may be wrapped around one that does."""
 SKYPE_MARKS: Final[dict[str, bytes]] = {
     "OutJoinLink": b"outjoinlink",
     "OutSharedNoteBorder": b"outsharednoteborder",
     "OutSharedNoteLink": b"outsharednotelink",
     "OC-marker": b"[!oc([",
     "rlidLync": b"rlidlync",
+    "rlidOC": b"rlidoc10",
     "help-link": b"linkid=389737",
     "web-app-link": b"?sl=1",
     "lync-online-host": b"meet.lync.com/",
@@ -101,12 +104,13 @@ def teams_classes(shadow: bytes) -> list[int]:
 def skype_marks(shadow: bytes) -> list[Mark]:
     """Where something of Skype's or Lync's stands, in order.
 
-    The name of the product, a bookmark or the language marker is in every block, if only in its links. They are looked
+    The name of the product, a bookmark, the language marker or Lync 2010's help link is in every block. They are looked
     for first, by as little of them as is telling: a body of lines of dots makes a search for an ``n`` or a dot slow.
     What marks have in common is looked for once.
     """
     bookmarks, markers, lync = find_all(shadow, b"outjoinlink"), find_all(shadow, b"[!oc(["), find_all(shadow, b"lync")
-    if not bookmarks and not markers and not lync and not holds(shadow, b"skyp"):
+    older = find_all(shadow, SKYPE_MARKS["rlidOC"])
+    if not bookmarks and not markers and not lync and not older and not holds(shadow, b"skyp"):
         return []
     marks = [Mark(position, "OutJoinLink") for position in bookmarks]
     marks += [Mark(position, "OC-marker") for position in markers]
@@ -115,6 +119,7 @@ def skype_marks(shadow: bytes) -> list[Mark]:
     shared = find_all(shadow, b"outsharednote")
     _add_marks(marks, shadow, shared, 0, "OutSharedNoteBorder")
     _add_marks(marks, shadow, shared, 0, "OutSharedNoteLink")
+    marks += [Mark(position, "rlidOC") for position in older]
     marks += [Mark(position, "help-link") for position in find_all(shadow, SKYPE_MARKS["help-link"])]
     marks += [Mark(position, "web-app-link") for position in find_all(shadow, SKYPE_MARKS["web-app-link"])]
     marks.sort(key=lambda mark: mark.position)
@@ -138,14 +143,15 @@ def _add_marks(marks: list[Mark], shadow: bytes, hits: list[int], lead: int, nam
 def skype_links(shadow: bytes, lo: int, hi: int) -> list[int]:
     """Where a URL stands that may join a Skype or Lync meeting, or may be wrapped around one that does."""
     found = []
+    signs = [sign for sign in SKYPE_PATHS if shadow.rfind(sign, lo, hi) >= 0]
     for position in find_all(shadow, b"://", lo, hi):
         host = position + 3
         if shadow.startswith(SKYPE_HOSTS, host):
             found.append(host)
-            continue
-        path = shadow[host : host + HOST_ROOM]
-        if b"/meet/" in path or b"safelinks" in path or b"urldefense" in path:
-            found.append(host)
+        elif signs:
+            path = shadow[host : host + HOST_ROOM]
+            if any(sign in path for sign in signs):
+                found.append(host)
     return found
 
 

@@ -9,7 +9,7 @@ from mms_core.block.links import url_in_text
 from mms_core.block.marks import Mark, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
-from mms_core.block.skype_html import own_rules
+from mms_core.block.skype_html import HELP_LINKS, own_rules
 from mms_core.block.teams_html import is_enough, last_secondary, secondary_anchors
 
 if TYPE_CHECKING:
@@ -163,7 +163,8 @@ def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor
     names = {other.name for other in own} - {"lync-online-host"}
     if after is not None and before is None and after.lo - own[-1].position > GAP:
         after = None
-    if not urls or len(names) + (before is not None) + (after is not None) < 2:  # noqa: PLR2004
+    count = len(names) + (before is not None) + (after is not None)
+    if not urls or (count < 2 and names.isdisjoint(HELP_LINKS)):  # noqa: PLR2004
         return None
     region = Region(kind=BlockKind.SKYPE, lo=_line_start(shadow, lo), hi=lo, anchors={*names, "join-link"}, urls=urls)
     if before is not None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mms_core.block.urls import JoinUrl
 
 NEVER_OUTSIDE: Final = frozenset({VOID_MATE, IMPLIED})
+URL_SCHEMES: Final = (b"http:", b"https:", b"mailto:", b"sip:", b"tel:")
+"""How the name of a tag begins that is a URL in angle brackets."""
 LOOK_BACK: Final = 200_000
 """Tags that we count back to learn whether a surplus end tag closes something of the user's."""
 
@@ -101,7 +103,8 @@ def _stays(window: Window, index: int, first: int) -> bool:
         return True
     if name.startswith(b"/"):
         return name not in {b"/p", b"/br"} and _is_open_before(window, index)
-    return window.parents[index] < first and name not in OPTIONAL_END
+    # A URL in angle brackets, copied from text, is a tag to a browser, but nobody's element.
+    return window.parents[index] < first and name not in OPTIONAL_END and not name.startswith(URL_SCHEMES)
 
 
 def _is_open_before(window: Window, index: int) -> bool:

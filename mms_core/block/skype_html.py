@@ -35,6 +35,9 @@ MAX_TAIL_LINES: Final = 12
 OUTLOOK_MARKS: Final = frozenset({"OutJoinLink", "OutSharedNoteBorder", "OutSharedNoteLink", "OC-marker"})
 """What only Outlook's add-in writes."""
 
+HELP_LINKS: Final = frozenset({"rlidLync", "rlidOC"})
+"""Links to help that nobody but the add-in writes: below a join link one of them is enough."""
+
 _BOOKMARK = re.compile(rb"name\s*+=\s*+[\"']?(?:x_)*outjoinlink")
 _BIG_FONT = re.compile(r"font-size:\s*(?:1[4-9]|2\d)(?:\.\d+)?pt", re.IGNORECASE)
 _TAIL = re.compile(rb"tel:[0-9+&%]|dialin\.|/dialin|\[!oc\(\[|o15\.officeredir|linkid=389737")
@@ -66,6 +69,7 @@ class _Cluster:
     def __init__(self, lo: int) -> None:
         self.marks: list[Mark] = []
         self.links: list[Link] = []
+        self.bookmarked = False
         self.lo = self.hi = lo
         """Where the first of them stands and the last of them ends."""
 
@@ -84,6 +88,7 @@ def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Clu
             clusters.append(current)
         if isinstance(event, Mark):
             current.marks.append(event)
+            current.bookmarked = current.bookmarked or event.name == "OutJoinLink"
             current.hi = max(current.hi, position)
         else:
             current.links.append(event)
@@ -97,9 +102,10 @@ def _divides(window: Window, current: _Cluster, last: int, position: int, event:
     if position - last > SPREAD:
         return True
     if isinstance(event, Mark):
-        if event.name == "OutJoinLink" and any(mark.name == "OutJoinLink" for mark in current.marks):
+        if event.name == "OutJoinLink" and current.bookmarked:
             return _BOOKMARK.search(window.shadow, max(0, position - 20), position + 12) is not None
-    elif any(link.url.canonical.lower() != event.url.canonical.lower() for link in current.links):
+    elif current.links and current.links[-1].url.canonical.lower() != event.url.canonical.lower():
+        # All links so far are of one meeting: this is asked of each of them.
         return True
     return bool(current.links) and position - last >= MIN_RULE and has_rule(window.shadow, last, position)
 
@@ -120,7 +126,9 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     if after is not None and not (before and after.is_skype) and _is_longer(window, hi, after.lo, FOOTER_TEXT):
         after = None
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
-    if len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1) < 2 and not big:  # noqa: PLR2004
+    helped = bool(cluster.links) and not names.isdisjoint(HELP_LINKS)
+    count = len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1)
+    if count < 2 and not big and not helped:  # noqa: PLR2004
         return None
     if not cluster.links and not (before and after) and "OutJoinLink" not in names:
         return None

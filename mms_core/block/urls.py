@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from functools import lru_cache
 from html import unescape
@@ -34,7 +35,11 @@ MICROSOFT_HOSTS: Final = (
 )
 """How hosts of Microsoft's end: its own dial-in pages are not another provider's."""
 
-_TEAMS_HOST = re.compile(r"(?:(?:gov|dod)\.)?teams\.(?:microsoft\.(?:com|us)|cloud\.microsoft|microsoftonline\.cn)\Z")
+_TEAMS_HOST = re.compile(
+    r"((?:(?:gov|dod)\.)?teams\.(?:microsoft\.(?:com|us)|cloud\.microsoft|microsoftonline\.cn))"
+    r"(?:\.mcas\.ms|\.mcas-gov\.us)?\Z"
+)
+"""Teams' hosts in the clouds of Microsoft, and the same behind Defender for Cloud Apps."""
 _THREAD_PATH = re.compile(r"/l/meetup-join/([^/]+)/([^/]+)\Z")
 _SHORT_PATH = re.compile(r"/meet/([0-9]{6,20})/?\Z")
 _USUAL = re.compile(
@@ -61,7 +66,14 @@ _WRAPPERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 )
 _GATEWAYS: Final = ("safelinks", "cudasvc", "sophos", "urldefense")
 """What is in the URL of every gateway: without one of these there is nothing to take off."""
-_URLDEFENSE_3 = re.compile(r"https?://urldefense\.(?:com|us)/v3/__(.*?)__;", re.IGNORECASE | re.DOTALL)
+_URLDEFENSE_3 = re.compile(r"https?://urldefense\.(?:com|us)/v3/__(.*?)__;([\w-]*+)", re.IGNORECASE | re.DOTALL)
+_DEFENDED = re.compile(r"\*(?:\*(.))?", re.DOTALL)
+_RUNS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+"""What stands behind two stars says how many characters they stand for: two with ``A``, and so on."""
+_ESCAPED_URL = re.compile(r"[=/](https?%3a%2f%2f[^&;#/\s]++)", re.IGNORECASE)
+"""A whole URL inside another one, as every gateway has it."""
+_IN_BROWSER: Final = frozenset({"/_", "/v2", "/v2/", "/"})
+"""Paths of Teams' own page, which keeps a link in its fragment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +139,27 @@ def _unusual(url: str) -> JoinUrl | None:
     """A URL in any other spelling or wrapper."""
     if len(url) > MAX_URL or ("//" not in url and "%2" not in url):
         return None
-    parts = _split(unwrap(url))
+    bare = unwrap(url)
+    known = _unwrapped(bare)
+    if known is None:
+        # A gateway that we do not know by name: one of these, because a page that only mentions a meeting has many.
+        inner = _ESCAPED_URL.search(bare)
+        known = _unwrapped(unwrap(unquote(inner[1]))) if inner is not None else None
+    return known
+
+
+def _unwrapped(url: str) -> JoinUrl | None:
+    """A URL without any wrapper."""
+    parts = _split(url)
     if parts is None or parts.scheme.lower() not in {"http", "https", "msteams"}:
         return None
     host = (parts.hostname or "").lower()
-    if _TEAMS_HOST.match(host):
-        return _teams(host, parts.path, parts.query)
+    teams = _TEAMS_HOST.match(host)
+    if teams is not None:
+        if parts.path in _IN_BROWSER and parts.fragment.startswith("/l/"):
+            path, _, query = parts.fragment.partition("?")
+            return _teams(teams[1], path, query)
+        return _teams(teams[1], parts.path, parts.query)
     if host == "teams.live.com":
         return _short(host, parts.path, parts.query, "consumer")
     return _skype(host, parts.path, parts.query)
@@ -170,7 +197,7 @@ def _inside(url: str) -> str | None:
         return None
     defended = _URLDEFENSE_3.match(url)
     if defended is not None:
-        return defended[1]
+        return _undefended(defended[1], defended[2])
     parts = _split(url)
     host = (parts.hostname or "").lower() if parts is not None else ""
     parameter = next((name for pattern, name in _WRAPPERS if pattern.match(host)), None)
@@ -180,6 +207,23 @@ def _inside(url: str) -> str | None:
     if host == "urldefense.proofpoint.com":
         inner = unquote(inner.replace("-", "%").replace("_", "/"))
     return inner or None
+
+
+def _undefended(text: str, code: str) -> str:
+    """Put back the characters that Proofpoint's third version has written as stars: they follow, in base64."""
+    try:
+        taken = urlsafe_b64decode(code + "=" * (-len(code) % 4)).decode("utf-8", "replace")
+    except ValueError:
+        return text
+    position = 0
+
+    def put_back(star: re.Match[str]) -> str:
+        nonlocal position
+        start = position
+        position += 1 if star[1] is None else _RUNS.find(star[1]) + 2
+        return taken[start:position]
+
+    return _DEFENDED.sub(put_back, text)
 
 
 def _short(host: str, path: str, query: str, product: str) -> JoinUrl | None:
@@ -262,6 +306,18 @@ def _skype(host: str, path: str, query: str) -> JoinUrl | None:
     if not by_host and not _SKYPE_MEET_PATH.match(path):
         return None
     return JoinUrl(canonical=f"https://{host}{path}", product="skype", meeting_id=path.rsplit("/", 1)[1])
+
+
+def simple_url(url: str) -> JoinUrl | None:
+    """Read the URL behind Outlook's own bookmark as a join URL of Skype's or Lync's, whatever its host is called."""
+    bare = unwrap(url).partition("?")[0]
+    known = parse_join_url(bare + _WEB_APP)
+    if known is None or known.product != "skype":
+        return None
+    host = known.canonical.split("/", 3)[2]
+    # The other links of a block: help, and pages of dial-in numbers.
+    is_help = host.endswith(MICROSOFT_HOSTS) and not host.endswith(".lync.com")
+    return None if is_help or host.startswith("dialin.") or "/dialin" in known.canonical.lower() else known
 
 
 def _escape(text: str) -> str:

@@ -91,6 +91,7 @@ def test_coordinates_of_a_teams_block(inside, expected):
         ("https://dialin.lync.com/numbers", False),
         ("https://www.phones.example/dial-in", True),
         ("https://www.phones.example/local-numbers", True),
+        ("https://www.phones.example/globalaccess/?bid=75", True),
         ("https://[broken/dialin", False),
     ],
 )
@@ -267,3 +268,65 @@ def test_comment_alone_makes_no_html_of_a_text():
     """Some gateway's note above a text leaves ``<https://…>`` what it is in text."""
     block = locate(f"<!-- scanned -->\n{skype_text()}").blocks[0]
     assert block.join_url == "https://meet.contoso.com/anna/R1"
+
+
+def test_simple_url_of_any_host_is_known_by_outlooks_bookmark():
+    """Lync had no web app, so that there is no twin; but what stands behind the bookmark is the join link."""
+    block = skype(host="uc.contoso.com").replace("uc.contoso.com/anna/R1?sl=1", "contoso.com")
+    assert locate(f"<p>a</p>{block}<p>b</p>").blocks[0].join_url == "https://uc.contoso.com/anna/R1"
+
+
+@pytest.mark.parametrize(
+    "target", ["https://o15.officeredir.microsoft.com/r/rlidLync15", "https://dialin.contoso.com/a/b"]
+)
+def test_another_link_behind_outlooks_bookmark_is_no_join_link(target):
+    """Whoever has lost the join link has not made one of the help page."""
+    block = skype(host="uc.contoso.com").replace("uc.contoso.com/anna/R1?sl=1", "contoso.com")
+    body = block.replace("https://uc.contoso.com/anna/R1", target)
+    assert target in body
+    assert locate(body).blocks[0].join_url is None
+
+
+LYNC_2010_HELP = "http://r.office.microsoft.com/r/rlidOC10?clid=1031&amp;p1=4&amp;p2=1041"
+
+
+@pytest.mark.parametrize("dots", ["", f"<p>{DOTS}</p>"], ids=["without lines", "with lines"])
+def test_lync_2010_is_known_by_its_help_link(dots):
+    """It has no web app, and copies have lost its bookmarks and its marker."""
+    inner = (
+        f'{dots}<p><a href="https://join.contoso.com/meet/anna/HZ96LF57">Join online meeting</a></p><p>+15550100</p>'
+        f'<p>ID: 640823217</p><p><a href="{LYNC_2010_HELP}">First online meeting?</a></p>{dots}'
+    )
+    body = f"<p>a</p>{inner}<p>b</p>"
+    (block,) = locate(body).blocks
+    assert (block.generation, block.language) == ("lync", "de-DE")
+    assert block.join_url == "https://join.contoso.com/meet/anna/HZ96LF57"
+    assert remove(body) == "<p>a</p><p>b</p>"
+
+
+def test_lync_2010_in_text_is_known_by_its_help_link():
+    """The same in plain text, where its lines are missing too."""
+    inner = (
+        "Join <https://meet.contoso.com/anna/R1>\n\nID: 1234567\nHelp <" + LYNC_2010_HELP.replace("&amp;", "&") + ">"
+    )
+    assert remove(f"a\n\n{inner}\n\nb\n") == "a\n\n\n\nb\n"
+
+
+def test_urls_in_angle_brackets_go_with_the_block():
+    """Somebody put text into HTML as it was: to a browser ``<tel:+1555>`` is a tag without an end, but nobody's."""
+    inner = (
+        f"{RULE}<br>Microsoft Teams<br>Join<{join()}><br>+1 555 0100 <tel:+15550100,,77#><br>"
+        f"vc@contoso.com <mailto:vc@contoso.com><br><{options()}><br>{RULE}"
+    )
+    body = f"<div>a<br>{inner}<br>b</div>"
+    (block,) = locate(body).blocks
+    assert block.join_url == join()
+    assert remove(body) == "<div>a<br><br>b</div>"
+
+
+def test_generation_is_told_by_the_words_of_the_link_whatever_is_around_them():
+    """Word puts a span around the words of every link."""
+    words = "<b><span lang=EN-US>Join Microsoft</span> <span>Teams Meeting</span></b>"
+    body = restyled().replace("<b>Teilnehmen</b>", words).replace("Nummer: 111 222 333 444", "")
+    assert words in body
+    assert locate(body).blocks[0].generation == "1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from urllib.parse import quote
 
 import pytest
@@ -16,6 +17,13 @@ def proofpoint(url: str) -> str:
     return "".join(
         char if char.isalnum() or char == "." else "_" if char == "/" else f"-{ord(char):02X}" for char in url
     )
+
+
+def stars(url: str) -> str:
+    """A URL as the newer one writes it: stars, and behind them what they stand for."""
+    taken = url.replace("%7b%22", "**A", 1).replace("%", "*")
+    code = urlsafe_b64encode(b"%" * url.partition("%7b%22")[0].count("%") + b"%7b%22" + b"%" * 40)
+    return f"https://urldefense.com/v3/__{taken.replace('**A', '**E', 1)}__;{code.decode().rstrip('=')}!!abc-d!e$"
 
 
 CLASSIC = join()
@@ -33,6 +41,14 @@ SAME = {
     "a Safe Link of the other form": safe(CLASSIC).replace("/?url", "/ap/t-59584e83/?url"),
     "a Safe Link in a Safe Link": safe(safe(CLASSIC).replace("&amp;", "&").replace("&", "%26")),
     "another gateway": f"https://urldefense.com/v3/__{CLASSIC}__;JSU!!abc$",
+    "another gateway that writes stars": stars(CLASSIC),
+    "a gateway that we do not know, in its path": f"https://gateway.example/1aB-c/{quote(CLASSIC, safe='')}",
+    "a gateway that we do not know, in its query": f"https://gateway.example/v1/url?k=1&u={quote(CLASSIC, safe='')}&e=2",
+    "a Safe Link in a gateway that we do not know": "https://gateway.example/u?a="
+    + quote(safe(CLASSIC).replace("&amp;", "&"), safe=""),
+    "a session under surveillance": CLASSIC.replace("teams.microsoft.com", "teams.microsoft.com.mcas.ms"),
+    "as a browser shows it": CLASSIC.replace(".com/l/", ".com/v2/?meetingjoin=true#/l/"),
+    "as a browser showed it": CLASSIC.replace(".com/l/", ".com/_#/l/"),
     "an older gateway": f"https://urldefense.proofpoint.com/v2/url?u={proofpoint(CLASSIC)}&d=x",
     "the launcher page": "https://teams.microsoft.com/dl/launcher/launcher.html?url="
     + quote("/_#" + CLASSIC.split(".com", 1)[1], safe="")
@@ -85,6 +101,12 @@ def test_other_urls(url, canonical):
         "ftp://meet.contoso.com/anna/K7",
         "https://[::1/meet/anna/K7",
         "https://x.safelinks.protection.outlook.com/?data=1",
+        f"https://example.com/?q=see+{quote(CLASSIC, safe='')}",
+        "https://teams.microsoft.com/v2/#/l/team/19%3ax",
+        "https://urldefense.com/v3/__https://example.com/*3a__;!!abc$",
+        "https://urldefense.com/v3/__https://example.com/*3a__;A!!abc$",
+        "https://teams.microsoft.com/" + "#/l/" * 1_500,
+        "https://a.example/" + "=https%3a%2f%2f" * 500,
         "mailto:anna@contoso.com",
         "https://teams.microsoft.com/meet/" + "1" * MAX_URL,
     ],
