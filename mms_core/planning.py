@@ -166,6 +166,9 @@ def _planned(event: Event, found: Located, wish: Wish) -> Planned | None:
         for each in located.blocks
     ]
     genuine = [each for each, judgement in judged if judgement.genuine]
+    if genuine and properties.get("MmsRun"):
+        # A block that is beside ours is one that we left there, as somebody else's: it is not found out again (R5).
+        judged = [(each, judgement) for each, judgement in judged if judgement.genuine]
     # The own block first: it names the coordinates "before", whatever was pasted around it.
     located = replace(located, blocks=tuple(genuine + [each for each, it in judged if not it.genuine]))
     wanted = _wanted(genuine or list(located.blocks), wish)

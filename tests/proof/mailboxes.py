@@ -1,7 +1,7 @@
 """``make mailboxes``: thousands of generated mailboxes, each migrated, looked at again and undone; the tenant judges.
 
 The same examples every time: they follow from ``--seed``, and it is always the same time in the tenant. Exit code 1 if
-anything was not as the oracle says; the smallest such mailbox is shown.
+anything was not as the oracle says; such a mailbox is shown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SHARE = 250
 
 
 def judge_some(number, examples):
-    """Judge some mailboxes in a tenant of their own; gives the sums, and the smallest mailbox that went wrong."""
+    """Judge some mailboxes in a tenant of their own; gives the sums, and each mailbox that went wrong."""
     logging.disable(logging.CRITICAL)
     sums, wrong = Counter(), []
     with tempfile.TemporaryDirectory() as directory:
@@ -38,17 +38,17 @@ def judge_some(number, examples):
         @seed(number)
         @settings(
             max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate],
         )  # fmt: skip
         @given(drawn=mailboxes)
         def each(drawn):
             try:
                 found = judged(lab, drawn)
-            except Exception as exc:
-                wrong[:] = [drawn, f"{type(exc).__name__}: {exc}"]
-                raise
-            wrong[:] = [drawn, *found.problems] if found.problems else []
-            assert not found.problems
+            except Exception as exc:  # noqa: BLE001 - it is what the campaign looks for; the next one has other users
+                wrong.append((drawn, [f"{type(exc).__name__}: {exc}"]))
+                return
+            if found.problems:
+                wrong.append((drawn, found.problems))
             sums.update({
                 "mailboxes": 1, "mails": found.mails, "undone": found.undone, "refused because edited": found.refused
             })  # fmt: skip
@@ -57,12 +57,10 @@ def judge_some(number, examples):
 
         try:
             each()
-        except Exception as exc:  # noqa: BLE001 - what went wrong is shown by the parent
-            sums["problems"] += 1
-            return sums, [*wrong, type(exc).__name__]
         finally:
             lab.close()
-    return sums, []
+    sums["problems"] = len(wrong)
+    return sums, wrong
 
 
 def say(line):
@@ -90,8 +88,8 @@ def main() -> int:
             total += sums
             say(f"[{number}/{shares}, {time.monotonic() - began:.0f} s] {sums['mailboxes']} mailboxes, "
                 f"{sum(count for name, count in sums.items() if name.startswith('duty'))} items")  # fmt: skip
-            for each in wrong:
-                say(f"    {each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)}")
+            for drawn, problems in wrong:
+                say("\n    ".join([f"  {json.dumps(drawn, ensure_ascii=False)}", *problems]))
     judged_items = sum(count for name, count in total.items() if name.startswith("duty"))
     say("")
     for name in sorted(total):

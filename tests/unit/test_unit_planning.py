@@ -204,6 +204,16 @@ def test_of_several_meetings_the_events_own_is_replaced_and_the_pasted_one_stays
     assert change.body.count(skype_url("ZZ99")) == planned.event.body.count(skype_url("ZZ99"))
 
 
+def test_a_pasted_block_that_stayed_beside_ours_is_no_reason_to_write_again():
+    """R5: the next run finds the meeting current; a block that nobody has judged before still goes with the other."""
+    url, pasted = teams_url("alpha"), skype_block(skype_url("ZZ99"))
+    event = teams_event(body=page(f"{teams_block(url)}<p>and</p>{pasted}"))
+    fragment = block.decode_join_information(online_meeting("alpha").join_information)
+    written = replace(event, properties={**event.properties, "MmsRun": "run"})
+    assert is_current(_plan(written), fragment)
+    assert not is_current(_plan(event), fragment)
+
+
 def test_an_ambiguous_body_is_a_failure_with_its_reason():
     """Nothing may be changed where it is not certain what to change."""
     one, two = skype_block(skype_url("YY88")), skype_block(skype_url("ZZ99"))
