@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from azure.data.tables import UpdateMode
 
@@ -36,6 +36,9 @@ from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord
 from mms_core.ports import RunQuery
 from mms_core.settings import from_environment
 from mms_local.storage import Azurite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 STATES: Final = (State.SUCCEEDED, State.SUCCEEDED, State.SUCCEEDED, State.FAILED, State.PENDING)
@@ -85,7 +88,13 @@ def record(number: int) -> UserRecord:
     return UserRecord(key=key, current=run, seen=("x",))
 
 
-async def seed(store: TableUserStore, first: int, last: int, counts: dict[str, dict[str, int]]) -> None:
+async def seed(
+    store: TableUserStore,
+    first: int,
+    last: int,
+    counts: dict[str, dict[str, int]],
+    made: Callable[[int], UserRecord] = record,
+) -> None:
     """Write users with all their rows, a hundred rows a transaction, and the counters at the end."""
     table = await store._tables.table("Users")  # noqa: SLF001 - a shortcut that saves an hour
     waiting: dict[str, list[Any]] = {}
@@ -102,7 +111,7 @@ async def seed(store: TableUserStore, first: int, last: int, counts: dict[str, d
             under_way.add(asyncio.ensure_future(table.submit_transaction(steps[start : start + 100])))
 
     for number in range(first, last):
-        each = record(number)
+        each = made(number)
         partition = shard(each.key)
         steps = waiting.setdefault(partition, [])
         row = {"PartitionKey": partition, "RowKey": f"u|{each.key}", **packed(each), "Nonce": "x"}

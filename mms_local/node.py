@@ -48,23 +48,30 @@ def set_up_azurite() -> None:
     with _only_one():
         wanted = hashlib.sha256((AZURITE_DIRECTORY / "package-lock.json").read_bytes()).hexdigest()
         is_installed = _ENTRY.exists() and _STAMP.exists() and _STAMP.read_text(encoding="ascii") == wanted
-        npm = _npm()
-        if npm is None:
+        if _npm() is None:
             _install_wheel()
-            npm = _npm()
         if is_installed:
             return
-        if npm is None:
-            raise SetupError(f"no npm: install Node {OLDEST_NODE} or newer with npm")
-        node, *_ = npm
-        environment = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])}
-        _run(
-            [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-            what="npm could not install the storage emulator",
-            cwd=AZURITE_DIRECTORY,
-            environment=environment,
-        )
+        install_locked(AZURITE_DIRECTORY)
         _STAMP.write_text(wanted, encoding="ascii")
+
+
+def install_locked(directory: Path) -> None:
+    """Install what the ``package-lock.json`` of a directory says, by the machine's npm or the one of PyPI's Node.
+
+    Errors: :class:`SetupError`.
+    """
+    npm = _npm()
+    if npm is None:
+        raise SetupError(f"no npm: install Node {OLDEST_NODE} or newer with npm")
+    node, *_ = npm
+    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])}
+    _run(
+        [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        what=f"npm could not install what {directory.name} needs",
+        cwd=directory,
+        environment=environment,
+    )
 
 
 def _npm() -> list[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import BadInput, MmsError
@@ -48,8 +48,9 @@ class DecisionQuery:
     continuation: str | None = None
 
 
-def _order(at: datetime) -> str:
-    return f"{_FAR - int(at.timestamp() * 1_000_000):016d}"
+def _order(at: datetime, *, less_microseconds: int = 0) -> str:
+    # Nothing was decided before 1970, and every key has as many digits as one of then.
+    return f"{_FAR - max(1, int(at.timestamp() * 1_000_000) - less_microseconds):016d}"
 
 
 class Journal:
@@ -182,7 +183,7 @@ class Journal:
 
 
 def _position(query: DecisionQuery) -> str:
-    start = _order(query.end_at - timedelta(microseconds=1)) if query.end_at is not None else ""
+    start = _order(query.end_at, less_microseconds=1) if query.end_at is not None else ""
     if query.continuation is None:
         return start
     if not all(each.isalnum() or each == "-" for each in query.continuation):

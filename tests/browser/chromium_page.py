@@ -29,6 +29,9 @@ class Page:
         self._last = 0
         self.complaints: list[str] = []
         """What the console showed as an error, refusals by the content security policy included."""
+        self.answers: list[tuple[str, int]] = []
+        """Addresses that were asked for, and the bytes of each answer, headers included."""
+        self._asked: dict[str, str] = {}
 
     async def listen(self) -> None:
         """Hand out answers until the browser closes."""
@@ -40,6 +43,11 @@ class Page:
                     waiting.set_exception(PageError(str(told["error"])))
                 else:
                     waiting.set_result(told["result"])
+            elif told["method"] == "Network.requestWillBeSent":
+                self._asked[told["params"]["requestId"]] = told["params"]["request"]["url"]
+            elif told["method"] == "Network.loadingFinished":
+                url = self._asked.pop(told["params"]["requestId"], "")
+                self.answers.append((url, int(told["params"]["encodedDataLength"])))
             elif told["method"] == "Runtime.exceptionThrown":
                 details = told["params"]["exceptionDetails"]
                 self.complaints.append(details.get("exception", {}).get("description", details["text"]))
@@ -153,7 +161,7 @@ class Browser:
         target = await browser.send("Target.createTarget", url="about:blank")
         attached = await browser.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         browser._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             await browser.send(f"{domain}.enable")
         return browser
 

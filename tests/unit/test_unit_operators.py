@@ -157,3 +157,19 @@ async def test_an_order_that_was_carried_out_is_answered_though_its_record_was_l
 
     monkeypatch.setattr(api.parts.documents, "put", broken)
     assert (await _order(api, "cancel"))["State"] == "Cancelled"
+
+
+@pytest.mark.parametrize(
+    ("end", "found"),
+    [("0001-01-01", 0), ("0001-01-01T00:00:00+14:00", None), ("1969-12-31", 0), ("9999-12-31", 1), ("now", 0)],
+)
+async def test_any_end_of_time_that_can_be_written_is_an_answer(api, end, found):
+    """Nothing before the first decision, everything before the last day; the end itself is out. Never a 500."""
+    now = api.clock.now()
+    await api.start(identity=USER)
+    query = {"endTime": now.isoformat() if end == "now" else end}
+    answer = await api.call(api.journal.decisions, roles=READER, query=query)
+    if found is None:
+        assert (answer.status, read_json(answer)["field"]) == (400, "endTime")
+    else:
+        assert (answer.status, len(read_json(answer)["value"])) == (200, found)

@@ -1,6 +1,6 @@
 // The first page: are we on, what waits, what runs, what failed and why, how it went.
 
-const memory = { config: null, history: [], historyAt: 0, isCut: false, lists: null };
+const memory = { config: null, history: [], historyAt: 0, isCut: false, lists: {} };
 
 async function config() {
   memory.config = (await api("GET", "config")).document;
@@ -19,16 +19,13 @@ async function history14() {
   return memory.history;
 }
 
-// The lists behind the counts: asked for again only when the counts say that they have changed, or are old.
-async function lists(counts) {
-  const print = JSON.stringify(counts), now = Date.now(), old = memory.lists;
-  const isFresh = (age) => old && old.print === print && now - old.at < age;
-  if (isFresh(counts.InProgress ? 3000 : 30000)) return old;
-  const some = (state, top) => counts[state] ? get(`migrations?state=${state}&top=${top}`) : { value: [], continuationToken: null };
-  const isSame = old && old.failedAt > now - 60000 && old.counts.Failed === counts.Failed;
-  const [waiting, running, failed] = await Promise.all([some("Pending", 50), some("InProgress", 12), isSame ? old.failed : some("Failed", 200)]);
-  memory.lists = { print, counts, at: now, failedAt: isSame ? old.failedAt : now, waiting, running, failed };
-  return memory.lists;
+// The lists behind the counts: asked for again only when a count says that its list has changed, or when it is old.
+async function list(state, top, age, counts) {
+  const old = memory.lists[state], count = counts[state] ?? 0;
+  if (old && old.count === count && Date.now() - old.at < age) return old.page;
+  const page = count ? await get(`migrations?state=${state}&top=${top}`) : { value: [], continuationToken: null };
+  memory.lists[state] = { count, at: Date.now(), page };
+  return page;
 }
 
 function causes(rows) {
@@ -86,7 +83,8 @@ function runningCard(page, total) {
 async function overview(place) {
   const [summary] = await Promise.all([get("migrations?summaryOnly=true"), memory.config ? null : config()]);
   const counts = Object.fromEntries(summary.value.map((row) => [row.State, row.UserCount]));
-  const { waiting, running, failed } = await lists(counts);
+  const [waiting, running, failed] = await Promise.all([
+    list("Pending", 50, 30000, counts), list("InProgress", 12, 2000, counts), list("Failed", 200, 60000, counts)]);
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   if (!place.dataset.ready) {
     place.replaceChildren(h("h1.unseen", null, "Overview"), ...["off", "counts", "welcome", "failed", "now", "charts"].map((id) => h("div", { id: `at-${id}` })));
