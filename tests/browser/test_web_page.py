@@ -205,6 +205,7 @@ async def test_an_administrator_goes_all_the_way(stack, axe, tmp_path):  # noqa:
         await page.sees("Failed, by cause")
         await page.sees("Move the mailbox to Exchange Online first")
         await _everywhere(page, axe, "failures")
+        await shot(page, "failures", tmp_path)
         await page.click("Retry: MailboxOnPremises")
         await page.sees("Trying again will fail in the same way, and nobody gets mail.")
         await page.click("Not now", within="dialog")
@@ -235,6 +236,43 @@ async def test_an_administrator_goes_all_the_way(stack, axe, tmp_path):  # noqa:
         assert [each for each in page.complaints if not any(word in each for word in noise)] == []
 
 
+@pytest.mark.timeout(300)
+async def test_a_group_of_failures_is_retried_after_being_told_how_many_get_mail(stack, axe, tmp_path):
+    """From plans of all of them, somebody invited by several counted once; the numbers are what then happens."""
+    users = [await asyncio.to_thread(person, stack, f"group.{each}", meetings=2) for each in ("one", "two", "three")]
+    await asyncio.to_thread(stack.tenant, "PATCH", "switches", {"deniedMailboxes": [user.id for user in users]})
+    try:
+        for user in users:
+            await asyncio.to_thread(stack.start, user, settleMinutes=0)
+        for user in users:
+            await asyncio.to_thread(stack.finished, user)
+    finally:
+        await asyncio.to_thread(stack.tenant, "PATCH", "switches", {"deniedMailboxes": []})
+    await asyncio.to_thread(stack.forget_mails)
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack)
+        await page.click("Retry: MailboxAccessDenied")
+        await page.until("document.querySelector('dialog').open")
+        assert await page.run("document.querySelector('dialog .buttons button:last-child').disabled")
+        await page.sees("3 users are tried again at once.")
+        await page.sees("6 meetings would be changed.")
+        await page.sees("2 people will get mail, 6 updates in all.")
+        await _everywhere(page, axe, "group")
+        await page.shape(1280, 700)
+        await page.picture(
+            (PICTURES if os.environ.get("MMS_SCREENSHOTS") == "1" else tmp_path) / "dialog.png", whole=False
+        )
+        assert await asyncio.to_thread(lambda: [stack.mails(user) for user in users]) == [[], [], []]
+        await page.click("Try all again", within="dialog")
+        await asyncio.to_thread(
+            stack.until, lambda: all(stack.status(user)[0]["State"] == "Succeeded" for user in users)
+        )
+        mails = [mail for user in users for mail in await asyncio.to_thread(stack.mails, user)]
+        assert len(mails) == 6
+        assert len({each for mail in mails for each in mail["recipients"]}) == 2
+
+
 @pytest.mark.timeout(200)
 async def test_what_a_tenant_writes_is_never_markup(stack):
     """A subject that is HTML is shown as it was typed, in the plan and on the user's page."""
@@ -258,7 +296,7 @@ async def test_what_a_tenant_writes_is_never_markup(stack):
 
 
 @pytest.mark.timeout(200)
-async def test_a_reader_may_look_and_not_act_and_a_bad_token_leads_back_to_the_gate(stack, axe):
+async def test_a_reader_may_look_and_not_act_and_a_bad_token_leads_back_to_the_gate(stack, axe, tmp_path):
     """Acts are refused with a word, not silently; the gate says why."""
     async with Browser() as page:
         await page.shape(1280, 900)
@@ -267,6 +305,10 @@ async def test_a_reader_may_look_and_not_act_and_a_bad_token_leads_back_to_the_g
         await page.go(f"{stack.ready['api']}/dashboard#token=not.a.token")
         await page.sees("Your sign-in is no longer valid.")
         await _everywhere(page, axe, "gate")
+        await page.shape(1280, 560)
+        await page.picture(
+            (PICTURES if os.environ.get("MMS_SCREENSHOTS") == "1" else tmp_path) / "gate.png", whole=False
+        )
         assert await page.run("sessionStorage.getItem('mms.token')") is None
         await page.type("#token", stack.ready["tokens"]["operator"])
         await page.press("Enter", 13)
@@ -392,9 +434,15 @@ async def test_many_users_and_many_days_are_shown_at_once(stack, axe, tmp_path):
         if USERS < 100_000:
             await page.shape(1280, 900, dark=True)
             await shot(page, "many-dark", tmp_path)
-            await page.shape(320, 700, scale=2)
+            await page.shape(320, 700, scale=1.5)
             await page.until("document.querySelector('.chart').viewBox.baseVal.width < 400")
-            await shot(page, "phone", tmp_path, scale=2)
+            await shot(page, "phone", tmp_path, scale=1.5)
+            await page.shape(1280, 900)
+            await page.run("location.hash = '#/user/5eed0000-0000-4000-8000-000000000014'")
+            await page.sees("In progress")
+            await page.until("Boolean(document.querySelector('[role=progressbar]'))")
+            await _everywhere(page, axe, "running")
+            await shot(page, "running", tmp_path)
 
 
 async def seed_weeks(stack: Stack, *, users: int) -> None:
