@@ -12,7 +12,7 @@ async function config() {
 
 // One page, now and then: however many users there are, this page asks for no more than that.
 async function history14() {
-  if (Date.now() - memory.historyAt < 120000) return memory.history;
+  if (Date.now() - memory.historyAt < Math.max(5000, 120 * memory.history.length)) return memory.history; // a long list less often
   const since = new Date(dayStart(Date.now()) - (DAYS - 1) * 86400000).toISOString();
   const page = await get(`migrations?top=1000&startTime=${encodeURIComponent(since)}`);
   Object.assign(memory, { history: page.value, historyAt: Date.now(), isCut: Boolean(page.continuationToken) });
