@@ -7,6 +7,8 @@ join links and phone numbers have no parameter here.
 from __future__ import annotations
 
 import logging
+import traceback
+from pathlib import PurePath
 from typing import Final
 
 _LOGGER: Final = logging.getLogger("mms")
@@ -34,9 +36,19 @@ ALLOWED_FIELDS: Final = frozenset(
         "version",
         "error_type",
         "route",
+        "where",
     }
 )
 """The names a log record may carry: object ids, counts, codes. A new one is added here, in review."""
+
+
+_DEEPEST_FRAMES: Final = 6
+
+
+def where(exc: BaseException) -> str:
+    """Return where an exception came from, innermost place first: files and lines, and not a word of its text."""
+    frames = traceback.extract_tb(exc.__traceback__)[-_DEEPEST_FRAMES:]
+    return " < ".join(f"{PurePath(each.filename).name}:{each.lineno}" for each in reversed(frames))
 
 
 def log(action: str, *, level: int = logging.INFO, **fields: object) -> None:

@@ -20,7 +20,7 @@ from mms_core.errors import (
     PreconditionLost,
     TemporaryError,
 )
-from mms_core.telemetry import log
+from mms_core.telemetry import log, where
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -162,7 +162,7 @@ def answering(
             if _status(exc) >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 log("request_failed", level=logging.WARNING, route=handler.__name__, code=exc.code)
             return _failed(exc)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - the caller gets a reference, the log the place
             reference = str(uuid.uuid4())
             log(
                 "request_crashed",
@@ -170,8 +170,8 @@ def answering(
                 route=handler.__name__,
                 request_id=reference,
                 error_type=type(exc).__name__,
+                where=where(exc),  # its text and its values stay here: they may be somebody's
             )
-            logging.getLogger("mms.crash").debug("%s", reference, exc_info=exc)
             return problem("InternalError", status=HTTPStatus.INTERNAL_SERVER_ERROR, requestId=reference)
 
     return answered

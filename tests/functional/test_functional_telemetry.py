@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from mms_core import tracing
 from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import TenantEvent
 from mms_core.model import Selection
@@ -66,6 +67,37 @@ async def test_from_the_trigger_to_the_last_meeting_it_is_one_trace(world, spans
     assert sorted(each.name for each in mine) == ["mms.meeting"] * 3 + ["mms.request", "mms.run"]
     (run_span,) = [each for each in mine if each.name == "mms.run"]
     assert {each.parent.span_id for each in mine if each.name == "mms.meeting"} == {run_span.context.span_id}
+
+
+async def test_a_call_to_graph_is_a_step_of_its_meeting_and_carries_the_runs_id(spans, monkeypatch):
+    """The last span of the trace is the PATCH itself; a refused one is an error, and says its code."""
+    import httpx  # noqa: PLC0415
+
+    from mms_core.adapters.graph import GraphTransport  # noqa: PLC0415 - a second of imports
+
+    transport = GraphTransport(object(), base_url="https://graph.example/v1.0", scope="s")
+    answers, sent = [httpx.Response(200, content=b"{}"), httpx.Response(503)], []
+
+    async def send(info, **_):
+        sent.append(info.headers.get("client-request-id"))
+        return answers.pop(0)
+
+    monkeypatch.setattr(transport, "_sent", send)
+    run = "7f2c0000-0000-4000-8000-00000000abcd"
+    info = transport.page("https://graph.example/v1.0/users/1/events/2")
+    with tracing.span("meeting", correlation_id=run) as meeting:
+        await transport.write(info)
+        with pytest.raises(TemporaryError):
+            await transport.write(transport.page("https://graph.example/v1.0/users/1/events/2"))
+    await transport.close()
+    done, refused = [each for each in spans() if each.name == "mms.graph"]
+    for each in (done, refused):
+        assert f"{each.context.trace_id:032x}" == uuid.UUID(run).hex
+        assert each.parent.span_id == meeting.get_span_context().span_id
+    assert sent == [{run}, {run}]
+    assert (done.attributes["http.response.status_code"], done.status.is_ok) == ("200", True)
+    assert refused.status.status_code is trace.StatusCode.ERROR
+    assert refused.attributes["mms.code"] == "ServiceUnavailable"
 
 
 async def test_two_runs_are_two_traces_even_in_one_worker(world, spans):

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.trace import Status, StatusCode
 
 from mms_core import metrics, tracing
-from mms_core.adapters.monitor import keeps
+from mms_core.adapters.monitor import keeps, processor
 from mms_core.metrics import METRICS, RUNS_ENDED, measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,3 +96,23 @@ def test_sampling_drops_no_failure_and_no_half_of_a_trace():
     assert all(keeps(_Finished(trace_id=each, failed=False), ratio=1) for each in traces)
     kept = sum(keeps(_Finished(trace_id=each, failed=False), ratio=0.2) for each in traces)
     assert 300 < kept < 500
+
+
+def test_what_is_exported_is_every_failure_whatever_the_ratio():
+    """Through the processor that the app uses, and with its batches: not only by the rule."""
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
+
+    for ratio, expected in ((0.0, {"failed"}), (1.0, {"failed", "done"})):
+        exporter, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(processor(exporter, ratio=ratio))
+        tracer = provider.get_tracer("test")
+        for number in range(700):
+            with tracer.start_as_current_span("failed" if number % 7 == 0 else "done") as step:
+                if number % 7 == 0:
+                    step.set_status(StatusCode.ERROR)
+        provider.force_flush()
+        spans = exporter.get_finished_spans()
+        assert {each.name for each in spans} == expected
+        assert sum(each.name == "failed" for each in spans) == 100
+        provider.shutdown()
