@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.debounce import with_next
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mms_core.settings import TenantSettings
 
 HEARTBEATS_PER_LEASE: Final = 3
+REDELIVERY: Final = timedelta(seconds=10)
+"""After a failure the host shows a message again so much later (``visibilityTimeout`` of host.json)."""
 
 
 class LeaseLost(Exception):
@@ -93,14 +96,13 @@ class Lease:
     def _until(self) -> datetime:
         return self._parts.clock.now() + self._parts.options.run_lease
 
-    async def _write(self, changes: dict[str, Any], *, publish: bool) -> None:
+    async def _write(self, changes: dict[str, Any], *, publish: bool, wake_at: datetime | None = None) -> None:
         for _ in range(CONFLICT_ATTEMPTS):
             lease = {"lease_until_at": self._until(), "modified_at": self._parts.clock.now()}
             run = replace(self.run, **{**lease, **changes})
+            record = replace(self._stored.value, current=run, wake_at=wake_at or self._stored.value.wake_at)
             try:
-                self._stored = await self._parts.users.save(
-                    replace(self._stored.value, current=run), self._stored, publish=publish
-                )
+                self._stored = await self._parts.users.save(record, self._stored, publish=publish)
             except PreconditionLost:
                 # A trigger that waits in line, or a cancel: theirs is kept, ours is written on top.
                 await self._reread()
@@ -187,11 +189,13 @@ class Lease:
     async def release(self) -> None:
         """Give the user back after something unexpected, so that the next delivery begins at once.
 
-        A failure of this is left to the sweep.
+        The message in hand comes again, until the host has had enough of it: the sweep must not put another one in its
+        place, whose deliveries would be counted anew. A failure of this is left to the sweep.
         """
         with contextlib.suppress(MmsError, LeaseLost):
             async with self._lock:
-                await self._write({"lease_until_at": self._parts.clock.now()}, publish=True)
+                now = self._parts.clock.now()
+                await self._write({"lease_until_at": now}, publish=True, wake_at=now + REDELIVERY)
 
     async def end(self, happening: Happening, **changes: Any) -> Run:
         """Write how the run ended (for now) and give the user back; returns the run as it was written.

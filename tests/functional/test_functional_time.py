@@ -176,6 +176,38 @@ async def test_an_unexpected_error_meets_every_delivery_until_the_message_is_poi
     assert len(world.tenant.mails) == 1
 
 
+async def test_sweeps_do_not_keep_a_bug_from_being_seen(world):
+    """A new wake-up in place of the one that comes again would begin to count anew, for ever."""
+    world.skype_meetings(1)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    (_, wake) = world.queue.messages.pop()
+    for _ in range(5):
+        world.tenant.on("user", ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            await world.dispatch(wake)
+        for _ in range(5):
+            world.clock.advance(timedelta(seconds=2))
+            assert await world.recovery.sweep() == 0
+    await world.recovery.poisoned(encode(wake))
+    assert (await world.run()).code == "PoisonedMessage"
+
+
+async def test_a_message_that_does_not_come_again_after_a_bug_is_replaced(world):
+    """The host died, too."""
+    events = world.skype_meetings(1)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    (_, wake) = world.queue.messages.pop()
+    world.tenant.on("user", ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await world.dispatch(wake)
+    world.clock.advance(MINUTE + timedelta(seconds=10))
+    assert await world.recovery.sweep() == 1
+    await world.until_quiet()
+    await world.assert_migrated_once(events)
+
+
 async def test_a_poisoned_leftover_fails_nobody(world):
     """The run's own message is another one by now."""
     world.skype_meetings(1)

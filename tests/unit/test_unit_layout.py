@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mms_core.errors import CATALOGUE
+from mms_core.service.lease import REDELIVERY
 from mms_core.settings import from_environment
 
 ROOT = Path(__file__).parents[2]
@@ -293,6 +295,8 @@ def test_the_host_is_told_what_the_queues_rely_on():
     queues = host["extensions"]["queues"]
     assert (queues["messageEncoding"], queues["maxDequeueCount"]) == ("base64", 5)
     assert queues["visibilityTimeout"] > "00:00:05"  # the default is a hot retry
+    # The sweep leaves a run alone while its message comes again; and five deliveries are over within a minute.
+    assert timedelta(seconds=int(queues["visibilityTimeout"][-2:])) == REDELIVERY <= timedelta(minutes=1) / 5
     assert host["extensions"]["http"]["routePrefix"] == "api"
     hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
     budget = from_environment({"MMS_TENANT_ID": "t", "MMS_API_AUDIENCE": "a"}).function_budget.total_seconds()
