@@ -126,6 +126,8 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     if after is not None and not (before and after.is_skype) and _is_longer(window, hi, after.lo, FOOTER_TEXT):
         after = None
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
+    if big and before is None and ceiling < window.end:
+        after = None  # a lone link has no separators: the next one opens the block behind it
     helped = bool(cluster.links) and not names.isdisjoint(HELP_LINKS)
     count = len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1)
     if count < 2 and not big and not helped:  # noqa: PLR2004

@@ -330,3 +330,16 @@ def test_generation_is_told_by_the_words_of_the_link_whatever_is_around_them():
     body = restyled().replace("<b>Teilnehmen</b>", words).replace("Nummer: 111 222 333 444", "")
     assert words in body
     assert locate(body).blocks[0].generation == "1"
+
+
+def test_a_lone_lync_link_ends_before_a_block_pasted_below_it():
+    """The line of dots between them opens the pasted one; the words above it are the user's."""
+    own = '<p><font size="5"><a href="https://meet.lync.com/c/anna/R1">Join online meeting</a></font></p>'
+    pasted = (
+        f"<p>{DOTS}</p><p><a name=OutJoinLink></a><a href='https://meet.contoso.com/bo/R2'>Join Skype Meeting</a></p>"
+        f"<p><a href='https://meet.contoso.com/bo/R2?sl=1'>Web</a></p><p>[!OC([1033])!]</p><p>{DOTS}</p>"
+    )
+    words = "<p>They have one, too:</p>"
+    body = f"<html><body>{own}{words}{pasted}<p>Regards</p></body></html>"
+    found = locate(body)
+    assert [[body[slice(*span)] for span in block.spans] for block in found.blocks] == [[own], [pasted]]
