@@ -123,11 +123,8 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
         after = None
 
     before, after = own_rules(before, after, by_hand=bool(names) and not names & OUTLOOK_MARKS)
-    if after is not None and not (before and after.is_skype) and _is_longer(window, hi, after.lo, FOOTER_TEXT):
-        after = None
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
-    if big and before is None and ceiling < window.end:
-        after = None  # a lone link has no separators: the next one opens the block behind it
+    after = _closing(window, hi, before, after, is_lone_above_another=big and ceiling < window.end)
     helped = bool(cluster.links) and not names.isdisjoint(HELP_LINKS)
     count = len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1)
     if count < 2 and not big and not helped:  # noqa: PLR2004
@@ -153,6 +150,16 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     else:
         region.hi = _tail(window, hi, ceiling)
     return region
+
+
+def _closing(
+    window: Window, hi: int, before: Rule | None, after: Rule | None, *, is_lone_above_another: bool
+) -> Rule | None:
+    """Keep the line of dots below a block, if it is certainly the block's."""
+    if after is None or (before is None and is_lone_above_another):
+        return None  # a lone link has no separators: the next one opens the block behind it
+    is_certain = before is not None and after.is_skype
+    return after if is_certain or not _is_longer(window, hi, after.lo, FOOTER_TEXT) else None
 
 
 def _is_longer(window: Window, lo: int, hi: int, most: int) -> bool:
