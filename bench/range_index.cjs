@@ -26,7 +26,7 @@ if (path.basename(main) === "azurite.js") {
   // Partitions by key: their rows by key, and the keys in order where nothing has changed since they were sorted.
   const watch = (collection) => {
     const partitions = new Map();
-    const { insert, remove } = collection;
+    const { insert, remove, update } = collection;
     collection.byKeys = partitions;
     collection.insert = function (row, ...rest) {
       if (!partitions.has(row.PartitionKey)) partitions.set(row.PartitionKey, { rows: new Map(), sorted: null });
@@ -34,6 +34,11 @@ if (path.basename(main) === "azurite.js") {
       const stored = insert.call(this, row, ...rest);
       if (!partition.rows.has(row.RowKey)) partition.sorted = null;
       partition.rows.set(row.RowKey, stored);
+      return stored;
+    };
+    collection.update = function (row, ...rest) {  // a merge: another object in the old one's place
+      const stored = update.call(this, row, ...rest);
+      partitions.get(row.PartitionKey).rows.set(row.RowKey, row);
       return stored;
     };
     collection.remove = function (row, ...rest) {
