@@ -5,6 +5,7 @@ Every method may raise :class:`~mms_core.errors.TemporaryError` when the other s
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
@@ -384,6 +385,10 @@ class Written:
     request_id: str | None = None
 
 
+Confirm = Callable[[], Awaitable[None]]
+"""A last look whether a write is still wanted."""
+
+
 class Calendar(Protocol):
     """The calendar of one user, by object id."""
 
@@ -417,8 +422,13 @@ class Calendar(Protocol):
         """Read one event, or ``None`` if it is gone."""
         ...
 
-    async def update(self, user_id: str, event_id: str, change: EventChange, *, etag: str) -> Written:
+    async def update(
+        self, user_id: str, event_id: str, change: EventChange, *, etag: str, confirm: Confirm | None = None
+    ) -> Written:
         """Write an event once: one request, never repeated here.
+
+        *confirm* is called when nothing is left to wait for before it is sent; what it raises is raised, and then
+        nothing was sent.
 
         Raises:
             PreconditionLost: The event changed since *etag*.

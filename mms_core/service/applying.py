@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from asyncio import Lock
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -42,8 +43,10 @@ from mms_core.planning import (
     teams_beside,
 )
 from mms_core.ports import EventChange, Written
+from mms_core.service.lease import Stopped
 from mms_core.service.retiring import note_replaced
 from mms_core.service.wishes import find_meeting
+from mms_core.states import Happening
 from mms_core.tracing import conclude, span
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 
     from mms_core.model import Damaged, Event, OnlineMeeting
     from mms_core.planning import Wish
+    from mms_core.ports import Confirm
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
 
@@ -86,6 +90,8 @@ class Applied:
 
     entry: LedgerEntry
     temporary: TemporaryError | None = None
+    stopped: Stopped | None = None
+    """Set where the run must not go on: the write was announced, and not sent."""
     is_rehashed: bool = False
     """What stands in the calendar is not, letter for letter, what the intent said: undo has to know."""
     written_block: str = ""
@@ -116,12 +122,14 @@ def _as_written(entry: LedgerEntry, intent: LedgerEntry, event: Event) -> Applie
 class Applier:
     """Applies plans for one user."""
 
-    def __init__(self, parts: Parts, lease: Lease, wish: Wish) -> None:
+    def __init__(self, parts: Parts, lease: Lease, wish: Wish, *, confirm: Confirm) -> None:
         self._parts = parts
         self._lease = lease
         self._wish = wish
+        self._confirm = confirm
         self._has_policy = True
         self._has_teams_calendar: bool | None = None
+        self._asking = Lock()
 
     async def apply(self, planned: Planned, earlier: LedgerEntry | None) -> Applied:
         """Bring one meeting to where the plan says.
@@ -230,6 +238,13 @@ class Applier:
         )
         return Applied(entry=entry, temporary=exc)
 
+    def _unsent(self, intent: LedgerEntry, earlier: LedgerEntry | None, exc: Stopped) -> Applied:
+        """Note that a write which was announced has not been sent, and is not wanted any more."""
+        if earlier is not None and earlier.step:
+            return Applied(entry=replace(earlier, verdict=Verdict.FAILED), stopped=exc)
+        skipped = replace(intent, verdict=Verdict.SKIPPED, code=exc.code, rule=CATALOGUE[exc.code].rule, is_final=True)
+        return Applied(entry=replace(skipped, **_trace(None)), stopped=exc)
+
     def _skipped(self, planned: Planned, earlier: LedgerEntry | None, code: str, *, detail: str = "") -> Applied:
         verdict = Verdict.FAILED if planned.step is Step.FAIL else Verdict.SKIPPED
         entry = self._entry(planned, earlier, verdict)
@@ -266,6 +281,10 @@ class Applier:
             intent = await self._announce(planned, earlier, change)
             try:
                 return await self._written(planned, intent, change)
+            except Stopped as exc:
+                if exc.happening is Happening.CHECKPOINTED:
+                    raise  # the next pass goes on where this one was
+                return self._unsent(intent, earlier, exc)
             except (TemporaryError, PreconditionLost) as exc:
                 try:
                     await self._after_failure(exc, is_last=attempt == ATTEMPTS)
@@ -372,9 +391,10 @@ class Applier:
         """
         if self._has_policy:
             return False
-        if self._has_teams_calendar is None:
-            providers = await self._parts.graph().calendar.providers(self._wish.organizer_id)
-            self._has_teams_calendar = TEAMS_PROVIDER in providers
+        async with self._asking:
+            if self._has_teams_calendar is None:
+                providers = await self._parts.graph().calendar.providers(self._wish.organizer_id)
+                self._has_teams_calendar = TEAMS_PROVIDER in providers
         if not self._has_teams_calendar or not can_use_flags(planned):
             raise PermanentError(code="AppAccessPolicyMissing")
         return True
@@ -509,6 +529,7 @@ class Applier:
                 makes_online=_PROVIDERS.get(change.route),
             ),
             etag=event.etag,
+            confirm=self._confirm,
         )
 
     def _verified(self, planned: Planned, intent: LedgerEntry, change: Rewrite, written: Written) -> Applied:

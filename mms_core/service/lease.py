@@ -143,13 +143,12 @@ class Lease:
                 this machine stops.
         """
         async with self._lock:
-            await self._reread()
+            _, settings = await asyncio.gather(self._reread(), self._parts.settings())
             run, now = self.run, self._parts.clock.now()
             if run.lease_until_at is None or now >= run.lease_until_at:
                 raise LeaseLost  # our heartbeat has stopped
             if run.cancel_requested:
                 raise Stopped("Cancelled")
-            settings = await self._parts.settings()
             code = stop_code(settings, run.reasons, run.user_id)
             if code is not None:
                 raise Stopped(code)

@@ -16,7 +16,7 @@ from mms_core.planning import Planned, Route, Step, reported
 from mms_core.retrying import is_mailbox_awaited, next_attempt_at
 from mms_core.service.applying import Applier
 from mms_core.service.deciding import is_report_only, membership_of
-from mms_core.service.finding import CONCURRENCY, found
+from mms_core.service.finding import found
 from mms_core.service.lease import Lease, LeaseLost, Stopped
 from mms_core.service.previews import Previews, fingerprint
 from mms_core.service.restoring import Restorer
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from mms_core.model import Run, UserFacts
     from mms_core.service.parts import Parts
 
+IN_HAND: Final = 8
+"""Meetings worked on at once: twice as many as Exchange takes requests for a mailbox, so that the time for storage and
+for computing between two requests of one meeting is the time in which another one's is under way."""
 _SUCCESSES: Final = (Verdict.MIGRATED, Verdict.REFRESHED, Verdict.CURRENT, Verdict.RESTORED)
 
 
@@ -102,6 +105,8 @@ class Pass:
         self._began_at = began_at
         self._total = 0
         self._facts: UserFacts | None = None
+        self._reasons: list[Exception] = []
+        """Why no further meeting is begun, and no further write of those in hand is sent."""
         self._tally = _Tally([], lease.run)
 
     async def go(self) -> None:
@@ -194,7 +199,7 @@ class Pass:
     # -- undoing ----------------------------------------------------------------------------------------------------
 
     async def _restore(self) -> None:
-        restorer = Restorer(self._parts, self._lease)
+        restorer = Restorer(self._parts, self._lease, confirm=self._confirm)
         originals = await restorer.wanted()
         known = {entry.key: entry for entry in await self._parts.ledger.entries(self._lease.key)}
         self._total = len({each.key for each in originals} | set(self._tally.entries))
@@ -235,7 +240,7 @@ class Pass:
             groups = [[reported(planned) for planned in group] for group in groups]
         keys = {meeting_key(planned.event.event_id) for group in groups for planned in group}
         self._total = len(keys | set(self._tally.entries))
-        applier = Applier(self._parts, self._lease, wish)
+        applier = Applier(self._parts, self._lease, wish, confirm=self._confirm)
         await self._work(groups, applier)
         # What an earlier pass left open and this one did not find any more: over, gone, or done after all.
         for entry in self._tally.left_open(keys):
@@ -265,13 +270,13 @@ class Pass:
         return [group for group in kept if group]
 
     async def _work(self, groups: list[list[Planned]], applier: Applier) -> None:
-        """Work on several meetings at once, as many as Exchange allows for a mailbox.
+        """Work on several meetings at once; never more requests than Exchange allows for a mailbox.
 
-        When one finds that the run must stop, no further one is begun; those in hand are brought to their end, because
-        a write that is broken off is a write whose outcome nobody knows.
+        When one finds that the run must stop, no further one is begun and nothing more is sent; what was sent is
+        brought to its end, because a write that is broken off is a write whose outcome nobody knows.
         """
         left = iter(groups)
-        reasons: list[Exception] = []
+        reasons = self._reasons
 
         async def work() -> None:
             for group in left:
@@ -283,7 +288,7 @@ class Pass:
                     except (Stopped, LeaseLost, TemporaryError, OutOfTime) as exc:
                         reasons.append(exc)
 
-        outcomes = await asyncio.gather(*(work() for _ in range(CONCURRENCY)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(work() for _ in range(IN_HAND)), return_exceptions=True)
         for crash in outcomes:
             if isinstance(crash, BaseException):
                 raise crash
@@ -298,6 +303,19 @@ class Pass:
         self._check_time()
         applied = await applier.apply(planned, earlier)
         await self._note(applied.entry, temporary=applied.temporary)
+        if applied.stopped is not None:
+            raise applied.stopped
+
+    async def _confirm(self) -> None:
+        """Look once more before a write is sent: it may have waited since it was announced.
+
+        Raises:
+            Exception: Why the pass ends; nothing was sent.
+        """
+        if self._reasons:
+            raise self._reasons[0]
+        self._check_time()
+        await self._lease.check()
 
     def _check_time(self) -> None:
         if self._parts.clock.now() - self._began_at > self._parts.options.function_budget:

@@ -22,7 +22,7 @@ from mms_core.service.retiring import has_ended
 
 if TYPE_CHECKING:
     from mms_core.model import Difference, Event, Original, UserKey
-    from mms_core.ports import Written
+    from mms_core.ports import Confirm, Written
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
 
@@ -110,9 +110,10 @@ def _is_behind(original: Original, event: Event, intent: LedgerEntry) -> bool:
 class Restorer:
     """Restores the meetings of one user."""
 
-    def __init__(self, parts: Parts, lease: Lease) -> None:
+    def __init__(self, parts: Parts, lease: Lease, *, confirm: Confirm) -> None:
         self._parts = parts
         self._lease = lease
+        self._confirm = confirm
 
     async def wanted(self) -> list[Original]:
         """Return every original that has not been undone, or those of them that the run names."""
@@ -196,7 +197,7 @@ class Restorer:
             await self._announce(entry)
             try:
                 written = await self._parts.graph().calendar.update(
-                    self._lease.key, original.event_id, change, etag=event.etag
+                    self._lease.key, original.event_id, change, etag=event.etag, confirm=self._confirm
                 )
             except PreconditionLost:
                 continue  # somebody writes it at this very moment, or its ETag has moved by itself

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mms_core.model import Event, Series
-    from mms_core.ports import Calendar, EventChange, Written
+    from mms_core.ports import Calendar, Confirm, EventChange, Written
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
 
@@ -112,31 +112,31 @@ class MeteredCalendar:
         event = await self._calendar.event(user_id, event_id)
         return None if event is None else self._seen(event)
 
-    async def update(self, user_id: str, event_id: str, change: EventChange, *, etag: str) -> Written:
+    async def update(
+        self, user_id: str, event_id: str, change: EventChange, *, etag: str, confirm: Confirm | None = None
+    ) -> Written:
         """See :class:`~mms_core.ports.Calendar`.
 
         Raises:
             Stopped: ``SendingLimit``: the tenant's recipients of 24 hours are used up; nothing was written.
-            LeaseLost, Stopped: While it waited for the mailbox's pace.
+            LeaseLost, Stopped: From the look before the write.
         """
         limit, recipients = (await self._parts.settings()).RecipientsPerDay, self._recipients.get(event_id, 0)
         if limit and recipients:
             until = await self._budget.reserve(recipients, limit)
             if until is not None:
                 raise self._lease.pause("SendingLimit", until=until)
-        if await self._pace():
-            await self._lease.check()
-        return await self._calendar.update(user_id, event_id, change, etag=etag)
+        await self._pace()
+        return await self._calendar.update(
+            user_id, event_id, change, etag=etag, confirm=self._lease.check if confirm is None else confirm
+        )
 
-    async def _pace(self) -> bool:
-        """Wait until the mailbox may send one more; says whether it had to."""
-        has_waited = False
+    async def _pace(self) -> None:
+        """Wait until the mailbox may send one more."""
         while len(self._sent) == MESSAGES_A_MINUTE and self._parts.clock.now() - self._sent[0] < MINUTE:
             wait = MINUTE - (self._parts.clock.now() - self._sent[0])
             await asyncio.sleep(wait.total_seconds())
-            has_waited = True
         self._sent.append(self._parts.clock.now())
-        return has_waited
 
 
 def metered(calendar: Calendar, parts: Parts, lease: Lease) -> Calendar:

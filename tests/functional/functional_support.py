@@ -131,6 +131,7 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
     teams: TeamsFacts | None = None
 
     def __post_init__(self):
+        self.slots = asyncio.Semaphore(4)
         self._etags = itertools.count(2)
         self.add_user(USER, NAME, plans={AUDIO_CONFERENCING})
 
@@ -252,13 +253,16 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
         event = self.events.get(event_id)
         return self._shown(event) if event else None
 
-    async def update(self, user_id, event_id, change, *, etag):
-        """Write one."""
-        await self._at("update")
-        assert user_id in self.users
-        written = await _guarded(self.steps, "update", self._update(event_id, change, etag))
-        # An answer that is lost after the write was carried out.
-        await self._at("updated")
+    async def update(self, user_id, event_id, change, *, etag, confirm=None):
+        """Write one, as soon as a place at the mailbox is free."""
+        async with self.slots:
+            if confirm is not None:
+                await confirm()
+            await self._at("update")
+            assert user_id in self.users
+            written = await _guarded(self.steps, "update", self._update(event_id, change, etag))
+            # An answer that is lost after the write was carried out.
+            await self._at("updated")
         return written
 
     async def _update(self, event_id, change, etag):

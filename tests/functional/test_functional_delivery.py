@@ -321,7 +321,7 @@ async def test_cancelling_a_running_run_cancels_the_following_one_too(world):
     await world.ask()
     await world.until_quiet()
     assert [run.state for run in await world.users.runs_of(KEY)] == [State.CANCELLED, State.CANCELLED]
-    assert len(world.tenant.mails) == 4
+    assert 2 <= len(world.tenant.mails) <= 4
 
 
 # -- poison ---------------------------------------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ async def test_a_window_that_was_set_later_holds_for_what_waits_already(world):
 
 async def test_a_run_that_reaches_the_end_of_the_window_goes_on_in_the_next(world):
     """What is written stays; the rest is written the next night; the run says why it waits."""
-    events = world.skype_meetings(9)
+    world.start_services(run_lease=HOUR)
+    events = world.skype_meetings(12)
     await world.configure(**NIGHT)
     await world.ask()
     world.clock.at = TEN_PM + 8 * HOUR - MINUTE

@@ -95,7 +95,9 @@ class Mortal:
         if name not in self._methods:
             return call
 
-        async def written(*args, **kwargs):
+        async def written(*args, confirm=None, **kwargs):
+            if confirm is not None:
+                await confirm()  # what is killed on its way was confirmed, and arrives whoever has the lease by then
             coroutine = call(*args, **kwargs)
             try:
                 return await self._step(name, coroutine)

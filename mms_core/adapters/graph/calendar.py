@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from mms_core.adapters.graph.transport import GraphTransport
     from mms_core.model import Event
+    from mms_core.ports import Confirm
 
 PAGE_SIZE: Final = 250
 # UTC, so that instants need no zone table; unsafe HTML, because what is stripped on reading would be deleted by
@@ -188,7 +189,9 @@ class GraphCalendar(Calendar):
         except NotFound:
             return None
 
-    async def update(self, user_id: str, event_id: str, change: EventChange, *, etag: str) -> Written:
+    async def update(
+        self, user_id: str, event_id: str, change: EventChange, *, etag: str, confirm: Confirm | None = None
+    ) -> Written:
         """See :class:`~mms_core.ports.Calendar`."""
         body: dict[str, Any] = {"body": {"contentType": change.content_type, "content": change.body}}
         if change.locations is not None:
@@ -203,5 +206,5 @@ class GraphCalendar(Calendar):
         info = self._transport.request(self._item(user_id, event_id), Method.PATCH, body)
         info.headers.add("If-Match", etag)
         info.headers.add("Prefer", _PREFER)
-        answer = await self._transport.write(info)
+        answer = await self._transport.write(info, confirm)
         return Written(event=answer.decoded(WireEvent).facts(), request_id=answer.request_id)

@@ -8,12 +8,15 @@ whether they have happened.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from asyncio import Semaphore
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
 
 import httpx
 import msgspec
@@ -35,11 +38,17 @@ from mms_core.metrics import GRAPH_REQUESTS, GRAPH_THROTTLED, measure
 from mms_core.tracing import correlation, span
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from azure.core.credentials_async import AsyncTokenCredential
     from kiota_abstractions.base_request_builder import BaseRequestBuilder
 
+    from mms_core.ports import Confirm
+
 T = TypeVar("T")
 
+MAILBOX_SLOTS: Final = 4
+"""Requests at once for one mailbox: Exchange's own limit for an app (throttling guidance)."""
 READ_ATTEMPTS: Final = 3
 PATIENCE: Final = timedelta(seconds=10)
 """A longer ``Retry-After`` is not slept out here: it becomes a delayed message."""
@@ -52,6 +61,21 @@ Teams would not use the half of what Teams allows (``python -m bench.capacity``)
 """
 WRITE_TIMEOUT: Final = timedelta(seconds=15)
 """A write must be over, or given up, before the lease that was looked at before it can run out."""
+
+
+_OF_A_USER: Final = "{+baseurl}/users/{user%2Did}/"
+_USER: Final = "user%2Did"
+
+
+def mailbox_of(info: RequestInformation) -> str | None:
+    """Return whose mailbox or Teams meetings a request is about, ``None`` for one that is about the directory."""
+    if info.url_template and info.url_template.startswith(_OF_A_USER):
+        return str(info.path_parameters[_USER]).lower()
+    if not info.path_parameters:  # a following page, by its link
+        _, found, rest = urlsplit(info.url).path.partition("/users/")
+        user, is_below, _ = rest.partition("/")
+        return unquote(user).lower() if found and is_below else None
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +112,7 @@ class GraphTransport:
         self._adapter = GraphRequestAdapter(provider, client=self._http)
         self._adapter.base_url = base_url
         self._origin = urlsplit(base_url)[:2]
+        self._slots: WeakValueDictionary[str, Semaphore] = WeakValueDictionary()
         self.client = GraphServiceClient(request_adapter=self._adapter)
         """The SDK's builders, for addresses."""
 
@@ -110,6 +135,19 @@ class GraphTransport:
         info = RequestInformation(Method.GET)
         info.url = link
         return info
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, info: RequestInformation) -> AsyncIterator[None]:
+        """Wait for one of the places at a request's mailbox: whoever asks in this process, there are only so many."""
+        mailbox = mailbox_of(info)
+        if mailbox is None:
+            yield
+            return
+        slots = self._slots.get(mailbox)
+        if slots is None:
+            slots = self._slots[mailbox] = Semaphore(MAILBOX_SLOTS)
+        async with slots:
+            yield
 
     async def _once(self, info: RequestInformation, *, is_write: bool) -> Answer:
         info.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
@@ -146,17 +184,24 @@ class GraphTransport:
         except (ClientAuthenticationError, CredentialUnavailableError) as exc:
             raise TemporaryError(type(exc).__name__, code="SignInFailed") from exc
 
-    async def write(self, info: RequestInformation) -> Answer:
+    async def write(self, info: RequestInformation, confirm: Confirm | None = None) -> Answer:
         """Send once, whatever happens.
+
+        Args:
+            info: What to send.
+            confirm: A last look before it is sent, after every wait; what it raises is raised.
 
         Raises:
             MmsError: As :func:`~mms_core.adapters.graph.failures.failure` says.
         """
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT.total_seconds()):
-                return await self._once(info, is_write=True)
-        except TimeoutError as exc:
-            raise OutcomeUnknown("no answer in time") from exc
+        async with self._slot(info):
+            if confirm is not None:
+                await confirm()
+            try:
+                async with asyncio.timeout(WRITE_TIMEOUT.total_seconds()):
+                    return await self._once(info, is_write=True)
+            except TimeoutError as exc:
+                raise OutcomeUnknown("no answer in time") from exc
 
     async def read(self, info: RequestInformation) -> Answer:
         """Send, and repeat a few times what can be repeated at once.
@@ -183,7 +228,8 @@ class GraphTransport:
 
     async def _repeatable(self, info: RequestInformation) -> Answer:
         try:
-            return await self._once(info, is_write=False)
+            async with self._slot(info):
+                return await self._once(info, is_write=False)
         except PreconditionLost as exc:
             # Nothing here names a version, so none of ours can be lost: two of Graph's own requests met.
             raise TemporaryError(exc.detail) from exc
