@@ -156,6 +156,7 @@ class Previews:
             is_undo = False
         preview_id = self._parts.new_id()
         document = {
+            "id": preview_id,
             "action": asked.action,
             "undo": is_undo,
             "wanted": wanted,

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import jsontext
 from mms_core.errors import PreconditionLost
+from mms_core.model import UserKey
 from mms_core.service.repeats import KIND, LIFE, PARTS
 from mms_core.status import meeting_row, run_row
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from mms_core.model import Run, UserKey
+    from mms_core.model import Run
     from mms_core.ports import Archive
     from mms_core.service.parts import Parts
 
 _FAR: Final = 10**16
+_PAGE: Final = 500
+PREVIEWS_KEPT: Final = timedelta(days=30)
+"""A preview can be applied for a week, and be looked at for some time after; it holds addresses and invitations."""
 
 
 def _line(kind: str, key: UserKey, row: dict[str, Any]) -> str:
@@ -50,7 +54,7 @@ class Retention:
         async for key, run in self._parts.users.ended_before(cutoff):
             if run.modified_at < cutoff:
                 purged += await self._purge(key, run, day=now.strftime("%Y%m%d"))
-        removed = await self._purge_documents(cutoff)
+        removed = await self._purge_documents(cutoff) + await self._purge_previews(max(cutoff, now - PREVIEWS_KEPT))
         log("runs_purged", count=purged, total=removed)
         return purged
 
@@ -81,6 +85,27 @@ class Retention:
         except PreconditionLost:
             return False
         return True
+
+    async def _purge_previews(self, before: datetime) -> int:
+        """Remove the previews made before then, but not one that a run is still carrying out."""
+        removed, after = 0, ""
+        while page := await self._parts.documents.list("preview", top=_PAGE, after=after):
+            for preview in page:
+                after = preview["id"]
+                if datetime.fromisoformat(preview["createdAt"]) >= before or await self._is_carried_out(preview):
+                    continue
+                # The meetings first: what is broken off here is found again the next night.
+                removed += await self._parts.documents.purge(f"preview-{after}", low="", high="~")
+                removed += await self._parts.documents.purge("preview", low=after, high=after + "~")
+        return removed
+
+    async def _is_carried_out(self, preview: dict[str, Any]) -> bool:
+        stored = await self._parts.users.read(UserKey(preview["user"]))
+        return (
+            stored is not None
+            and stored.value.current.preview_id == preview["id"]
+            and not stored.value.current.state.is_final
+        )
 
     async def _purge_documents(self, cutoff: datetime) -> int:
         """Remove what was decided, poisoned or changed before then."""

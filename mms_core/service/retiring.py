@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block
 from mms_core.errors import PermanentError
+from mms_core.model import State, UserKey
+from mms_core.service.deciding import audience_of
 from mms_core.service.jobs import Done
 from mms_core.telemetry import log
+from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
-    from mms_core.model import Event, OnlineMeeting, UserKey
+    from mms_core.model import Event, OnlineMeeting
     from mms_core.service.parts import Parts
 
 RETIRE: Final = "retire"
@@ -82,8 +85,20 @@ class Retiring:
         return Done(cursor=following, counts={"ended": ended})
 
     async def _user(self, user: str, rows: list[dict[str, Any]]) -> int:
-        """End what nothing in a user's calendars leads to any more."""
+        """End what nothing in a user's calendars leads to any more; what may not be done now is left to the next sweep.
+
+        The lists hold as for any other write, and a run of the user has its mailbox to itself.
+        """
+        if not await self._is_wanted():
+            return 0
+        record = await self._parts.users.read(UserKey(user))
+        if record is not None and record.value.current.state is State.IN_PROGRESS:
+            return 0
         try:
+            facts = await self._parts.graph().directory.user(user)
+            if await audience_of(self._parts, await self._parts.settings(), facts) == "excluded":
+                log("meetings_not_ended", user_id=user, code="UserExcluded")
+                return 0
             used = await self._used(user)
         except PermanentError as exc:
             log("meetings_not_ended", user_id=user, code=exc.code)
@@ -93,6 +108,12 @@ class Retiring:
             if row["joinUrl"] not in used:
                 ended += await self._end(user, row)
         return ended
+
+    async def _is_wanted(self) -> bool:
+        """Say whether meetings may be ended now: off means off, and the window holds."""
+        settings, now = await self._parts.settings(), self._parts.clock.now()
+        is_open = next_open_at(settings.window(), now) <= now
+        return settings.MeetingMigrationEnabled and is_open and not self._parts.stopping()
 
     async def _used(self, user: str) -> set[str]:
         calendar, now = self._parts.graph().calendar, self._parts.clock.now()
@@ -105,8 +126,8 @@ class Retiring:
         return used
 
     async def _end(self, user: str, row: dict[str, Any]) -> bool:
-        if not (await self._parts.settings()).MeetingMigrationEnabled:
-            return False  # off means off, for this too
+        if not await self._is_wanted():
+            return False
         try:
             await self._parts.graph().meetings.end(user, row["meetingId"])
         except PermanentError as exc:

@@ -9,11 +9,13 @@ import pytest
 from functional_support import NAME
 from meeting_values import NOW, USER, online_meeting, skype_event, teams_event
 
+from mms_core.adapters.memory import MemoryArchive
 from mms_core.block import decode_join_information
 from mms_core.errors import BadInput, NotFound, PermanentError, TemporaryError
 from mms_core.model import Attendee, Selection, Source, State, Target, TeamsFacts, UserKey
 from mms_core.service import Previews
 from mms_core.service.previews import Asked
+from mms_core.service.retention import Retention
 from mms_core.settings import TEAMS_PLAN
 
 GROUP = "99998888-0000-4000-8000-000000000001"
@@ -347,3 +349,45 @@ async def test_a_plain_invitation_is_planned_as_plain_text(world):
     assert (row["contentType"], row["verdict"]) == ("text", "refresh")
     assert "4989123456" in row["newBlock"]
     assert "<div" not in row["newBlock"]
+
+
+# -- retention -----------------------------------------------------------------------------------------------------------
+
+
+async def _nights(world, **after):
+    world.clock.advance(timedelta(**after))
+    await Retention(world.parts, MemoryArchive()).night()
+
+
+async def test_a_preview_is_removed_with_its_meetings_after_thirty_days(world):
+    """It holds addresses and parts of invitations."""
+    world.skype_meetings(3)
+    shown = await _asked(world)
+    await _nights(world, days=29)
+    assert len((await Previews(world.parts).read(shown["id"]))["meetings"]) == 3
+    await _nights(world, days=2)
+    with pytest.raises(NotFound):
+        await Previews(world.parts).read(shown["id"])
+    assert await world.documents.list(f"preview-{shown['id']}") == []
+    assert await world.documents.list("preview") == []
+
+
+async def test_a_shorter_retention_holds_for_previews_too(world):
+    """What the tenant keeps for a week, it keeps for a week."""
+    shown = await _asked(world)
+    await world.configure(RetentionDays=7)
+    await _nights(world, days=8)
+    with pytest.raises(NotFound):
+        await Previews(world.parts).read(shown["id"])
+
+
+async def test_a_preview_that_a_run_still_carries_out_is_kept(world):
+    """It waits for its window, or for a retry."""
+    (event,) = world.tenant.add(skype_event(1, start=NOW + timedelta(days=90)))
+    shown = await _asked(world)
+    await Previews(world.parts).apply(shown["id"], actor="admin")
+    await _nights(world, days=40)
+    await world.until_quiet()
+    assert world.tenant.mails_of(event.event_id) == 1
+    await _nights(world, days=1)
+    assert await world.documents.list("preview") == []

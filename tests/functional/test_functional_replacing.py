@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from functional_support import KEY
+from functional_support import KEY, NAME
 from meeting_values import (
     NOW,
     USER,
@@ -25,6 +25,8 @@ from mms_core.service import Previews
 from mms_core.service.previews import Asked
 from mms_core.service.retiring import RETIRE
 
+ANYBODY = {"MaintenanceDays": "", "MaintenanceHours": "", "DeniedUsers": [], "AllowedUsers": []}
+"""Settings that hold nothing back."""
 OPTIONS = {
     "allowMeetingChat": "disabled",
     "recordAutomatically": True,
@@ -211,6 +213,51 @@ async def test_switched_off_nothing_is_ended(world):
     await world.configure(MeetingMigrationEnabled=False)
     await _retired(world)
     assert "old1" in world.tenant.meetings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"MaintenanceDays": "Mon", "MaintenanceHours": "03:00-03:30"},
+        {"DeniedUsers": [NAME]},
+        {"AllowedUsers": ["somebody@contoso.example"]},
+    ],
+    ids=["window", "denied", "not-allowed"],
+)
+async def test_what_forbids_every_other_write_forbids_the_end_of_a_meeting_too(world, settings):
+    """The maintenance window and the lists; once they allow it again, the next sweep ends it."""
+    await _replacing(world, EndReplacedMeetingsAfterDays=1)
+    world.clock.advance(timedelta(days=2))
+    await world.configure(**settings)
+    await _retired(world)
+    assert ("old1" in world.tenant.meetings, world.tenant.calls.count("end")) == (True, 0)
+    await world.configure(**{name: allowed for name, allowed in ANYBODY.items() if name in settings})
+    await _retired(world)
+    assert "old1" not in world.tenant.meetings
+
+
+async def test_a_switch_between_two_ends_stops_the_second(world):
+    """It is read before each of them."""
+    await _replacing(world, 3, EndReplacedMeetingsAfterDays=1)
+    world.clock.advance(timedelta(days=4))
+    world.tenant.on("end", lambda: world.configure(MeetingMigrationEnabled=False))
+    await _retired(world)
+    assert world.tenant.calls.count("end") == 1
+
+
+async def test_while_a_run_is_at_work_nothing_of_its_user_is_ended(world):
+    """Four requests at once for a mailbox are the run's."""
+    await _replacing(world, EndReplacedMeetingsAfterDays=1)
+    world.clock.advance(timedelta(days=2))
+    stored = await world.users.read(KEY)
+    run = replace(stored.value.current, state=State.IN_PROGRESS)
+    stored = await world.users.save(replace(stored.value, current=run), stored)
+    world.tenant.calls.clear()
+    await _retired(world)
+    assert world.tenant.calls == []
+    await world.users.save(replace(stored.value, current=replace(run, state=State.SUCCEEDED)), stored)
+    await _retired(world)
+    assert "old1" not in world.tenant.meetings
 
 
 async def test_a_refusal_leaves_the_meeting_for_the_next_sweep(world):
