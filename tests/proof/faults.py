@@ -8,13 +8,13 @@ fault as it is done, and the sums. Exit code 1 if anything was lost, doubled or 
 from __future__ import annotations
 
 import argparse
-import atexit
 import logging
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing import util
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -85,8 +85,9 @@ def _prepare():
     logging.disable(logging.CRITICAL)
     directory = tempfile.TemporaryDirectory()
     _lab.append(Lab(Path(directory.name)))
-    atexit.register(directory.cleanup)
-    atexit.register(_lab[0].close)
+    # A process of a pool runs these when it ends, and no atexit.
+    util.Finalize(None, directory.cleanup, exitpriority=1)
+    util.Finalize(None, _lab[0].close, exitpriority=2)
 
 
 def play_column(column):
