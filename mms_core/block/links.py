@@ -8,10 +8,14 @@ from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from mms_core.block.tokens import VOID_MATE
-from mms_core.block.urls import JoinUrl, parse_join_url, simple_url
+from mms_core.block.urls import MAX_URL, JoinUrl, parse_join_url, simple_url
 
 if TYPE_CHECKING:
     from mms_core.block.tokens import Window
+
+MAX_TAG: Final = 2 * MAX_URL
+"""Characters of a tag that can be a join link's: one gateway keeps two URLs in it. A tag of megabytes that is full of
+anchors would be read again for each of them."""
 
 MAX_BOOKMARK: Final = 10
 """Tags from Outlook's bookmark to the link that it introduces: an arrow stands in between."""
@@ -57,7 +61,7 @@ def link_at(window: Window, position: int) -> Link | None:
 def _bracketed(window: Window, index: int) -> Link | None:
     """Read a URL in angle brackets: text that was put into HTML as it was."""
     lo, hi = window.starts[index], window.ends[index]
-    url = parse_join_url(window.body[lo + 1 : hi - 1])
+    url = parse_join_url(window.body[lo + 1 : hi - 1]) if hi - lo <= MAX_TAG else None
     return Link(lo=lo, hi=hi, url=url, token=-1) if url is not None else None
 
 
@@ -77,6 +81,8 @@ def bookmarked_link(window: Window, position: int) -> Link | None:
 
 def _targets(window: Window, index: int) -> list[str]:
     """The URLs of an ``<a>``: the one that Safe Links kept first, then the one that it follows."""
+    if window.ends[index] - window.starts[index] > MAX_TAG:
+        return []
     tag = window.body[window.starts[index] : window.ends[index]]
     plain = _HREF.search(tag)
     if plain is not None and "originalsrc" not in tag:

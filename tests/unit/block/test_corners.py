@@ -343,3 +343,10 @@ def test_a_lone_lync_link_ends_before_a_block_pasted_below_it():
     body = f"<html><body>{own}{words}{pasted}<p>Regards</p></body></html>"
     found = locate(body)
     assert [[body[slice(*span)] for span in block.spans] for block in found.blocks] == [[own], [pasted]]
+
+
+@pytest.mark.parametrize(("title", "found"), [("x" * 4_000, 1), ("x" * 17_000, 0)], ids=["long", "endless"])
+def test_tag_of_any_length_is_read_once(title, found):
+    """A tag full of anchors would be read for each of them: 60 seconds for 2 MiB. So there is a longest one."""
+    rule = f"<p>{RULE}</p>"
+    assert len(locate(f'{rule}<a title="{title}" href="{join()}">Join</a>{rule}').blocks) == found
