@@ -7,6 +7,7 @@ import itertools
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakValueDictionary
 
 from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bench.capacity_model.tenant import Answer, Tenant
     from bench.capacity_model.virtual import VirtualClock, VirtualLoop
     from mms_core.model import Event, OnlineMeeting, UserFacts
-    from mms_core.ports import EventChange, Written
+    from mms_core.ports import Confirm, EventChange, Written
     from mms_core.service import Options
 
 MESSAGE_LEASE_SECONDS = 600
@@ -39,6 +40,8 @@ class Call(RequestInformation):
 
     def __init__(self, operation: str, user: str, **arguments: Any) -> None:
         super().__init__(Method.PATCH if operation == "update" else Method.GET)
+        below = "" if operation == "user" else f"/{operation}"
+        self.url_template, self.path_parameters = f"{{+baseurl}}/users/{{user%2Did}}{below}", {"user%2Did": user}
         self.operation, self.user, self.arguments = operation, user, arguments
 
 
@@ -65,6 +68,7 @@ class Transport(GraphTransport):
 
     def __init__(self, wire: _Wire) -> None:
         self._adapter = cast("Any", wire)
+        self._slots = WeakValueDictionary()
 
 
 class Graph:
@@ -89,10 +93,12 @@ class Graph:
         """See :class:`~mms_core.ports.Calendar`."""
         return cast("Event", await self._read("event", user_id, index=_index(event_id)))
 
-    async def update(self, user_id: str, event_id: str, change: EventChange, *, etag: str) -> Written:
+    async def update(
+        self, user_id: str, event_id: str, change: EventChange, *, etag: str, confirm: Confirm | None = None
+    ) -> Written:
         """See :class:`~mms_core.ports.Calendar`."""
         call = Call("update", user_id, index=_index(event_id), change=change, etag=etag)
-        return cast("Written", (await self._transport.write(call)).content)
+        return cast("Written", (await self._transport.write(call, confirm)).content)
 
     async def create_or_get(self, user_id: str, *, external_id: str, subject: str, **_: Any) -> OnlineMeeting:
         """See :class:`~mms_core.ports.Meetings`."""

@@ -25,8 +25,8 @@ CALM = Case(
 
 
 def _twice(update):
-    async def twice(self, user_id, event_id, change, *, etag):
-        await update(self, user_id, event_id, change, etag=etag)
+    async def twice(self, user_id, event_id, change, *, etag, confirm=None):
+        await update(self, user_id, event_id, change, etag=etag, confirm=confirm)
         return await update(self, user_id, event_id, change, etag='W/"1"')
 
     return twice
