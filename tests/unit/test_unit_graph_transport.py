@@ -53,8 +53,14 @@ def slept(monkeypatch):
     return seconds
 
 
+def _request(method):
+    info = RequestInformation(method)
+    info.url = "https://graph.example/v1.0/users"
+    return info
+
+
 def _read(wire):
-    return Transport(wire).read(RequestInformation(Method.GET))
+    return Transport(wire).read(_request(Method.GET))
 
 
 async def test_a_read_that_is_refused_for_haste_a_few_times_is_answered_in_the_end(slept):
@@ -101,5 +107,5 @@ async def test_a_write_is_sent_once(slept, status, kind):
     """Whoever knows whether it happened decides about another."""
     wire = Wire((status, {"Retry-After": "1"}))
     with pytest.raises(kind):
-        await Transport(wire).write(RequestInformation(Method.PATCH))
+        await Transport(wire).write(_request(Method.PATCH))
     assert (wire.sent, slept) == (1, [])
