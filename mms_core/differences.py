@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block, jsontext
 from mms_core.jsontext import without_surrogates
-from mms_core.model import Difference, PropertyChange
+from mms_core.meetings import Difference, PropertyChange
 from mms_core.planning import SKYPE_PROPERTIES, coordinates, relabelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mms_core.model import Coordinates, Event, Original
+    from mms_core.meetings import Coordinates, Event, Original
 
 WRITTEN_BY_US: Final = (
     "SkypeTeamsMeetingUrl",

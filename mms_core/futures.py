@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from mms_core.model import Event, Recurrence
+    from mms_core.meetings import Event, Recurrence
 
 _LONGEST: Final = {"daily": 1, "weekly": 7, "absoluteMonthly": 31, "relativeMonthly": 35}
 _SHORTEST: Final = {"daily": 1, "weekly": 7, "absoluteMonthly": 28, "relativeMonthly": 28}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from mms_core.model import LedgerEntry, Run
+    from mms_core.meetings import LedgerEntry
+    from mms_core.model import Run
     from mms_core.settings import TenantSettings
 
 MOST_LISTED: Final = 100

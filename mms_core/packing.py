@@ -8,7 +8,7 @@ from typing import Final
 
 from mms_core import jsontext
 from mms_core.errors import PermanentError
-from mms_core.model import Original
+from mms_core.meetings import Original
 
 LIMIT: Final = 840_000
 """Bytes: an entity holds 1 MiB, and the rest is left to its other properties. A mail of 4 MiB packs into half of it."""

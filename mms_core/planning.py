@@ -18,13 +18,15 @@ from mms_core.block import BlockKind
 from mms_core.block.damage import Cure, DamageKind, find_damage, repair
 from mms_core.futures import is_over
 from mms_core.labels import is_skype_label, teams_label
-from mms_core.model import Coordinates, Damaged, Event, Source, Target
+from mms_core.meetings import Coordinates, Damaged, Event
+from mms_core.model import Source, Target
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mms_core.block import Fragment, Located, MeetingBlock
-    from mms_core.model import OnlineMeeting, Selection
+    from mms_core.meetings import OnlineMeeting
+    from mms_core.model import Selection
 
 SKYPE_PROPERTIES: Final = (
     "OnlineMeetingConfLink",

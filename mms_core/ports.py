@@ -15,20 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mms_core.diagnosis import Api, Right
+    from mms_core.meetings import Event, LedgerEntry, OnlineMeeting, Original, Series
     from mms_core.messages import AnyMessage
-    from mms_core.model import (
-        Event,
-        LedgerEntry,
-        OnlineMeeting,
-        Original,
-        Run,
-        Series,
-        State,
-        TeamsFacts,
-        UserFacts,
-        UserKey,
-        UserRecord,
-    )
+    from mms_core.model import Run, State, TeamsFacts, UserFacts, UserKey, UserRecord
 
 T = TypeVar("T")
 

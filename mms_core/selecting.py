@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mms_core.model import Event, Selection
+    from mms_core.meetings import Event
+    from mms_core.model import Selection
 
 
 def domain(address: str) -> str:

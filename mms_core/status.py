@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from mms_core.model import Coordinates, Damaged, Difference, LedgerEntry, Run
+    from mms_core.meetings import Coordinates, Damaged, Difference, LedgerEntry
+    from mms_core.model import Run
 
 FIELDS: Final = (
     "CorrelationId",

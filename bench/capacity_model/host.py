@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from bench.capacity_model.storage import Book, Papers, Users
     from bench.capacity_model.tenant import Answer, Tenant
     from bench.capacity_model.virtual import VirtualClock, VirtualLoop
-    from mms_core.model import Event, OnlineMeeting, UserFacts
+    from mms_core.meetings import Event, OnlineMeeting
+    from mms_core.model import UserFacts
     from mms_core.ports import Confirm, EventChange, Written
     from mms_core.service import Options
 

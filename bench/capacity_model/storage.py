@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from bench.capacity_model.tenant import Tenant
     from bench.capacity_model.virtual import VirtualLoop
-    from mms_core.model import LedgerEntry, Original, Run, UserKey, UserRecord
+    from mms_core.meetings import LedgerEntry, Original
+    from mms_core.model import Run, UserKey, UserRecord
 
 
 class Killed(BaseException):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from bench.capacity_model.virtual import EPOCH
-from mms_core.model import Attendee, Event, OnlineMeeting, UserFacts
+from mms_core.meetings import Attendee, Event, OnlineMeeting
+from mms_core.model import UserFacts
 from mms_core.ports import Written
 
 if TYPE_CHECKING:

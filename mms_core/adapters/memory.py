@@ -12,7 +12,7 @@ import msgspec
 
 from mms_core.errors import BadInput, PreconditionLost
 from mms_core.messages import AnyMessage, Wake, due_of, encode
-from mms_core.model import LedgerEntry, Original, Run, State, UserKey, UserRecord
+from mms_core.model import Run, State, UserKey, UserRecord
 from mms_core.packing import pack
 from mms_core.ports import (
     LONGEST_DELAY,
@@ -32,6 +32,8 @@ from mms_core.ports import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
+
+    from mms_core.meetings import LedgerEntry, Original
 
 
 class SettableClock(Clock):

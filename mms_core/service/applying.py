@@ -21,7 +21,8 @@ from mms_core.errors import (
     TemporaryError,
 )
 from mms_core.futures import is_over
-from mms_core.model import LedgerEntry, Original, Verdict, body_hash, meeting_key
+from mms_core.meetings import LedgerEntry, Original, body_hash, meeting_key
+from mms_core.model import Verdict
 from mms_core.planning import (
     SKYPE_PROVIDER,
     TEAMS_PROVIDER,
@@ -52,7 +53,7 @@ from mms_core.tracing import conclude, span
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mms_core.model import Damaged, Event, OnlineMeeting
+    from mms_core.meetings import Damaged, Event, OnlineMeeting
     from mms_core.planning import Wish
     from mms_core.ports import Confirm
     from mms_core.service.lease import Lease

@@ -12,7 +12,8 @@ from mms_core.states import check_noted
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from mms_core.model import LedgerEntry, Original, UserKey, Verdict
+    from mms_core.meetings import LedgerEntry, Original
+    from mms_core.model import UserKey, Verdict
     from mms_core.service.lease import Lease
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.futures import has_future
-from mms_core.model import meeting_key
+from mms_core.meetings import meeting_key
 from mms_core.planning import Planned, Step, Wish, allowed, plan
 from mms_core.selecting import selects
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import date, datetime
 
-    from mms_core.model import Event, Original
+    from mms_core.meetings import Event, Original
     from mms_core.ports import Calendar
 
 CONCURRENCY: Final = 4

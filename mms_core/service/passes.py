@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, explain
+from mms_core.meetings import LedgerEntry, meeting_key
 from mms_core.metrics import MEETINGS_ENDED, measure
-from mms_core.model import LedgerEntry, Verdict, meeting_key
+from mms_core.model import Verdict
 from mms_core.planning import Planned, Route, Step, reported
 from mms_core.retrying import is_mailbox_awaited, next_attempt_at
 from mms_core.service.applying import Applier

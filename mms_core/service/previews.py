@@ -16,8 +16,9 @@ import msgspec
 
 from mms_core import block, jsontext, options
 from mms_core.errors import BadInput, MmsError, NotFound, PermanentError, PreconditionLost, explain
+from mms_core.meetings import meeting_key
 from mms_core.messages import Preview
-from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord, meeting_key
+from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord
 from mms_core.planning import WRITES, Planned, Step, coordinates, external_id, headcount, is_current
 from mms_core.selecting import domain
 from mms_core.service.deciding import audience_of, is_report_only
@@ -35,7 +36,8 @@ from mms_core.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mms_core.model import Coordinates, Event, OnlineMeeting, UserFacts
+    from mms_core.meetings import Coordinates, Event, OnlineMeeting
+    from mms_core.model import UserFacts
     from mms_core.planning import Wish
     from mms_core.service.parts import Parts
 

@@ -10,7 +10,8 @@ import msgspec
 from mms_core import block
 from mms_core.errors import BadInput, NotFound, PreconditionLost, explain
 from mms_core.jsontext import without_surrogates
-from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict, meeting_key
+from mms_core.meetings import meeting_key
+from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict
 from mms_core.planning import block_text, coordinates
 from mms_core.service.intake import user_key
 from mms_core.service.journal import Journal
@@ -21,7 +22,7 @@ from mms_core.states import Happening, advance, can
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mms_core.model import LedgerEntry, Original
+    from mms_core.meetings import LedgerEntry, Original
     from mms_core.ports import RunPage, RunQuery
     from mms_core.service.parts import Parts
 

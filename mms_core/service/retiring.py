@@ -18,7 +18,7 @@ from mms_core.telemetry import log
 from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
-    from mms_core.model import Event, OnlineMeeting
+    from mms_core.meetings import Event, OnlineMeeting
     from mms_core.service.parts import Parts
 
 RETIRE: Final = "retire"

@@ -21,7 +21,8 @@ from mms_core.snapshots import Snapshot
 from mms_core.triggers import ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
 
 if TYPE_CHECKING:
-    from mms_core.model import Event, TeamsFacts, UserFacts
+    from mms_core.meetings import Event
+    from mms_core.model import TeamsFacts, UserFacts
     from mms_core.service.deciding import Deciding
     from mms_core.service.parts import Parts
 

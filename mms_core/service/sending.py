@@ -17,7 +17,7 @@ from mms_core.service.parts import CONFLICT_ATTEMPTS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mms_core.model import Event, Series
+    from mms_core.meetings import Event, Series
     from mms_core.ports import Calendar, Confirm, EventChange, Written
     from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts

@@ -13,7 +13,7 @@ from mms_core.service.restoring import restoration
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mms_core.model import Coordinates, Event, LedgerEntry, Original
+    from mms_core.meetings import Coordinates, Event, LedgerEntry, Original
     from mms_core.service.parts import Parts
 
 

@@ -10,7 +10,8 @@ from mms_core.snapshots import Snapshot
 from mms_core.triggers import DIAL_IN_PLANS
 
 if TYPE_CHECKING:
-    from mms_core.model import OnlineMeeting, Selection, Source, Target, UserFacts
+    from mms_core.meetings import OnlineMeeting
+    from mms_core.model import Selection, Source, Target, UserFacts
     from mms_core.ports import Meetings
     from mms_core.service.parts import Parts
     from mms_core.settings import TenantSettings

@@ -15,8 +15,9 @@ from mms_core.adapters.memory import MemoryDocuments, MemoryLedger, MemoryQueue,
 from mms_core.adapters.tables import TableDocuments, TableLedger, TableUserStore
 from mms_core.adapters.tables.clients import shard
 from mms_core.adapters.work_queue import StorageWorkQueue
+from mms_core.meetings import LedgerEntry, Original
 from mms_core.messages import Wake, decode
-from mms_core.model import LedgerEntry, Original, Run, RunId, State, UserKey, UserRecord, Verdict
+from mms_core.model import Run, RunId, State, UserKey, UserRecord, Verdict
 from mms_core.settings import from_environment
 
 START = datetime(2026, 3, 1, 9, 0, 0, 123456, tzinfo=UTC)

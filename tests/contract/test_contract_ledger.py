@@ -10,7 +10,8 @@ import pytest
 from contract_support import START, an_entry, an_original, guid, key_of
 
 from mms_core.errors import PermanentError
-from mms_core.model import Coordinates, RunId, Verdict, body_hash
+from mms_core.meetings import Coordinates, body_hash
+from mms_core.model import RunId, Verdict
 
 USER = key_of(1)
 LATER = START + timedelta(hours=1)

@@ -27,8 +27,9 @@ from meeting_values import (
 
 from mms_core.adapters.memory import MemoryDocuments, MemoryLedger, MemoryQueue, MemoryUserStore, SettableClock
 from mms_core.errors import NotFound, PermanentError, PreconditionLost
+from mms_core.meetings import Series
 from mms_core.messages import TenantEvent, Wake, encode
-from mms_core.model import Series, Source, State, Target, TeamsFacts, UserFacts, UserKey
+from mms_core.model import Source, State, Target, TeamsFacts, UserFacts, UserKey
 from mms_core.planning import SKYPE_PROPERTIES
 from mms_core.ports import Calendar, Directory, Mail, Meetings, Subscribed, Tenant, Written
 from mms_core.service import GraphPorts, Inbox, Intake, Options, Parts, Queries, Recovery, Runs, Triage

@@ -7,7 +7,8 @@ from datetime import timedelta
 from meeting_values import NOW, USER, online_meeting, skype_event, teams_event
 
 from mms_core.errors import OutcomeUnknown, TemporaryError
-from mms_core.model import Recurrence, Source, State
+from mms_core.meetings import Recurrence
+from mms_core.model import Source, State
 
 MINUTE = timedelta(minutes=1)
 BUSY = TemporaryError(retry_after=timedelta(seconds=30))

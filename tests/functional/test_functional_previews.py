@@ -12,7 +12,8 @@ from meeting_values import NOW, USER, online_meeting, skype_event, teams_event
 from mms_core.adapters.memory import MemoryArchive
 from mms_core.block import decode_join_information
 from mms_core.errors import BadInput, NotFound, PermanentError, TemporaryError
-from mms_core.model import Attendee, Selection, Source, State, Target, TeamsFacts, UserKey
+from mms_core.meetings import Attendee
+from mms_core.model import Selection, Source, State, Target, TeamsFacts, UserKey
 from mms_core.service import Previews
 from mms_core.service.previews import Asked
 from mms_core.service.retention import Retention

@@ -24,8 +24,9 @@ from meeting_values import (
 
 import mms_core.service.runs as runs_module
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError
+from mms_core.meetings import Recurrence
 from mms_core.messages import TenantEvent, Wake
-from mms_core.model import Recurrence, Source, State, Target
+from mms_core.model import Source, State, Target
 from mms_core.service.passes import IN_HAND
 from mms_core.service.previews import Asked, Previews
 

@@ -9,8 +9,9 @@ from functional_support import KEY
 from meeting_values import NOW, USER, page, skype_block, skype_event, skype_properties, teams_event
 
 from mms_core.errors import OutcomeUnknown
+from mms_core.meetings import Recurrence
 from mms_core.messages import TenantEvent
-from mms_core.model import Recurrence, Source, State, Target, UserKey
+from mms_core.model import Source, State, Target, UserKey
 from mms_core.service import Previews
 from mms_core.service.previews import Asked
 

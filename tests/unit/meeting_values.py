@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, quote_plus
 
-from mms_core.model import Attendee, Event, OnlineMeeting
+from mms_core.meetings import Attendee, Event, OnlineMeeting
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TENANT = "0b1c2d3e-1111-4222-8333-444455556666"

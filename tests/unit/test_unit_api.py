@@ -19,8 +19,9 @@ from mms_core import wiring
 from mms_core.api import ApiRequest, answers
 from mms_core.api.http import BODY_LIMIT
 from mms_core.errors import TemporaryError
+from mms_core.meetings import LedgerEntry, Original, meeting_key
 from mms_core.messages import ActivityContent, JobStep, LookAfterSubscriptions, Resolve, TenantEvent, UsersChanged, Wake
-from mms_core.model import LedgerEntry, Original, RunId, State, UserKey, Verdict, meeting_key
+from mms_core.model import RunId, State, UserKey, Verdict
 
 NAME = "adele@contoso.example"
 GRAPH_CALL = {

@@ -12,7 +12,8 @@ from meeting_values import NOW, page, skype_block, skype_event, skype_url, teams
 from mms_core import jsontext
 from mms_core.block import locate
 from mms_core.differences import LONGEST, body_difference, difference, form_hash
-from mms_core.model import Coordinates, Original, RunId
+from mms_core.meetings import Coordinates, Original
+from mms_core.model import RunId
 from mms_core.planning import coordinates
 
 quick = settings.get_profile("unit")

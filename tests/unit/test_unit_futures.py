@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from meeting_values import NOW, an_event
 
 from mms_core.futures import has_future, is_over
-from mms_core.model import Recurrence
+from mms_core.meetings import Recurrence
 
 quick = settings.get_profile("unit")
 TODAY = NOW.date()

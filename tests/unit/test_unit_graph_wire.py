@@ -23,7 +23,7 @@ from mms_core.adapters.graph.wire import (
 )
 from mms_core.errors import TemporaryError
 from mms_core.jsontext import dumps, loads, without_surrogates
-from mms_core.model import Recurrence
+from mms_core.meetings import Recurrence
 from mms_core.planning import SKYPE_PROPERTIES
 
 

@@ -15,8 +15,9 @@ from mms_core import jsontext
 from mms_core.adapters.graph.failures import failure
 from mms_core.adapters.probes import _claims, _probed
 from mms_core.errors import TemporaryError
+from mms_core.meetings import Original
 from mms_core.messages import TenantEvent
-from mms_core.model import Original, RunId
+from mms_core.model import RunId
 from mms_core.notifications import DEEPEST, VIDEO_INTEROP_TYPE
 from mms_core.packing import LONGEST, pack, unpack
 from mms_core.signatures import read_keys, sign

@@ -18,7 +18,8 @@ from mms_core.api import ApiRequest, PagesApi, answers, asked
 from mms_core.api.http import _STATUS_OF_CODE
 from mms_core.api.openapi import PROBLEMS, build, document
 from mms_core.errors import CATALOGUE, BadInput
-from mms_core.model import Coordinates, LedgerEntry, Run, RunId, State, Verdict
+from mms_core.meetings import Coordinates, LedgerEntry
+from mms_core.model import Run, RunId, State, Verdict
 from mms_core.settings import CHOICES, RANGES, TenantSettings
 from mms_core.status import meeting_row, run_row, summary_rows
 

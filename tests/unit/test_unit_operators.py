@@ -13,7 +13,8 @@ from meeting_values import NOW, USER
 from token_issuer import token
 
 from mms_core.errors import TemporaryError
-from mms_core.model import LedgerEntry, Original, RunId, State, UserKey, Verdict
+from mms_core.meetings import LedgerEntry, Original
+from mms_core.model import RunId, State, UserKey, Verdict
 
 OTHER = USER.replace("8", "9")
 

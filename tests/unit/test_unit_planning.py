@@ -30,7 +30,8 @@ from meeting_values import (
 
 from mms_core import block
 from mms_core.labels import is_skype_label, teams_label
-from mms_core.model import Attendee, Recurrence, Source, Target
+from mms_core.meetings import Attendee, Recurrence
+from mms_core.model import Source, Target
 from mms_core.planning import (
     Step,
     Wish,

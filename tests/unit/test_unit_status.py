@@ -13,20 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mms_core.errors import CATALOGUE, FOREIGN_TEXT_LIMIT, MmsError, explain
-from mms_core.model import (
-    Coordinates,
-    LedgerEntry,
-    Run,
-    RunId,
-    Source,
-    State,
-    Target,
-    Verdict,
-    body_hash,
-    meeting_key,
-    migration_type,
-    name_key,
-)
+from mms_core.meetings import Coordinates, LedgerEntry, body_hash, meeting_key
+from mms_core.model import Run, RunId, Source, State, Target, Verdict, migration_type, name_key
 from mms_core.status import as_csv, instant, meeting_row, run_row, summary_rows
 from mms_core.telemetry import ALLOWED_FIELDS, log
 

@@ -23,7 +23,7 @@ from mms_core.adapters.graph.wire import (
     property_id,
 )
 from mms_core.errors import NotFound, PermanentError
-from mms_core.model import Series
+from mms_core.meetings import Series
 from mms_core.ports import Calendar, EventChange, Written
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kiota_abstractions.request_information import RequestInformation
 
     from mms_core.adapters.graph.transport import GraphTransport
-    from mms_core.model import Event
+    from mms_core.meetings import Event
     from mms_core.ports import Confirm
 
 PAGE_SIZE: Final = 250

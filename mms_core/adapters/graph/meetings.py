@@ -13,7 +13,7 @@ from msgraph.generated.users.item.online_meetings.online_meetings_request_builde
 
 from mms_core.adapters.graph.wire import WireMeeting, WireMeetings
 from mms_core.errors import NotFound, PermanentError, TemporaryError
-from mms_core.model import OnlineMeeting
+from mms_core.meetings import OnlineMeeting
 from mms_core.options import read as read_options
 from mms_core.ports import Meetings
 

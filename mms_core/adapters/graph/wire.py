@@ -14,7 +14,7 @@ import msgspec
 
 from mms_core.errors import TemporaryError
 from mms_core.jsontext import without_surrogates
-from mms_core.model import Attendee, Event, Recurrence
+from mms_core.meetings import Attendee, Event, Recurrence
 
 PUBLIC_STRINGS: Final = "00020329-0000-0000-c000-000000000046"
 """MAPI property set PS_PUBLIC_STRINGS, which holds the online-meeting names."""

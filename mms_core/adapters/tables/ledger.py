@@ -19,12 +19,13 @@ from azure.data.tables import UpdateMode
 from mms_core import jsontext
 from mms_core.adapters.tables.clients import Tables, answered, found, unavailable
 from mms_core.errors import PreconditionLost, TemporaryError
-from mms_core.model import LedgerEntry, Original, UserKey
-from mms_core.packing import pack, unpack
 from mms_core.ports import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from mms_core.meetings import LedgerEntry, Original
+    from mms_core.model import UserKey
 
 _CLAIM: Final = "f|claim"
 _CLAIM_ATTEMPTS: Final = 20
@@ -52,7 +53,7 @@ class TableLedger(Ledger):
 
     async def entries(self, key: UserKey) -> list[LedgerEntry]:
         """See :class:`~mms_core.ports.Ledger`."""
-        return [jsontext.loads(row["Entry"], LedgerEntry) for row in await self._rows(key, "m")]
+        return [_entry_value(row) for row in await self._rows(key, "m")]
 
     async def claim(self, key: UserKey, generation: int) -> Ledger:
         """See :class:`~mms_core.ports.Ledger`."""
@@ -115,7 +116,7 @@ class TableLedger(Ledger):
     async def entry(self, key: UserKey, meeting: str) -> LedgerEntry | None:
         """See :class:`~mms_core.ports.Ledger`."""
         entity = await found(await self._tables.table("Ledger"), key, f"m|{meeting}")
-        return None if entity is None else jsontext.loads(entity["Entry"], LedgerEntry)
+        return None if entity is None else _entry_value(entity)
 
     async def original(self, key: UserKey, meeting: str) -> Original | None:
         """See :class:`~mms_core.ports.Ledger`."""
@@ -174,11 +175,22 @@ def _entry_entity(key: UserKey, entry: LedgerEntry) -> dict[str, Any]:
     return {"PartitionKey": key, "RowKey": f"m|{entry.key}", "Entry": jsontext.dumps(entry).decode(), "V": 1}
 
 
+def _entry_value(entity: Any) -> LedgerEntry:
+    # Meetings' types are imported here and below, because a webhook's first answer builds a ledger and reads none.
+    from mms_core.meetings import LedgerEntry  # noqa: PLC0415
+
+    return jsontext.loads(entity["Entry"], LedgerEntry)
+
+
 def _original_entity(key: UserKey, original: Original) -> dict[str, Any]:
+    from mms_core.packing import pack  # noqa: PLC0415
+
     chunks = list(_chunks(pack(original)))
     parts = {f"Part{number:02d}": chunk for number, chunk in enumerate(chunks)}
     return {"PartitionKey": key, "RowKey": f"o|{original.key}", "Parts": len(chunks), **parts, "V": 1}
 
 
 def _original_value(entity: Any) -> Original:
+    from mms_core.packing import unpack  # noqa: PLC0415
+
     return unpack(b"".join(entity[f"Part{number:02d}"] for number in range(entity["Parts"])))
