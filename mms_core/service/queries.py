@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ from mms_core.states import Happening, advance, can
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from mms_core.meetings import LedgerEntry, Original
     from mms_core.ports import RunPage, RunQuery
@@ -64,9 +66,37 @@ def blocks_of(entry: LedgerEntry, original: Original | None) -> Blocks:
     )
 
 
-def with_actor(run: Run, actor: str | None) -> tuple[str, ...]:
+def with_actors(run: Run, actors: tuple[str, ...]) -> tuple[str, ...]:
     """Return who has asked something of a run, each once, in order."""
-    return tuple(dict.fromkeys((*run.actors, *((actor,) if actor else ()))))
+    return tuple(dict.fromkeys((*run.actors, *actors)))
+
+
+def cancelled(record: UserRecord, *, now: datetime, actors: tuple[str, ...]) -> UserRecord:
+    """Return the record with what waits cancelled, and what runs told to stop.
+
+    Raises:
+        BadInput: Code ``InvalidState``: it is over already.
+    """
+
+    def ended(run: Run) -> Run:
+        return advance(
+            run,
+            Happening.CANCELLED,
+            now=now,
+            code="Cancelled",
+            last_message=explain("Cancelled"),
+            actors=with_actors(run, actors),
+        )
+
+    current, following = record.current, record.following
+    if following is not None and can(following, Happening.CANCELLED):
+        following = ended(following)
+    if current.state is State.IN_PROGRESS:
+        stopping = replace(current, cancel_requested=True, actors=with_actors(current, actors))
+        return replace(record, current=stopping, following=following)
+    if not can(current, Happening.CANCELLED):
+        raise BadInput(str(current.state), code="InvalidState")
+    return replace(record, current=ended(current), wake_id="", wake_at=None)
 
 
 def _in_short(value: Any) -> Any:
@@ -158,7 +188,7 @@ class Queries:
 
     async def _change(self, identity: str, change: Callable[[UserRecord], UserRecord]) -> Run:
         """Change the record of a user; *change* raises ``BadInput`` where the state does not allow it."""
-        for _ in range(CONFLICT_ATTEMPTS):
+        for attempt in range(CONFLICT_ATTEMPTS):
             for key in reversed(await self._keys(identity)):
                 stored = await self._parts.users.read(key)
                 if stored is None:
@@ -170,7 +200,9 @@ class Queries:
                     break
                 return record.newest
             else:
-                raise NotFound
+                # A run that moves from the name's record to the user's can be missed in both, once.
+                if attempt:
+                    raise NotFound
         raise PreconditionLost
 
     async def _ordered(
@@ -196,34 +228,7 @@ class Queries:
             NotFound: Nothing was ever asked for this user.
             BadInput: Code ``InvalidState``: it is over already.
         """
-        now = self._parts.clock.now()
-
-        def change(record: UserRecord) -> UserRecord:
-            current, following = record.current, record.following
-            if following is not None and can(following, Happening.CANCELLED):
-                following = advance(
-                    following,
-                    Happening.CANCELLED,
-                    now=now,
-                    code="Cancelled",
-                    last_message=explain("Cancelled"),
-                    actors=with_actor(following, actor),
-                )
-            if current.state is State.IN_PROGRESS:
-                stopping = replace(current, cancel_requested=True, actors=with_actor(current, actor))
-                return replace(record, current=stopping, following=following)
-            if not can(current, Happening.CANCELLED):
-                raise BadInput(str(current.state), code="InvalidState")
-            cancelled = advance(
-                current,
-                Happening.CANCELLED,
-                now=now,
-                code="Cancelled",
-                last_message=explain("Cancelled"),
-                actors=with_actor(current, actor),
-            )
-            return replace(record, current=cancelled, wake_id="", wake_at=None)
-
+        change = partial(cancelled, now=self._parts.clock.now(), actors=(actor,) if actor else ())
         run = await self._ordered("Cancel", identity, change, actor=actor)
         # Whoever was told that it comes is told that it does not; one that is at work is told when it has stopped.
         if run.user_id is not None and run.state.is_final:
@@ -253,7 +258,7 @@ class Queries:
                 code=None,
                 last_message="",
                 cancel_requested=False,
-                actors=with_actor(record.current, actor),
+                actors=with_actors(record.current, (actor,) if actor else ()),
             )
             return replace(record, current=run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mms_core.debounce import Outcome, put
-from mms_core.errors import PermanentError, PreconditionLost, TemporaryError
+from mms_core.errors import BadInput, PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import (
     ActivityContent,
     AnyMessage,
@@ -26,7 +27,7 @@ from mms_core.messages import (
     Wake,
     decode,
 )
-from mms_core.model import UserKey
+from mms_core.model import State, UserKey
 from mms_core.notifications import event_data
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.changes import Changes
@@ -38,6 +39,7 @@ from mms_core.service.journal import Origin
 from mms_core.service.noticing import Noticing
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.previews import Previews
+from mms_core.service.queries import cancelled
 from mms_core.service.retiring import RETIRE, Retiring
 from mms_core.service.searching import Discovery, NumberSearch
 from mms_core.service.sweeps import Sweep
@@ -143,8 +145,13 @@ class Triage:
 
     async def _resolve(self, key: UserKey) -> None:
         stored = await self._parts.users.read(key)
-        if stored is None or stored.value.current.state.is_final:
+        if stored is None:
             return  # resolved by an earlier delivery
+        if stored.value.current.state.is_final:
+            named = await self._parts.documents.get("name", key)
+            if named is not None:  # an earlier delivery may have died between the two records
+                await self._hand_on_cancel(stored, UserKey(str(named.value["userId"])))
+            return
         record = stored.value
         try:
             facts = await self._deciding.facts(record.current.identity)
@@ -190,6 +197,31 @@ class Triage:
         except PreconditionLost:
             # Somebody asked for the same name just now; that request's own message moves the rest.
             log("name_changed_meanwhile", correlation_id=run.run_id)
+            again = await self._parts.users.read(stored.value.key)
+            if again is not None:
+                await self._hand_on_cancel(again, key)
+
+    async def _hand_on_cancel(self, at_name: Stored[UserRecord], key: UserKey) -> None:
+        """Cancel at the user's record what was cancelled at the name's while it moved: somebody was told that it is."""
+        run = at_name.value.current
+        if run.state is not State.CANCELLED:
+            return
+        for _ in range(CONFLICT_ATTEMPTS):
+            own = await self._parts.users.read(key)
+            if own is None or not any(each.startswith(f"n-{run.run_id}-") for each in own.value.seen):
+                return  # it has not come that far, and goes no further
+            try:
+                await self._parts.save_with_wake(
+                    cancelled(own.value, now=self._parts.clock.now(), actors=run.actors), own
+                )
+            except PreconditionLost:
+                continue
+            except BadInput:
+                log("cancelled_too_late", correlation_id=run.run_id)
+            with suppress(PreconditionLost):
+                await self._parts.users.delete(at_name)
+            return
+        raise PreconditionLost
 
     # -- what the tenant told -----------------------------------------------------------------------------------
 

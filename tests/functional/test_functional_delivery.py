@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from functional_support import GRANTED, KEY, NAME, World, granted
+from functional_support import GRANTED, KEY, NAME, Crash, World, granted
 from meeting_values import AUDIO_CONFERENCING, NOW, OTHER_USER, USER, skype_event
 
 from mms_core.errors import PermanentError, TemporaryError
@@ -223,6 +223,59 @@ async def test_a_request_by_name_waits_as_pending_until_graph_tells_who_it_is(wo
     assert (run.run_id, run.user_id, run.user_principal_name) == (result.correlation_id, USER, NAME)
     assert run.due_at == NOW + 90 * MINUTE
     assert await world.record(name_key(NAME)) is None
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["at once", "by the next worker"])
+@pytest.mark.parametrize("waits", [False, True], ids=["alone", "beside another request"])
+async def test_a_cancel_that_meets_a_name_on_its_way_to_the_user_holds(world, monkeypatch, waits, dies):
+    """Between the write of the user's record and the removal of the name's; whoever cancelled was told that it is."""
+    world.skype_meetings(1)
+    if waits:
+        await world.ask(USER)
+    await world.ask(NAME)
+    delete = world.users.delete
+
+    async def cancel_first(stored):
+        monkeypatch.setattr(world.users, "delete", delete)
+        key = stored.value.key
+        own = await world.users.read(KEY)
+        monkeypatch.setattr(world.users, "read", lambda asked: _nothing() if asked == KEY else read(asked))
+        assert (await world.queries.cancel(NAME, actor="ada")).state is State.CANCELLED
+        monkeypatch.setattr(world.users, "read", read)
+        assert own.value.current.state is State.PENDING
+        assert (await world.record(key)).current.state is State.CANCELLED
+        if dies:
+            raise Crash
+        await delete(stored)
+
+    async def _nothing():
+        return None
+
+    read = world.users.read
+    monkeypatch.setattr(world.users, "delete", cancel_first)
+    await world.until_quiet()
+    assert {run.state for run in await world.queries.runs_of(NAME)} == {State.CANCELLED}
+    assert (await world.run()).actors[-1:] == ("ada",)
+    assert await world.record(name_key(NAME)) is None
+    assert world.tenant.mails == []
+
+
+async def test_an_order_finds_a_run_that_moves_while_it_looks(world, monkeypatch):
+    """The user's record was not there yet, the name's not any more."""
+    await world.ask(NAME)
+    read = world.users.read
+
+    async def read_and_move(key):
+        found = await read(key)
+        if key == KEY:
+            monkeypatch.setattr(world.users, "read", read)
+            await world.deliver()
+        return found
+
+    await world.parts.documents.put("name", name_key(NAME), {"userId": KEY})
+    monkeypatch.setattr(world.users, "read", read_and_move)
+    assert (await world.queries.cancel(NAME)).state is State.CANCELLED
+    assert (await world.run()).state is State.CANCELLED
 
 
 async def test_requests_by_name_and_by_id_merge(world):
