@@ -111,7 +111,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Nothing to do: the run goes on when the window opens.",
     ),
     "SendingLimit": Explanation(
-        "As many recipients as RecipientsPerDay allows have got an update in the last 24 hours.",
+        "As many recipients as RecipientsPerDay (of the tenant) or MailboxRecipientsPerDay (of the organizer) allows "
+        "have got an update in the last 24 hours.",
         "Nothing to do: the run goes on by itself. Raise RecipientsPerDay if the tenant's limit is higher.",
     ),
     "ListsChanged": Explanation(

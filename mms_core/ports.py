@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ONE_A_USER: Final = frozenset({"snapshot", "name", "event", "handled", "content", "notice"})
+ONE_A_USER: Final = frozenset({"snapshot", "name", "event", "handled", "content", "notice", "mailbox"})
 """Kinds of documents with one document a user: they can be read by key, not listed."""
 
 LONGEST_DELAY: Final = timedelta(days=7)

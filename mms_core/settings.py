@@ -180,6 +180,7 @@ RANGES: Final[dict[str, tuple[int, int]]] = {
     "MaximumAttendees": (1, 500),
     "AdmissionUsersPerMinute": (0, 10_000),
     "RecipientsPerDay": (0, 10_000_000),
+    "MailboxRecipientsPerDay": (0, 1_000_000),
     "EndReplacedMeetingsAfterDays": (0, 3650),
     "RetentionDays": (1, 3650),
     "ClaimRetentionDays": (LEAST_CLAIM_DAYS, 3650),
@@ -265,6 +266,9 @@ class TenantSettings:
     RecipientsPerDay: int = 10_000
     """Recipients outside the organizer's domain that get updates in 24 hours, tenant-wide; 0 means no limit.
     Exchange's own limit is 500 x licences^0.7 + 9,500."""
+    MailboxRecipientsPerDay: int = 10_000
+    """Recipients, inside and outside, that one organizer's updates get in 24 hours; 0 means no limit. 10,000 is
+    Exchange's own limit of a mailbox."""
     RetentionDays: int = 150
     """Runs that ended longer ago are exported and purged, as are decisions. 1 to 3,650."""
     ClaimRetentionDays: int = 30

@@ -11,6 +11,7 @@ from mms_core import jsontext
 from mms_core.errors import PreconditionLost
 from mms_core.model import UserKey
 from mms_core.service.repeats import KIND, LIFE, PARTS
+from mms_core.service.sending import DAY, MAILBOX_KIND
 from mms_core.status import meeting_row, run_row
 from mms_core.telemetry import log
 
@@ -137,6 +138,7 @@ class Retention:
             ("job", "doneAt", claims),  # of a search for a number: its event may be repeated as long
             ("unknownSubscription", "at", claims),
             ("notice", "at", runs),  # a run may be told about as long as it is kept
+            (MAILBOX_KIND, "at", now - 2 * DAY),
         ):
             removed += await self._parts.documents.expire(kind, field=field, before=before)
         log("claims_expired", count=removed)

@@ -1,4 +1,4 @@
-"""Exchange's sending limits: a mailbox is paced, and a tenant's recipients outside are counted over 24 hours.
+"""Exchange's sending limits: a mailbox is paced, and its recipients and the tenant's outside are counted over 24 hours.
 
 Source: Exchange Online limits (30 messages a minute and 10,000 recipients a day a mailbox; recipients outside a tenant
 in 24 hours: 500 x licences^0.7 + 9,500).
@@ -7,11 +7,15 @@ in 24 hours: 500 x licences^0.7 + 9,500).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from asyncio import Lock
 from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from mms_core.errors import PreconditionLost
+from mms_core.errors import MmsError, OutcomeUnknown, PreconditionLost, TemporaryError
+from mms_core.service.lease import LeaseLost, Stopped
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 
 if TYPE_CHECKING:
@@ -26,21 +30,41 @@ MESSAGES_A_MINUTE: Final = 30
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(hours=24)
 _HOUR: Final = "%Y%m%d%H"
+MAILBOX_KIND: Final = "mailbox"
+"""Kind of the documents that count the recipients of one mailbox."""
 
 
-def external_recipients(event: Event) -> int:
-    """Count the people outside the organizer's domain who get an update of a meeting."""
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Whom an update of a meeting is sent to."""
+
+    everybody: int = 0
+    outside: int = 0
+    """Those outside the organizer's domain."""
+
+
+def recipients_of(event: Event) -> Recipients:
+    """Count the people who get an update of a meeting: all but the organizer."""
+    others = {each.address for each in event.attendees} - {event.organizer_address}
     own = event.organizer_address.rpartition("@")[2]
-    return sum(attendee.address.rpartition("@")[2] != own for attendee in event.attendees)
+    return Recipients(len(others), sum(address.rpartition("@")[2] != own for address in others))
 
 
 class Budget:
-    """Recipients outside that the tenant may still write to. One row for the tenant, by the hour."""
+    """Recipients that may still be written to, in one row by the hour.
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    Args:
+        parts: Where the row is.
+        mailbox: Whose recipients are counted; empty for those outside, of the whole tenant.
+    """
 
-    async def reserve(self, recipients: int, limit: int) -> datetime | None:
+    def __init__(self, parts: Parts, mailbox: str = "") -> None:
+        self._documents = parts.documents
+        self._row = (MAILBOX_KIND, mailbox) if mailbox else ("budget", "recipients")
+        # A run works on several meetings at once: they must not meet in the row.
+        self._lock = Lock()
+
+    async def reserve(self, recipients: int, limit: int, *, at: datetime) -> datetime | None:
         """Take recipients out of the budget; ``None`` if they fit, else the instant from which they may.
 
         A meeting that is larger than the whole limit fits when nothing else was sent.
@@ -48,18 +72,30 @@ class Budget:
         Raises:
             PreconditionLost: Others take from it all the time.
         """
+        async with self._lock:
+            return await self._add(recipients, limit, at)
+
+    async def give_back(self, recipients: int, *, at: datetime) -> None:
+        """Put back what was reserved at an instant, and then nobody was written to.
+
+        Raises:
+            PreconditionLost: Others take from it all the time.
+        """
+        async with self._lock:
+            await self._add(-recipients, 0, at)
+
+    async def _add(self, recipients: int, limit: int, at: datetime) -> datetime | None:
+        # The hour in which the 24 begin counts as a whole: what was sent late in it is younger than a day.
+        oldest, this = (at - DAY).strftime(_HOUR), at.strftime(_HOUR)
         for _ in range(CONFLICT_ATTEMPTS):
-            now = self._parts.clock.now()
-            stored = await self._parts.documents.get("budget", "recipients")
-            # The hour in which the 24 begin counts as a whole: what was sent late in it is younger than a day.
-            oldest = (now - DAY).strftime(_HOUR)
+            stored = await self._documents.get(*self._row)
             hours = {h: n for h, n in (stored.value["hours"] if stored else {}).items() if h >= oldest}
-            if hours and sum(hours.values()) + recipients > limit:
+            if recipients > 0 and hours and sum(hours.values()) + recipients > limit:
                 return self._free_at(hours, recipients, limit)
-            this = now.strftime(_HOUR)
-            value: dict[str, Any] = {"hours": {**hours, this: hours.get(this, 0) + recipients}}
+            count = max(hours.pop(this, 0) + recipients, 0)
+            value: dict[str, Any] = {"hours": hours | ({this: count} if count else {}), "at": at.isoformat()}
             try:
-                await self._parts.documents.put("budget", "recipients", value, etag=stored.etag if stored else "")
+                await self._documents.put(*self._row, value, etag=stored.etag if stored else "")
             except PreconditionLost:
                 continue
             return None
@@ -77,6 +113,10 @@ class Budget:
         return at + DAY + timedelta(hours=1)
 
 
+_Taken: TypeAlias = tuple[Budget, int, datetime]
+"""What was reserved where, and when."""
+
+
 class MeteredCalendar:
     """A calendar that keeps to the limits. Everything but what counts goes straight to the real one."""
 
@@ -84,15 +124,15 @@ class MeteredCalendar:
         self._calendar = calendar
         self._parts = parts
         self._lease = lease
-        self._budget = Budget(parts)
-        self._recipients: dict[str, int] = {}
+        self._mailbox, self._tenant = Budget(parts, lease.key), Budget(parts)
+        self._recipients: dict[str, Recipients] = {}
         self._sent: deque[datetime] = deque(maxlen=MESSAGES_A_MINUTE)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._calendar, name)
 
     def _seen(self, event: Event) -> Event:
-        self._recipients[event.event_id] = external_recipients(event)
+        self._recipients[event.event_id] = recipients_of(event)
         return event
 
     async def candidates(self, user_id: str, **which: Any) -> AsyncIterator[Event]:
@@ -118,18 +158,44 @@ class MeteredCalendar:
         """See :class:`~mms_core.ports.Calendar`.
 
         Raises:
-            Stopped: ``SendingLimit``: the tenant's recipients of 24 hours are used up; nothing was written.
+            Stopped: ``SendingLimit``: the recipients that the mailbox or the tenant has in 24 hours are used up;
+                nothing was written.
             LeaseLost, Stopped: From the look before the write.
         """
-        limit, recipients = (await self._parts.settings()).RecipientsPerDay, self._recipients.get(event_id, 0)
-        if limit and recipients:
-            until = await self._budget.reserve(recipients, limit)
+        taken = await self._reserve(self._recipients.get(event_id, Recipients()))
+        try:
+            await self._pace()
+            return await self._calendar.update(
+                user_id, event_id, change, etag=etag, confirm=self._lease.check if confirm is None else confirm
+            )
+        except OutcomeUnknown:
+            raise  # perhaps they were written to
+        except (MmsError, LeaseLost, Stopped):
+            await self._give_back(taken)
+            raise
+
+    async def _reserve(self, recipients: Recipients) -> list[_Taken]:
+        settings, at = await self._parts.settings(), self._parts.clock.now()
+        taken: list[_Taken] = []
+        for budget, count, limit in (
+            (self._mailbox, recipients.everybody, settings.MailboxRecipientsPerDay),
+            (self._tenant, recipients.outside, settings.RecipientsPerDay),
+        ):
+            if not limit or not count:
+                continue
+            until = await budget.reserve(count, limit, at=at)
             if until is not None:
+                await self._give_back(taken)
                 raise self._lease.pause("SendingLimit", until=until)
-        await self._pace()
-        return await self._calendar.update(
-            user_id, event_id, change, etag=etag, confirm=self._lease.check if confirm is None else confirm
-        )
+            taken.append((budget, count, at))
+        return taken
+
+    @staticmethod
+    async def _give_back(taken: list[_Taken]) -> None:
+        for budget, count, at in taken:
+            # Where that fails they stay counted: too many make a run wait, too few break a limit.
+            with contextlib.suppress(TemporaryError, PreconditionLost):
+                await budget.give_back(count, at=at)
 
     async def _pace(self) -> None:
         """Wait until the mailbox may send one more."""

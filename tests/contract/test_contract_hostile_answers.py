@@ -11,11 +11,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from azure.core.credentials import AccessToken
 
-from mms_core.adapters.graph import GraphDirectory, GraphTransport
+from mms_core.adapters.graph import GraphCalendar, GraphDirectory, GraphTransport
 from mms_core.adapters.graph.tenant import GraphTenant
 from mms_core.adapters.probes import HttpProbes
 from mms_core.diagnosis import RIGHTS
-from mms_core.errors import MmsError, PermanentError, TemporaryError
+from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, TemporaryError
+from mms_core.ports import EventChange
 from mms_core.settings import from_environment
 
 TENANT = "9b1de1a5-5e0c-4f55-8d5f-2f4a1f0a3c11"
@@ -182,3 +183,12 @@ async def test_nonsense_for_an_answer_is_a_named_failure(world, body):
     world.graph.answers = [(403, {}, body)] * 3
     with pytest.raises(PermanentError):
         await world.directory.users()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"id":7}', b'{"id":"e"}garbage'])
+async def test_a_write_that_was_accepted_and_answered_with_nonsense_may_have_been_carried_out(world, body):
+    """It is looked up, never taken for one that failed."""
+    world.graph.answers.append((200, {}, body))
+    change = EventChange(body="x", content_type="html")
+    with pytest.raises(OutcomeUnknown):
+        await GraphCalendar(world.transport).update("user", "event", change, etag='W/"1"')

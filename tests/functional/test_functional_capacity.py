@@ -84,8 +84,9 @@ def test_the_judge_sees_what_is_given_up(monkeypatch):
 def test_the_judge_sees_too_many_recipients(monkeypatch):
     """As from a service that counts none."""
 
-    async def unlimited(self, recipients, limit):
+    async def unlimited(self, recipients, limit, *, at):
         assert recipients <= limit
+        assert at.tzinfo is not None
         assert isinstance(self, Budget)
 
     monkeypatch.setattr(Budget, "reserve", unlimited)

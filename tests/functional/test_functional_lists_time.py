@@ -11,13 +11,13 @@ from functional_support import KEY, NAME
 from meeting_values import NOW, USER, people, skype_event
 
 from mms_core.adapters.memory import MemoryArchive
-from mms_core.errors import BadInput
+from mms_core.errors import BadInput, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import Resolve, StartMany, encode
 from mms_core.model import Run, RunId, Source, State, Target, UserKey, UserRecord, name_key
 from mms_core.ports import LONGEST_DELAY, Recount
 from mms_core.service import Retention
 from mms_core.service.intake import Wanted
-from mms_core.service.sending import Budget
+from mms_core.service.sending import MAILBOX_KIND, Budget
 from mms_core.service.sweeps import KEPT
 from mms_core.settings import LEAST_CLAIM_DAYS
 from mms_core.signatures import TOLERANCE
@@ -200,16 +200,114 @@ async def test_a_tenant_whose_recipients_are_used_up_goes_on_a_day_later(world):
 async def test_recipients_count_for_whole_twenty_four_hours(world):
     """Those of 10:59 still count at 10:58 the day after: Exchange's day is any 24 hours, not ours by the hour."""
     budget = Budget(world.parts)
-    world.clock.at = world.clock.at.replace(hour=10, minute=59)
-    first = world.clock.at
-    assert await budget.reserve(100, 100) is None
+    first = NOW.replace(hour=10, minute=59)
+    assert await budget.reserve(100, 100, at=first) is None
     for minutes in range(0, 24 * 60, 20):
-        world.clock.at = first + minutes * MINUTE
-        assert await budget.reserve(1, 100) is not None
-    until = await budget.reserve(1, 100)
+        assert await budget.reserve(1, 100, at=first + minutes * MINUTE) is not None
+    until = await budget.reserve(1, 100, at=first)
     assert first + DAY < until <= first + DAY + timedelta(hours=1)
-    world.clock.at = until
-    assert await budget.reserve(100, 100) is None
+    assert await budget.reserve(100, 100, at=until) is None
+
+
+async def test_what_is_given_back_fits_again_and_no_more_than_that(world):
+    """In the hour from which it was taken; giving back cannot make room that never was."""
+    budget, other = Budget(world.parts, "one"), Budget(world.parts, "two")
+    assert await budget.reserve(60, 100, at=NOW) is None
+    assert await budget.reserve(40, 100, at=NOW + DAY / 2) is None
+    await budget.give_back(40, at=NOW + DAY / 2)
+    assert await budget.reserve(41, 100, at=NOW + DAY / 2) is not None
+    assert await budget.reserve(40, 100, at=NOW + DAY / 2) is None
+    await other.give_back(40, at=NOW)
+    assert await other.reserve(100, 100, at=NOW) is None
+    assert await other.reserve(1, 100, at=NOW) is not None
+
+
+async def test_an_organizer_whose_recipients_are_used_up_goes_on_a_day_later(world):
+    """Colleagues count as well as guests; what was sent is remembered by whichever worker goes on."""
+    world.start_services(sending_limits=True)
+    await world.configure(MailboxRecipientsPerDay=25, RecipientsPerDay=0)
+    own = tuple(replace(each, address=each.address.replace("fabrikam", "contoso")) for each in people(5))
+    events = world.skype_meetings(5, attendees=people(5) + own, organizer_address=NAME)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    run = await world.run()
+    assert (run.state, run.code, len(world.tenant.mails)) == (State.PENDING, "SendingLimit", 2)
+    assert DAY < run.due_at - world.clock.now() <= DAY + timedelta(hours=1)
+    await world.queries.cancel(USER)
+    await world.ask()
+    world.start_services()
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    assert ((await world.run()).code, len(world.tenant.mails)) == ("SendingLimit", 2)
+    await world.until_quiet(within=timedelta(days=5))
+    assert [world.tenant.mails_of(event.event_id) for event in events] == [1] * 5
+    assert await world.state() is State.SUCCEEDED
+    assert world.clock.now() > NOW + 2 * DAY
+
+
+async def test_one_organizers_recipients_are_not_anothers(world):
+    """Each mailbox has its own; the organizer, who is listed among the attendees, gets no mail."""
+    world.start_services(sending_limits=True)
+    await world.configure(MailboxRecipientsPerDay=20)
+    organizer = replace(people(1)[0], address=NAME)
+    world.skype_meetings(2, attendees=(*people(10), organizer), organizer_address=NAME)
+    await Budget(world.parts, "somebody-else").reserve(20, 20, at=NOW)
+    await world.ask()
+    await world.until_quiet()
+    assert await world.state() is State.SUCCEEDED
+    assert world.clock.now() < NOW + DAY
+
+
+@pytest.mark.parametrize(
+    ("failure", "limit", "sent"),
+    [
+        (PreconditionLost(), "MailboxRecipientsPerDay", 2),
+        (TemporaryError(code="Throttled"), "RecipientsPerDay", 2),
+        (PermanentError("HTTP 400"), "RecipientsPerDay", 1),
+        (OutcomeUnknown(), "MailboxRecipientsPerDay", 1),
+    ],
+    ids=["edited", "throttled", "refused", "answer-lost"],
+)
+async def test_only_a_write_that_certainly_failed_gives_its_recipients_back(world, monkeypatch, failure, limit, sent):
+    """Twenty fit: where one write failed for certain there is room for two more, where its outcome is unknown for one."""
+    monkeypatch.setattr("mms_core.service.applying.asyncio", world.waiting)
+    world.start_services(sending_limits=True)
+    await world.configure(**{limit: 20})
+    world.skype_meetings(2, attendees=people(10), organizer_address=NAME)
+    world.tenant.on("update", failure)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    assert len(world.tenant.mails) == sent
+    assert (await world.run()).code != "SendingLimit"
+    mailbox = limit.startswith("Mailbox")
+    budget = Budget(world.parts, KEY if mailbox else "")
+    left = 20 - 10 * (sent + isinstance(failure, OutcomeUnknown))
+    assert await budget.reserve(left + 1, 20, at=world.clock.now()) is not None
+
+
+async def test_what_the_tenant_refuses_is_not_taken_from_the_mailbox(world):
+    """Neither is what a cancel or the off switch stops at the last moment."""
+    world.start_services(sending_limits=True)
+    await world.configure(MailboxRecipientsPerDay=30, RecipientsPerDay=10)
+    world.skype_meetings(3, attendees=people(10), organizer_address=NAME)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    assert ((await world.run()).code, len(world.tenant.mails)) == ("SendingLimit", 1)
+    budget = Budget(world.parts, KEY)
+    assert await budget.reserve(21, 30, at=world.clock.now()) is not None
+    assert await budget.reserve(20, 30, at=world.clock.now()) is None
+
+
+async def test_nobodys_recipients_are_kept_for_longer_than_they_count(world):
+    """The night removes them."""
+    await Budget(world.parts, "one").reserve(1, 1, at=NOW)
+    await _night(world, 1)
+    assert await world.documents.get(MAILBOX_KIND, "one") is not None
+    await _night(world, 2)
+    assert await world.documents.get(MAILBOX_KIND, "one") is None
 
 
 async def test_people_of_the_organizers_domain_do_not_count(world):

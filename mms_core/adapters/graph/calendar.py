@@ -22,7 +22,7 @@ from mms_core.adapters.graph.wire import (
     cancelled_dates,
     property_id,
 )
-from mms_core.errors import NotFound, PermanentError
+from mms_core.errors import NotFound, OutcomeUnknown, PermanentError, TemporaryError
 from mms_core.meetings import Series
 from mms_core.ports import Calendar, EventChange, Written
 
@@ -207,4 +207,8 @@ class GraphCalendar(Calendar):
         info.headers.add("If-Match", etag)
         info.headers.add("Prefer", _PREFER)
         answer = await self._transport.write(info, confirm)
-        return Written(event=answer.decoded(WireEvent).facts(), request_id=answer.request_id)
+        try:
+            event = answer.decoded(WireEvent).facts()
+        except TemporaryError as exc:
+            raise OutcomeUnknown(exc.detail) from exc  # it was accepted, and nobody can read what came of it
+        return Written(event=event, request_id=answer.request_id)

@@ -15,6 +15,7 @@ const ABOUT = {
   MaintenanceTimeZone: "The zone of these days and hours, like Europe/Berlin.",
   AdmissionUsersPerMinute: "Users of a large list that become due in the same minute; 0 for all at once.",
   RecipientsPerDay: "Recipients outside the organization in 24 hours; 0 for no limit.",
+  MailboxRecipientsPerDay: "Recipients of one organizer's updates in 24 hours; 0 for no limit.",
   RetentionDays: "Days after which ended runs are exported and removed.",
   PilotPercentage: "Share of users for whom triggers act by themselves.",
 };
