@@ -59,7 +59,7 @@ TRANSITIONS: Final[dict[State, dict[Happening, State]]] = {
         Happening.CANCELLED: State.CANCELLED,
     },
     State.IN_PROGRESS: {
-        Happening.TAKEN_OVER: State.IN_PROGRESS,  # a worker died; at most one meeting is looked at again
+        Happening.TAKEN_OVER: State.IN_PROGRESS,  # a worker died; the meetings in hand are looked at again
         Happening.POSTPONED: State.PENDING,
         Happening.CHECKPOINTED: State.PENDING,
         Happening.SUCCEEDED: State.SUCCEEDED,

@@ -66,6 +66,8 @@ class Lease:
         self._owner = stored.value.current.lease_owner
         self._generation = stored.value.current.generation
         self._published_at = parts.clock.now()
+        self._is_behind = False
+        """The lists do not show yet what the record says."""
         self._paused_until: datetime | None = None
         self._audience: Membership | None = None
 
@@ -111,7 +113,7 @@ class Lease:
         raise LeaseLost
 
     async def note(self, **changes: Any) -> None:
-        """Write progress; lists show it at the next heartbeat.
+        """Write progress: the record at once, lists at the next heartbeat at the latest.
 
         Raises:
             LeaseLost: Somebody else has the user.
@@ -122,6 +124,7 @@ class Lease:
             if publish:
                 self._published_at = now
             await self._write(changes, publish=publish)
+            self._is_behind = not publish
 
     async def hold(self) -> None:
         """Look before a write to the ledger: is the user still ours?
@@ -235,7 +238,8 @@ class Lease:
                 await asyncio.sleep(pause)
                 try:
                     async with self._lock:
-                        await self._write({}, publish=False)
+                        await self._write({}, publish=self._is_behind)
+                        self._is_behind = False
                 except (TemporaryError, LeaseLost) as exc:
                     log("heartbeat_failed", correlation_id=self.run.run_id, error_type=type(exc).__name__)
 

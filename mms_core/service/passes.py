@@ -204,6 +204,7 @@ class Pass:
         originals = await restorer.wanted()
         known = {entry.key: entry for entry in await self._parts.ledger.entries(self._lease.key)}
         self._total = len({each.key for each in originals} | set(self._tally.entries))
+        await self._lease.note(**self._tally.counts(self._total))
         for original in originals:
             earlier = self._tally.earlier(original.key)
             if earlier is not None and earlier.is_final and earlier.verdict is not Verdict.RESTORED:
@@ -222,7 +223,11 @@ class Pass:
         if known.is_listed_out(settings):
             raise Stopped("UserExcluded")  # the lists hold for queued work, too
         self._lease.admit(known)
-        await self._lease.note(user_id=facts.user_id, user_principal_name=facts.user_principal_name)
+        # What a worker that died did not come to count is counted before anything else is looked at.
+        so_far = max(self._lease.run.total + self._lease.run.skipped, len(self._tally.entries))
+        await self._lease.note(
+            user_id=facts.user_id, user_principal_name=facts.user_principal_name, **self._tally.counts(so_far)
+        )
         run = self._lease.run
         wish = await wish_of(
             self._parts,

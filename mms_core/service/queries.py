@@ -144,21 +144,32 @@ class Queries:
 
     async def runs_of(self, identity: str) -> list[Run]:
         """Return the runs of one user, by name or id, newest first."""
-        runs = [run for key in await self._keys(identity) for run in await self._parts.users.runs_of(key)]
-        # A run on its way from the name's record to the user's is in both for a moment; the user's comes last.
-        once = {run.run_id: run for run in runs}
+        once: dict[str, Run] = {}
+        for key in await self._keys(identity):
+            once |= {run.run_id: run for run in await self._parts.users.runs_of(key)}
+            # A run at work is as far as its record says; the history follows with the heartbeat.
+            once |= await self._in_record(key)
         return sorted(once.values(), key=lambda run: run.created_at, reverse=True)
 
+    async def _in_record(self, key: UserKey) -> dict[str, Run]:
+        """Return the runs in a user's record, the newest last."""
+        stored = await self._parts.users.read(key)
+        found = (stored.value.current, stored.value.newest) if stored else ()
+        return {run.run_id: run for run in found}
+
     async def user(self, identity: str) -> Run:
-        """Return the newest run of one user.
+        """Return the newest run of one user: a point read a key.
 
         Raises:
             NotFound: Nothing was ever asked for this user.
         """
-        runs = await self.runs_of(identity)
-        if not runs:
+        once: dict[str, Run] = {}
+        for key in await self._keys(identity):
+            # A run on its way from the name's record to the user's is in both for a moment; the user's comes last.
+            once |= await self._in_record(key)
+        if not once:
             raise NotFound
-        return runs[0]
+        return max(once.values(), key=lambda run: run.created_at)
 
     async def meetings(self, identity: str) -> list[LedgerEntry]:
         """Return the newest entry of every meeting of one user, nearest start first.
