@@ -24,7 +24,7 @@ from mms_core.model import Source, Target
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mms_core.block import Fragment, Located, MeetingBlock
+    from mms_core.block import Fragment, Genuineness, Located, MeetingBlock
     from mms_core.meetings import OnlineMeeting
     from mms_core.model import Selection
 
@@ -136,7 +136,8 @@ def plan(event: Event, wish: Wish, *, now: datetime, inherited: dict[str, str] |
     properties = event.properties or inherited or {}
     event = replace(event, properties=properties)
     found = block.locate(event.body)
-    damage = find_damage(event.body, found)
+    own = _judged(found, properties, wish)[1]
+    damage = find_damage(event.body, found, going=own)
     repaired = repair(event.body, damage) if any(each.cure is Cure.REMOVAL for each in damage) else None
     planned = _planned(event, found if repaired is None else block.locate(repaired), wish)
     if planned is None and any(each.kind is DamageKind.EMPTY_SHELL for each in damage):
@@ -163,24 +164,38 @@ def _planned(event: Event, found: Located, wish: Wish) -> Planned | None:
     located = block.choose(found, properties, organizer_id=wish.organizer_id, tenant_id=wish.tenant_id)
     if located.ambiguous or not located.blocks:
         return _without_certainty(event, located, wish)
-    judged = [
-        (each, block.judge(each, properties, organizer_id=wish.organizer_id, tenant_id=wish.tenant_id))
-        for each in located.blocks
-    ]
+    judged, own = _judged(located, properties, wish)
     genuine = [each for each, judgement in judged if judgement.genuine]
-    if genuine and properties.get("MmsRun"):
-        # A block that is beside ours is one that we left there, as somebody else's: it is not found out again (R5).
-        judged = [(each, judgement) for each, judgement in judged if judgement.genuine]
-    # The own block first: it names the coordinates "before", whatever was pasted around it.
-    located = replace(located, blocks=tuple(genuine + [each for each, it in judged if not it.genuine]))
     wanted = _wanted(genuine or list(located.blocks), wish)
     if wanted is None:
         return None
+    located = replace(located, blocks=own or located.blocks)
     obstacle = _obstacle(event, genuine, wanted, wish) if genuine else ("PastedBlock", "W5", judged[0][1].reason)
     if obstacle is None:
         return allowed(Planned(event=event, step=wanted, located=located), wish)
     code, rule, detail = obstacle
     return Planned(event=event, step=Step.SKIP, located=located, code=code, rule=rule, detail=detail)
+
+
+def _judged(
+    located: Located, properties: dict[str, str], wish: Wish
+) -> tuple[list[tuple[MeetingBlock, Genuineness]], tuple[MeetingBlock, ...]]:
+    """Judge each block of a body (W5), and return with that the ones that a write replaces.
+
+    The genuine ones first: they name the coordinates "before". Then those that are nobody's text: a shell without a
+    link, and beside a Skype block that of the Teams meeting which somebody made for it by hand. What else is there was
+    pasted, and stays.
+    """
+    judged = [
+        (each, block.judge(each, properties, organizer_id=wish.organizer_id, tenant_id=wish.tenant_id))
+        for each in located.blocks
+    ]
+    own = [each for each, judgement in judged if judgement.genuine]
+    if any(each.kind is BlockKind.SKYPE for each in own):
+        own += [each for each, it in judged if not it.genuine]
+    elif own:
+        own += [each for each, it in judged if each.join_url is None]
+    return judged, tuple(own)
 
 
 WRITES: Final = (Step.MIGRATE, Step.MOVE, Step.REPLACE, Step.REFRESH)

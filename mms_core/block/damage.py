@@ -23,7 +23,7 @@ from mms_core.block.tokens import SEEN, Window, cut, is_blank, shadow_of, token_
 from mms_core.block.urls import MICROSOFT_HOSTS, unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from mms_core.block.model import BlockKind, Located, MeetingBlock
 
@@ -91,21 +91,23 @@ _UNSEEN: Final = "_. \t\r\n\u00a0\u00ad\u200b\u200c\u200d\u2060\ufeff"
 """What is left of a shell's text: its separators and what nobody sees."""
 
 
-def find_damage(body: str, located: Located) -> tuple[Damage, ...]:
+def find_damage(body: str, located: Located, *, going: Collection[MeetingBlock] | None = None) -> tuple[Damage, ...]:
     """Say what earlier migrations have broken in a body.
 
     Args:
         body: HTML or plain text.
         located: What :func:`mms_core.block.locate` said of this very body (not :func:`mms_core.block.choose`, which
             leaves blocks out).
+        going: Those of its blocks that go when a new one is put in; all, if not given.
 
     Returns:
         Nothing for a sound body; otherwise at most one value for each kind and cure, in the order of the kinds.
     Errors:
         None: any string has an answer. Time grows linearly with the body.
     """
+    going = located.blocks if going is None else going
     spans = sorted(span for block in located.blocks for span in block.spans)
-    return (*_mojibake(body, located, spans), *_shells(body, located, spans), *_two_links(located))
+    return (*_mojibake(body, located, going), *_shells(body, located, spans), *_two_links(located, going))
 
 
 def repair(body: str, damages: Iterable[Damage]) -> str:
@@ -133,7 +135,7 @@ def _without(body: str, removed: list[Span]) -> str:
     return "".join(pieces)
 
 
-def _mojibake(body: str, located: Located, blocks: list[Span]) -> Iterator[Damage]:
+def _mojibake(body: str, located: Located, going: Collection[MeetingBlock]) -> Iterator[Damage]:
     """Lost characters: those in a block go with it, the others stay for good."""
     if not any(sign in body for sign in _LOST_SIGNS):
         return
@@ -142,7 +144,8 @@ def _mojibake(body: str, located: Located, blocks: list[Span]) -> Iterator[Damag
         found.append(match.span())
         if len(found) == MAX_SPANS:
             break
-    kept = any(_LOST.search(block.user_text) for block in located.blocks if block.user_text)
+    blocks = sorted(span for block in going for span in block.spans)
+    kept = any(_LOST.search(block.user_text) for block in going if block.user_text)
     goes = located.ambiguous is None and not kept
     inside = [span for span in found if goes and _is_covered(blocks, span)]
     outside = [span for span in found if not goes or not _is_covered(blocks, span)]
@@ -190,7 +193,7 @@ def _joined(located: Located) -> list[tuple[BlockKind, str]]:
     return [(block.kind, block.join_url) for block in located.blocks if block.join_url]
 
 
-def _two_links(located: Located) -> Iterator[Damage]:
+def _two_links(located: Located, going: Collection[MeetingBlock]) -> Iterator[Damage]:
     """Different meetings in one body: a Skype and a Teams block are one that was converted by hand."""
     joining = [block for block in located.blocks if block.join_url]
     meetings = {(block.kind, (block.join_url or "").lower()) for block in joining}
@@ -199,7 +202,9 @@ def _two_links(located: Located) -> Iterator[Damage]:
         yield Damage(
             kind=DamageKind.TWO_JOIN_LINKS,
             spans=tuple(sorted(span for block in joining for span in block.spans)[:MAX_SPANS]),
-            cure=Cure.REPLACEMENT if located.ambiguous is None else Cure.NONE,
+            cure=Cure.REPLACEMENT
+            if located.ambiguous is None and all(each in going for each in joining)
+            else Cure.NONE,
             detail="blocks of different meetings: " + ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds)),
         )
 

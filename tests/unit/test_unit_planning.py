@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -205,14 +206,34 @@ def test_of_several_meetings_the_events_own_is_replaced_and_the_pasted_one_stays
     assert change.body.count(skype_url("ZZ99")) == planned.event.body.count(skype_url("ZZ99"))
 
 
-def test_a_pasted_block_that_stayed_beside_ours_is_no_reason_to_write_again():
-    """R5: the next run finds the meeting current; a block that nobody has judged before still goes with the other."""
-    url, pasted = teams_url("alpha"), skype_block(skype_url("ZZ99"))
-    event = teams_event(body=page(f"{teams_block(url)}<p>and</p>{pasted}"))
-    fragment = block.decode_join_information(online_meeting("alpha").join_information)
-    written = replace(event, properties={**event.properties, "MmsRun": "run"})
-    assert is_current(_plan(written), fragment)
-    assert not is_current(_plan(event), fragment)
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_skype_block_pasted_into_a_teams_meeting_is_its_owners_text(is_first):
+    """W5: it stays, and is no reason to write; what the refresh needs goes into the meeting's own block."""
+    own, pasted = teams_block(teams_url("alpha")), skype_block(skype_url("ZZ99"))
+    above, below = (f"{ABOVE}{pasted}<p>or</p>", BELOW) if is_first else (ABOVE, f"<p>or</p>{pasted}{BELOW}")
+    event = teams_event(body=page(own, above=above, below=below))
+    same = block.decode_join_information(online_meeting("alpha").join_information)
+    assert is_current(_plan(event), same)
+    planned, change, fragment = _rewritten(event, online_meeting("alpha", number="+4989111"))
+    assert not is_current(planned, fragment)
+    assert change.body == page(fragment.html, above=above, below=below)
+    assert [(each.code, each.is_certain) for each in planned.damage] == [("TwoJoinLinks", False)]
+
+
+def test_a_teams_block_beside_a_skype_meeting_goes_with_it():
+    """Somebody converted it by hand: both go, one comes."""
+    both = page(f"{skype_block(skype_url('AB12CD01'))}<p>or</p>{teams_block(teams_url('byhand'))}")
+    planned, change, fragment = _rewritten(skype_event(body=both))
+    assert change.body == page(f"{fragment.html}<p>or</p>")
+    assert [(each.code, each.is_certain) for each in planned.damage] == [("TwoJoinLinks", True)]
+
+
+def test_a_shell_of_a_skype_block_goes_with_a_teams_meetings_block():
+    """It leads nowhere, so it is nobody's text."""
+    shell = re.sub(r'<a href="https://meet[^>]*>(.*?)</a>', r"\1", skype_block(skype_url("AB12CD01")))
+    both = page(f"{teams_block(teams_url('alpha'))}<p>and</p>{shell}")
+    _, change, fragment = _rewritten(teams_event(body=both), online_meeting("alpha", number="+4989111"))
+    assert change.body == page(f"{fragment.html}<p>and</p>")
 
 
 def test_an_ambiguous_body_is_a_failure_with_its_reason():
