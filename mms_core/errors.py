@@ -129,6 +129,11 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Open the user's meetings: each failed one names its cause. Remove it, then retry.",
         "Q4",
     ),
+    "CalendarGone": Explanation(
+        "A secondary calendar was removed while it was looked at; those of its meetings that had not been read are "
+        "missing from the result.",
+        "Nothing to do, unless the calendar is there again: then start again.",
+    ),
     "Cancelled": Explanation("An administrator cancelled the migration.", "Start it again when it is wanted."),
     # -- a single meeting cannot be migrated -----------------------------------------------------------------------
     "PastedBlock": Explanation(

@@ -381,10 +381,13 @@ Confirm = Callable[[], Awaitable[None]]
 class Calendar(Protocol):
     """The calendar of one user, by object id."""
 
-    def candidates(self, user_id: str, *, now: datetime, secondary: bool = False) -> AsyncIterator[Event]:
+    def candidates(
+        self, user_id: str, *, now: datetime, secondary: bool = False, gone: list[str] | None = None
+    ) -> AsyncIterator[Event]:
         """Yield series masters and the single meetings that have not ended, bodies and properties included.
 
-        Of the default calendar, or with *secondary* of all the user's own calendars that can be written.
+        Of the default calendar, or with *secondary* of all the user's own calendars that can be written. One of these
+        that was removed before it was read to its end costs nothing but itself: its id is added to *gone*.
 
         Raises:
             PermanentError: ``MailboxOnPremises``, ``MailboxMissing``, ``MailboxAccessDenied``.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from mms_core.errors import explain
 from mms_core.futures import has_future
 from mms_core.meetings import meeting_key
 from mms_core.planning import Planned, Step, Wish, allowed, plan
@@ -26,9 +27,26 @@ _WINDOWS: Final = 3
 """Exchange refuses windows of more than two years; a counted series that has nothing in three is over."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What is in question of one user."""
+
+    wish: Wish
+    """What was asked for, with what the calendar can make by itself, if a plan depends on it."""
+    groups: list[list[Planned]]
+    """See :meth:`Finder.find`."""
+    calendars_gone: int = 0
+    """Secondary calendars that were removed while they were looked at."""
+
+    @property
+    def remark(self) -> str:
+        """What of the calendars is missing here, in words; empty if nothing is."""
+        return explain("CalendarGone", f"{self.calendars_gone} of them") if self.calendars_gone else ""
+
+
 async def found(
     calendar: Calendar, wish: Wish, *, now: datetime, originals: Callable[[], Awaitable[list[Original]]]
-) -> tuple[Wish, list[list[Planned]]]:
+) -> Found:
     """Find and plan for one user; asks what the calendar can make by itself only if a plan depends on it.
 
     Args:
@@ -36,15 +54,13 @@ async def found(
         wish: What is asked for.
         now: Aware UTC.
         originals: What the ledger keeps.
-
-    Returns:
-        The wish with that answer, and what :meth:`Finder.find` gives.
     """
-    groups = await Finder(calendar, wish, now=now, originals=originals).find()
-    if all(planned.step is not Step.MOVE for group in groups for planned in group):
-        return wish, groups
-    wish = replace(wish, providers=await calendar.providers(wish.organizer_id))
-    return wish, [[allowed(planned, wish) for planned in group] for group in groups]
+    finder = Finder(calendar, wish, now=now, originals=originals)
+    groups = await finder.find()
+    if any(planned.step is Step.MOVE for group in groups for planned in group):
+        wish = replace(wish, providers=await calendar.providers(wish.organizer_id))
+        groups = [[allowed(planned, wish) for planned in group] for group in groups]
+    return Found(wish=wish, groups=groups, calendars_gone=len(finder.gone))
 
 
 class Finder:
@@ -65,6 +81,8 @@ class Finder:
         self._wish = wish
         self._now = now
         self._slots = asyncio.Semaphore(CONCURRENCY)
+        self.gone: list[str] = []
+        """Ids of secondary calendars that were removed while they were looked at."""
 
     async def find(self) -> list[list[Planned]]:
         """Return what is in question, the nearest start first.
@@ -74,8 +92,9 @@ class Finder:
         """
         groups: list[list[Planned]] = []
         masters: list[Event] = []
-        more = {"secondary": True} if self._wish.secondary else {}
-        async for event in self._calendar.candidates(self._wish.organizer_id, now=self._now, **more):
+        async for event in self._calendar.candidates(
+            self._wish.organizer_id, now=self._now, secondary=self._wish.secondary, gone=self.gone
+        ):
             if event.kind != "seriesMaster":
                 planned = plan(event, self._wish, now=self._now)
                 groups += [[planned]] if planned is not None else []

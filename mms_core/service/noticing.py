@@ -95,14 +95,14 @@ class Noticing:
         if await is_report_only(self._parts, settings, facts.user_id):
             return
         originals = functools.partial(self._parts.ledger.originals, key)
-        _, groups = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
+        every = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
         meetings = [
             notices.Meeting(
                 subject=planned.event.subject,
                 start_at=planned.event.start_at,
                 is_replaced=planned.step is not Step.REFRESH,
             )
-            for group in groups
+            for group in every.groups
             for planned in group
             if planned.step in WRITES
         ]

@@ -106,6 +106,8 @@ class Pass:
         self._began_at = began_at
         self._total = 0
         self._facts: UserFacts | None = None
+        self._remark = ""
+        """What the result does not tell of, in words."""
         self._reasons: list[Exception] = []
         """Why no further meeting is begun, and no further write of those in hand is sent."""
         self._tally = _Tally([], lease.run)
@@ -163,7 +165,7 @@ class Pass:
         return codes.most_common(1)[0][0] if len(codes) == 1 else "MeetingsFailed"
 
     async def _end(self, happening: Happening, *, code: str | None = None, detail: str = "") -> None:
-        message = self._tally.summary()
+        message = f"{self._tally.summary()} {self._remark}".rstrip()
         if code is not None:
             message = explain(code, detail) + (f" So far: {message}" if self._tally.entries else "")
         ended = await self._lease.end(happening, code=code, last_message=message, **self._tally.counts(self._total))
@@ -239,7 +241,8 @@ class Pass:
         )
         wish = replace(wish, leaves_server=any(reason.startswith("T2 ") for reason in run.reasons))
         originals = functools.partial(self._parts.ledger.originals, self._lease.key)
-        wish, groups = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
+        all_found = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
+        wish, groups, self._remark = all_found.wish, all_found.groups, all_found.remark
         if run.preview_id:
             groups = await self._as_previewed(groups, run.preview_id)
         if await is_report_only(self._parts, settings, facts.user_id):

@@ -215,7 +215,10 @@ class Previews:
                 target=Target(document["target"]),
                 selections=_selections(document),
             )
-            rows = await self._undo_rows(facts, document) if document.get("undo") else await self._rows(facts, wish)
+            if document.get("undo"):
+                remark, rows = "", await self._undo_rows(facts, document)
+            else:
+                remark, rows = await self._rows(facts, wish)
         except MmsError as exc:
             if exc.code in ("ServiceUnavailable", "Throttled", "SignInFailed", "StorageUnavailable"):
                 raise
@@ -225,15 +228,17 @@ class Previews:
         for number, row in enumerate(rows):
             await self._parts.documents.put(f"preview-{preview_id}", f"{number:06d}", row)
         done = {**document, "state": "ready", "user": facts.user_id, "userPrincipalName": facts.user_principal_name}
-        done |= {"meetings": len(rows), "reportOnly": is_reported}
+        done |= {"meetings": len(rows), "reportOnly": is_reported, "message": remark or None}
         await self._parts.documents.put("preview", preview_id, done, etag=stored.etag)
         log("preview_made", user_id=facts.user_id, count=len(rows))
 
-    async def _rows(self, facts: UserFacts, wish: Wish) -> list[dict[str, Any]]:
+    async def _rows(self, facts: UserFacts, wish: Wish) -> tuple[str, list[dict[str, Any]]]:
         now = self._parts.clock.now()
         originals = functools.partial(self._parts.ledger.originals, UserKey(facts.user_id))
-        _, groups = await found(self._parts.graph().calendar, wish, now=now, originals=originals)
-        return [await self._row(facts, wish, planned, group) for group in groups for planned in group]
+        every = await found(self._parts.graph().calendar, wish, now=now, originals=originals)
+        return every.remark, [
+            await self._row(facts, every.wish, each, group) for group in every.groups for each in group
+        ]
 
     async def _undo_rows(self, facts: UserFacts, document: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what an undo would do to each meeting; who is written to is who is invited now."""

@@ -214,11 +214,12 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
 
     # -- Calendar -----------------------------------------------------------------------------------------------
 
-    async def candidates(self, user_id, *, now, secondary=False):
+    async def candidates(self, user_id, *, now, secondary=False, gone=None):
         """List."""
         await self._at("candidates")
         assert user_id in self.users
         assert secondary in (True, False)
+        assert not gone
         for event in list(self.events.values()):
             if event.kind == "seriesMaster" or (event.kind == "singleInstance" and event.end_at >= now):
                 yield self._shown(event)

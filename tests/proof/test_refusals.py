@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pytest
 
 READS = {
@@ -51,3 +54,33 @@ def test_a_mailbox_that_went_while_it_was_looked_at_is_missing(lab, status):
     run, problems = _run(lab, {"method": "GET", "path": READS["the list"], "status": status, "times": 0})
     assert (run.state, run.code) == ("Failed", "MailboxMissing")
     assert all(each.endswith((", but it was not written", "0 mails instead of 1")) for each in problems)
+
+
+@pytest.mark.parametrize("gone_at", ["its first page", "a later page"])
+def test_a_calendar_that_goes_while_it_is_looked_at_costs_itself_alone(lab, gone_at):
+    """The other calendars' meetings are migrated, and the result says that one is missing."""
+    from proof_mailbox import Mailbox, skype  # noqa: PLC0415 - importable only now
+
+    tenant, now = lab.tenant, lab.clock.now()
+    tenant.reset()
+    mailbox = Mailbox(tenant.user(calendars=[{"name": "Gone"}, {"name": "Projects"}]))
+    rows = tenant.graph("GET", f"users/{mailbox.user['id']}/calendars")["value"]
+    named = {each["name"]: each["id"] for each in rows}
+    kept = [
+        skype(tenant, mailbox, now + timedelta(days=2), **({"calendar": each} if each else {}))
+        for each in ("", named["Projects"])
+    ]
+    skype(tenant, mailbox, now + timedelta(days=1), calendar=named["Gone"])
+    path = f"/calendars/{re.escape(named['Gone'])}/events"
+    if gone_at == "a later page":
+        tenant.control("PATCH", "switches", {"emptyPages": True})
+        path += ".*skip"
+    tenant.control("POST", "faults", {"method": "GET", "path": path, "status": 404, "times": 0})
+    service = lab.service()
+    service.configure(IncludeSecondaryCalendars=True)
+    run = service.migrate(mailbox.user)
+    tenant.control("DELETE", "faults")
+    assert (run.state, run.code) == ("Succeeded", None)
+    assert "CalendarGone" in run.last_message
+    migrated = {each.event_id for each in service.entries(mailbox.user) if each.verdict == "migrated"}
+    assert migrated >= {each["id"] for each in kept}

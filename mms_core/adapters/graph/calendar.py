@@ -27,7 +27,7 @@ from mms_core.meetings import Series
 from mms_core.ports import Calendar, EventChange, Written
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from datetime import datetime
 
     from kiota_abstractions.request_information import RequestInformation
@@ -70,28 +70,36 @@ class GraphCalendar(Calendar):
     def __init__(self, transport: GraphTransport) -> None:
         self._transport = transport
 
-    async def candidates(self, user_id: str, *, now: datetime, secondary: bool = False) -> AsyncIterator[Event]:
+    async def candidates(
+        self, user_id: str, *, now: datetime, secondary: bool = False, gone: list[str] | None = None
+    ) -> AsyncIterator[Event]:
         """See :class:`~mms_core.ports.Calendar`. One query finds all: a running series may have begun years ago."""
         seen: set[str] = set()
-        lists: list[Any] = [self._transport.client.users.by_user_id(user_id).events]
+        user = self._transport.client.users.by_user_id(user_id)
+        lists: dict[str, Any] = {"": user.events}
         if secondary:
-            lists += [
-                self._transport.client.users.by_user_id(user_id).calendars.by_calendar_id(each).events
-                for each in await self._secondary(user_id)
-            ]
-        for builder in lists:
-            async for event in self._listed(builder.to_get_request_information(_candidates_query(now))):
+            lists |= {each: user.calendars.by_calendar_id(each).events for each in await self._secondary(user_id)}
+        for calendar_id, builder in lists.items():
+            listed = self._listed(builder.to_get_request_information(_candidates_query(now)))
+            while True:
+                try:
+                    event = await anext(listed, None)
+                except NotFound as exc:
+                    if not calendar_id:  # the user was there a moment ago
+                        raise PermanentError(exc.detail, code="MailboxMissing") from exc
+                    if gone is not None:
+                        gone.append(calendar_id)
+                    break
+                if event is None:
+                    break
                 if event.event_id not in seen:  # a calendar that changes while it is paged may show an event twice
                     seen.add(event.event_id)
                     yield event
 
-    async def _listed(self, first: RequestInformation) -> AsyncIterator[Event]:
+    async def _listed(self, first: RequestInformation) -> AsyncGenerator[Event]:
         info: RequestInformation | None = first
         while info is not None:
-            try:
-                page = (await self._transport.read(info)).decoded(WireEvents)
-            except NotFound as exc:  # the user was there a moment ago
-                raise PermanentError(exc.detail, code="MailboxMissing") from exc
+            page = (await self._transport.read(info)).decoded(WireEvents)
             for wire in page.value:
                 yield wire.facts()
             # An empty page may still have a next link: only a missing link is the end.
