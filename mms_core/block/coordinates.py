@@ -218,8 +218,9 @@ def _is_known(host: str, domain: str) -> bool:
 
 def _number(text: str) -> str:
     """A number as it is dialled: digits, with the plus where it is written."""
-    return ("+" if text.lstrip().startswith("+") else "") + _digits(text)
+    text = text.lstrip()
+    return "+" + _digits(text[1:]) if text.startswith("+") else _digits(text)
 
 
 def _digits(text: str) -> str:
-    return _ONLY_DIGITS.sub("", text)
+    return text if text.isascii() and text.isdecimal() else _ONLY_DIGITS.sub("", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -195,7 +196,7 @@ def _regions(window: Window, teams: list[int], classes: list[int], marks: list[M
             link = link_at(window, position)
             if link is not None and link.url.product != "skype":
                 teams_links.append(link)
-    own = [mark for mark in marks if window.start <= mark.position < window.end and _is_visible(window, mark)]
+    own = _visible(window, marks)
     regions = teams_html.find(window, teams_links) if teams or classes else []
     if own:
         skype = skype_html.find(window, own, _skype_joins(window, own))
@@ -227,12 +228,17 @@ def _skype_links_at(window: Window, positions: list[int]) -> list[Link]:
     return list(joins.values())
 
 
-def _is_visible(window: Window, mark: Mark) -> bool:
-    """Say whether an anchor stands in the document and not in a comment or a style sheet."""
-    index = window.previous_token(mark.position) + 1
-    if index < len(window.starts) and window.starts[index] <= mark.position:
-        return window.names[index] != b"!"
-    return True
+def _visible(window: Window, marks: list[Mark]) -> list[Mark]:
+    """The anchors of a window that stand in the document, not in a comment or a style sheet."""
+    starts, ends, names = window.starts, window.ends, window.names
+    found: list[Mark] = []
+    for mark in marks:
+        position = mark.position
+        if window.start <= position < window.end:
+            index = bisect_right(starts, position) - 1
+            if index < 0 or names[index] != b"!" or ends[index] <= position:
+                found.append(mark)
+    return found
 
 
 def _in_text(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> tuple[list[MeetingBlock], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 TEAMS_HOST: Final = b"teams."
@@ -42,10 +43,13 @@ SKYPE_RULE: Final = 137
 SLACK: Final = 4
 """Characters more or less that a separator may have: people hit a key in it."""
 
+MAX_RARE: Final = 30
+"""A letter that stands more often than this in a body is not rare in it."""
+
 _UNDERSCORES: Final = b"_" * MIN_RULE
 _DOTS: Final = b"." * MIN_RULE
-_NOT_UNDERSCORE = re.compile(rb"[^_]")
-_NOT_DOT = re.compile(rb"[^.]")
+_UNDERSCORE_RUN = re.compile(rb"_++")
+_DOT_RUN = re.compile(rb"\.++")
 
 
 @dataclass(slots=True)
@@ -54,6 +58,9 @@ class Mark:
 
     position: int
     name: str
+
+
+_POSITION: Final = attrgetter("position")
 
 
 def holds(shadow: bytes, needle: bytes) -> bool:
@@ -66,13 +73,36 @@ def find_all(shadow: bytes, needle: bytes, lo: int = 0, hi: int | None = None) -
 
     From the end, because CPython searches bytes backwards in half the time that it takes forwards.
     """
-    found: list[int] = []
     position = shadow.rfind(needle, lo, hi)
+    if position < 0:
+        return []
+    found: list[int] = []
     while position >= 0 and len(found) <= MAX_ANCHORS:
         found.append(position)
         position = shadow.rfind(needle, lo, position)
     found.reverse()
     return found
+
+
+def find_rare(shadow: bytes, needle: bytes, letter: bytes) -> list[int]:
+    """As :func:`find_all`, by a letter of the string that is rare in mail: one byte is found in a tenth of the time.
+
+    Args:
+        shadow: Where to search.
+        needle: For what.
+        letter: One of its bytes. Where it is not rare in this body, the whole string is searched for.
+    """
+    lead = needle.index(letter)
+    found: list[int] = []
+    position = len(shadow)
+    for _ in range(MAX_RARE):
+        position = shadow.rfind(letter, 0, position)
+        if position < 0:
+            found.reverse()
+            return found
+        if position >= lead and shadow.startswith(needle, position - lead):
+            found.append(position - lead)
+    return find_all(shadow, needle)
 
 
 def teams_links(shadow: bytes) -> list[int]:
@@ -108,9 +138,9 @@ def skype_marks(shadow: bytes) -> list[Mark]:
     for first, by as little of them as is telling: a body of lines of dots makes a search for an ``n`` or a dot slow.
     What marks have in common is looked for once.
     """
-    bookmarks, markers, lync = find_all(shadow, b"outjoinlink"), find_all(shadow, b"[!oc(["), find_all(shadow, b"lync")
-    older = find_all(shadow, SKYPE_MARKS["rlidOC"])
-    if not bookmarks and not markers and not lync and not older and not holds(shadow, b"skyp"):
+    bookmarks, markers = find_rare(shadow, b"outjoinlink", b"j"), find_rare(shadow, b"[!oc([", b"[")
+    lync, older = find_all(shadow, b"lync"), find_all(shadow, SKYPE_MARKS["rlidOC"])
+    if not bookmarks and not markers and not lync and not older and not find_rare(shadow, b"skyp", b"k"):
         return []
     marks = [Mark(position, "OutJoinLink") for position in bookmarks]
     marks += [Mark(position, "OC-marker") for position in markers]
@@ -121,8 +151,8 @@ def skype_marks(shadow: bytes) -> list[Mark]:
     _add_marks(marks, shadow, shared, 0, "OutSharedNoteLink")
     marks += [Mark(position, "rlidOC") for position in older]
     marks += [Mark(position, "help-link") for position in find_all(shadow, SKYPE_MARKS["help-link"])]
-    marks += [Mark(position, "web-app-link") for position in find_all(shadow, SKYPE_MARKS["web-app-link"])]
-    marks.sort(key=lambda mark: mark.position)
+    marks += [Mark(position, "web-app-link") for position in find_rare(shadow, SKYPE_MARKS["web-app-link"], b"?")]
+    marks.sort(key=_POSITION)
     return marks
 
 
@@ -202,5 +232,5 @@ def rule_after(shadow: bytes, position: int, ceiling: int, *, dots: bool) -> Rul
     at = shadow.find(_DOTS if dots else _UNDERSCORES, position, ceiling)
     if at < 0:
         return None
-    end = (_NOT_DOT if dots else _NOT_UNDERSCORE).search(shadow, at)
-    return Rule(at, end.start() if end is not None else len(shadow))
+    run = (_DOT_RUN if dots else _UNDERSCORE_RUN).match(shadow, at)
+    return Rule(at, run.end()) if run is not None else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.marks import MIN_RULE, Mark, Rule, has_rule, rule_after, rule_before
+from mms_core.block.marks import Mark, Rule, has_rule, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 
@@ -38,6 +39,7 @@ OUTLOOK_MARKS: Final = frozenset({"OutJoinLink", "OutSharedNoteBorder", "OutShar
 HELP_LINKS: Final = frozenset({"rlidLync", "rlidOC"})
 """Links to help that nobody but the add-in writes: below a join link one of them is enough."""
 
+_POSITION: Final = itemgetter(0)
 _BOOKMARK = re.compile(rb"name\s*+=\s*+[\"']?(?:x_)*outjoinlink")
 _BIG_FONT = re.compile(r"font-size:\s*(?:1[4-9]|2\d)(?:\.\d+)?pt", re.IGNORECASE)
 _TAIL = re.compile(rb"tel:[0-9+&%]|dialin\.|/dialin|\[!oc\(\[|o15\.officeredir|linkid=389737")
@@ -78,12 +80,13 @@ def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Clu
     """Divide anchors among blocks: a new bookmark, another meeting's link or a line of dots on both sides divides."""
     events: list[tuple[int, Mark | Link]] = [(mark.position, mark) for mark in marks]
     events += [(link.lo, link) for link in links]
-    events.sort(key=lambda event: event[0])
+    events.sort(key=_POSITION)
     clusters: list[_Cluster] = []
     last = -1
     current = None
+    ruled = len(events) > 1 and has_rule(window.shadow, events[0][0], events[-1][0])
     for position, event in events:
-        if current is None or _divides(window, current, last, position, event):
+        if current is None or _divides(window, current, last, position, event, ruled=ruled):
             current = _Cluster(position)
             clusters.append(current)
         if isinstance(event, Mark):
@@ -97,7 +100,7 @@ def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Clu
     return clusters
 
 
-def _divides(window: Window, current: _Cluster, last: int, position: int, event: Mark | Link) -> bool:
+def _divides(window: Window, current: _Cluster, last: int, position: int, event: Mark | Link, *, ruled: bool) -> bool:
     """Say whether a new block begins with this anchor."""
     if position - last > SPREAD:
         return True
@@ -107,7 +110,7 @@ def _divides(window: Window, current: _Cluster, last: int, position: int, event:
     elif current.links and current.links[-1].url.canonical.lower() != event.url.canonical.lower():
         # All links so far are of one meeting: this is asked of each of them.
         return True
-    return bool(current.links) and position - last >= MIN_RULE and has_rule(window.shadow, last, position)
+    return ruled and bool(current.links) and has_rule(window.shadow, last, position)
 
 
 def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Region | None:

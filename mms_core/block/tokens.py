@@ -143,7 +143,8 @@ def token_start(shadow: bytes, known: int, position: int) -> int:
     if near < 0:
         return known
     start = known
-    comment = shadow.rfind(b"<!--", known, near)
+    # One byte is found much sooner than four, and mail has few of these.
+    comment = shadow.rfind(b"<!--", known, shadow.rfind(b"!", known, near) + 3)
     if comment >= 0:
         start = shadow.rfind(b"-->", known, near) + 3
     if comment < start and shadow.rfind(b"<", start, near) <= shadow.rfind(b">", start, near):

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass
 from functools import lru_cache
 from html import unescape
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 MAX_WRAPPERS: Final = 5
@@ -76,9 +75,8 @@ _IN_BROWSER: Final = frozenset({"/_", "/v2", "/v2/", "/"})
 """Paths of Teams' own page, which keeps a link in its fragment."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinUrl:
-    """A URL that was recognised as one that joins a meeting."""
+class JoinUrl(NamedTuple):
+    """A URL that was recognised as one that joins a meeting (a named tuple, because many are made for each body)."""
 
     canonical: str
     product: str
