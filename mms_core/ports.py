@@ -406,8 +406,11 @@ class Calendar(Protocol):
         """
         ...
 
-    async def has_instance(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:
-        """Say whether a series has an occurrence between two instants."""
+    async def has_occurrence(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:
+        """Say whether a series has an occurrence between two instants that shows the master's own invitation.
+
+        Its exceptions do not count: each has a body of its own.
+        """
         ...
 
     async def event(self, user_id: str, event_id: str) -> Event | None:

@@ -156,7 +156,7 @@ class Finder:
             return known
         for number in range(_WINDOWS):
             start = self._now + number * _WINDOW
-            if await self._calendar.has_instance(
+            if await self._calendar.has_occurrence(
                 self._wish.organizer_id, planned.event.event_id, start=start, end=start + _WINDOW
             ):
                 return True

@@ -242,9 +242,9 @@ class FakeTenant(Directory, Calendar, Meetings, Tenant, Mail):
         assert user_id in self.users
         return frozenset({"teamsForBusiness"} if self.makes_teams else ()) | self.other_providers
 
-    async def has_instance(self, user_id, master_id, *, start, end):
+    async def has_occurrence(self, user_id, master_id, *, start, end):
         """Look into a window."""
-        await self._at("has_instance")
+        await self._at("has_occurrence")
         assert user_id in self.users
         return any(start <= at < end for at in self.occurrences.get(master_id, ()))
 

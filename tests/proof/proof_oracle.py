@@ -45,7 +45,7 @@ class State:
 
     events: dict
     futures: dict
-    """For each series: has it a regular occurrence from now on, and has it any at all."""
+    """For each series: has it an occurrence from now on that is no exception; those have bodies of their own."""
     places: dict
     """For each item the calendar that it is in."""
     meetings: dict
@@ -85,13 +85,12 @@ def look(tenant, mailbox, now: datetime) -> State:
 
 
 def _future(tenant, mailbox, master, now):
-    """Say whether a series has a regular occurrence from *now* on, and whether it has any."""
-    found = []
-    for start, end in ((now, now + _NEAR), (now + _NEAR, now + _FAR)):
-        found += instances(tenant, mailbox, master["id"], start, end, select="id,type")
-        if any(each["type"] == "occurrence" for each in found):
-            return True, True
-    return False, bool(found)
+    """Say whether a series has an occurrence from *now* on that is no exception."""
+    return any(
+        each["type"] == "occurrence"
+        for start, end in ((now, now + _NEAR), (now + _NEAR, now + _FAR))
+        for each in instances(tenant, mailbox, master["id"], start, end, select="id,type")
+    )
 
 
 def _properties(event):
@@ -170,21 +169,16 @@ class Oracle:
     replaces_providers: bool = False
 
     def duty(self, event):
-        """Say what has to happen to an event: ``migrate``, ``refresh``, ``keep``, or ``either``."""
+        """Say what has to happen to an event: ``migrate``, ``refresh`` or ``keep``."""
         owner = self.mailbox.user["userPrincipalName"].lower()
         is_ours = event["isOrganizer"] and not event["isDraft"] and not event["isCancelled"]
         is_ours = is_ours and self._is_looked_at(self.before.places[event["id"]])
         master = self.before.events.get(event.get("seriesMasterId") or "")
-        future, is_certain = True, True
         if event["type"] == "seriesMaster":
-            future, any_left = self.before.futures[event["id"]]
-            is_certain = future or not any_left
+            is_ours = is_ours and self.before.futures[event["id"]]
         elif _instant(event["end"]) < self.now:
-            future = False
-        if not is_ours or (not future and is_certain):
-            return "keep"
-        wanted = self._wanted(event, _properties(master) if master else {}, owner)
-        return wanted if is_certain or wanted == "keep" else "either"
+            is_ours = False
+        return self._wanted(event, _properties(master) if master else {}, owner) if is_ours else "keep"
 
     def _is_looked_at(self, calendar):
         is_own = calendar["canEdit"] and calendar["owner"]["address"] == self.mailbox.user["userPrincipalName"]
@@ -224,7 +218,7 @@ class Oracle:
             is_written = event["body"] != self.before.events[event_id]["body"]
             if is_written:
                 written.add(event_id)
-            if duty != "either" and is_written != (duty != "keep"):
+            if is_written != (duty != "keep"):
                 found.append(f"{self._named(event_id)}: {duty}, but it was {'' if is_written else 'not '}written")
             problem = self._written(event_id, event, after) if is_written else self._kept(event_id, event)
             found += [f"{self._named(event_id)}: {each}" for each in problem]

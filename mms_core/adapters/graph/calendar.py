@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from mms_core.ports import Confirm
 
 PAGE_SIZE: Final = 250
+_FIRST_FEW: Final = 10
+"""Instances to look at for one that is not an exception."""
 # UTC, so that instants need no zone table; unsafe HTML, because what is stripped on reading would be deleted by
 # writing it back.
 _PREFER: Final = 'outlook.timezone="UTC", outlook.allow-unsafe-html'
@@ -169,11 +171,11 @@ class GraphCalendar(Calendar):
             raise PermanentError(exc.detail, code="MailboxMissing") from exc
         return frozenset(calendar.allowed_online_meeting_providers or ())
 
-    async def has_instance(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:
+    async def has_occurrence(self, user_id: str, master_id: str, *, start: datetime, end: datetime) -> bool:
         """See :class:`~mms_core.ports.Calendar`."""
         configuration = RequestConfiguration(
             query_parameters=InstancesRequestBuilder.InstancesRequestBuilderGetQueryParameters(
-                start_date_time=_utc(start), end_date_time=_utc(end), select=["id"], top=1
+                start_date_time=_utc(start), end_date_time=_utc(end), select=["id", "type"], top=_FIRST_FEW
             ),
             headers=_headers(),
         )
@@ -185,7 +187,7 @@ class GraphCalendar(Calendar):
                 page = (await self._transport.read(info)).decoded(WireEvents)
             except NotFound:
                 return False
-            if page.value:
+            if any(each.type == "occurrence" for each in page.value):
                 return True
             info = self._transport.page(page.next_link) if page.next_link else None
         return False
