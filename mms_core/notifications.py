@@ -204,7 +204,9 @@ class VideoInteropChanged(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 class Anything(msgspec.Struct, kw_only=True):
-    """Events that are recorded as ignored: whatever they carry."""
+    """Events that are recorded as ignored, whatever they carry; with the user, where they name one."""
+
+    user: Identity | None = None
 
 
 EVENT_TYPES: Final[dict[str, Any]] = {

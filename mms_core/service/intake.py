@@ -28,7 +28,7 @@ MOST_AT_ONCE: Final = 100
 """A longer list is written down as messages and answered before its rows are."""
 LONGEST_SETTLE: Final = timedelta(days=7)
 _GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_NAME: Final = re.compile(r"(?:sip:)?[^\s@/\\?#]+(?:#EXT#[^\s@/\\?]*)?@[^\s@/\\?#]+", re.IGNORECASE)
+_NAME: Final = re.compile(r"(?:sip:)?[^\s@/\\?]+@[^\s@/\\?#]+", re.IGNORECASE)
 _LONGEST_NAME: Final = 320
 
 

@@ -669,6 +669,15 @@ async def test_every_decision_is_recorded_the_ignored_ones_too(world):
     assert {each["actor"] for each in decisions} == {"script"}
 
 
+async def test_an_event_that_is_never_a_trigger_is_recorded_with_its_user(world):
+    """Else nobody could ask why this user's new SIP address had caused nothing (N1)."""
+    data = {"user": NAME, "from": "sip:old@contoso.example", "to": "sip:new@contoso.example"}
+    event = TenantEvent(event_id="1", type="mms.user.sipaddresschanged", data=data, actor="script")
+    await world.triage.message(encode(event))
+    (decision,) = await world.documents.list("decision")
+    assert (decision["rule"], decision["user"], decision["userId"]) == ("N1", NAME, USER)
+
+
 async def test_audit_records_are_fetched_and_decided(world):
     """A grant that only the activity feed told; delivered twice it is one request."""
     record = {

@@ -176,6 +176,7 @@ async def test_a_bad_identity_refuses_its_own_row_only(api):
         f" {NAME} ",
         f"sip:{NAME}",
         "guest_fabrikam.example#EXT#@contoso.example",
+        "team#7@contoso.example",
         "o'brien@contoso.example",
         "müller@bücher.example",
     ],
