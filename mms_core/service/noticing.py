@@ -91,6 +91,7 @@ class Noticing:
             source=run.source,
             target=run.target,
             selections=run.selections,
+            reasons=run.reasons,
         )
         if await is_report_only(self._parts, settings, facts.user_id):
             return

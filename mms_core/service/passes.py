@@ -238,8 +238,8 @@ class Pass:
             source=run.source,
             target=run.target,
             selections=run.selections,
+            reasons=run.reasons,
         )
-        wish = replace(wish, leaves_server=any(reason.startswith("T2 ") for reason in run.reasons))
         originals = functools.partial(self._parts.ledger.originals, self._lease.key)
         all_found = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
         wish, groups, self._remark = all_found.wish, all_found.groups, all_found.remark

@@ -145,6 +145,7 @@ class Previews:
             BadInput: Code ``InvalidState``: the newest run cannot be retried.
         """
         wanted = sorted(meeting_key(each) for each in asked.event_ids)
+        reasons: tuple[str, ...] = ()
         if asked.action != "migrate":
             run = await Queries(self._parts).user(asked.identity)
             asked = replace(asked, key=UserKey(run.user_id) if run.user_id else asked.key)
@@ -152,7 +153,7 @@ class Previews:
                 if not can(run, Happening.RETRIED):
                     raise BadInput(str(run.state), code="InvalidState")
                 asked = replace(asked, source=run.source, target=run.target, selections=run.selections)
-                wanted = sorted(run.undo_events)
+                wanted, reasons = sorted(run.undo_events), run.reasons
             is_undo = asked.action == "undo" or run.undo
         else:
             is_undo = False
@@ -162,6 +163,7 @@ class Previews:
             "action": asked.action,
             "undo": is_undo,
             "wanted": wanted,
+            "reasons": reasons,
             "state": "pending",
             "user": asked.key,
             "identity": asked.identity,
@@ -214,6 +216,8 @@ class Previews:
                 source=Source(document["source"]),
                 target=Target(document["target"]),
                 selections=_selections(document),
+                # What an order that is only a repetition was for; a plan of one's own is asked for by hand.
+                reasons=document.get("reasons", ()),
             )
             if document.get("undo"):
                 remark, rows = "", await self._undo_rows(facts, document)

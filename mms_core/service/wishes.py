@@ -10,6 +10,8 @@ from mms_core.snapshots import Snapshot
 from mms_core.triggers import DIAL_IN_PLANS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mms_core.meetings import OnlineMeeting
     from mms_core.model import Selection, Source, Target, UserFacts
     from mms_core.ports import Meetings
@@ -25,8 +27,9 @@ async def wish_of(
     source: Source,
     target: Target,
     selections: tuple[Selection, ...] = (),
+    reasons: Iterable[str] = (),
 ) -> Wish:
-    """Put together what planning needs."""
+    """Put together what planning needs; *reasons* are the run's, each begins with its rule."""
     stored = await parts.documents.get("snapshot", facts.user_id)
     # W4: another provider's numbers stay until the setting says otherwise, or the user is set up with Microsoft (T4).
     is_ours = Snapshot.read(stored.value if stored else None).provider == "microsoft"
@@ -41,6 +44,7 @@ async def wish_of(
         selections=selections,
         secondary=settings.IncludeSecondaryCalendars,
         replaces=settings.TeamsToTeams == "replace",
+        leaves_server=any(reason.startswith("T2 ") for reason in reasons),
     )
 
 

@@ -86,6 +86,28 @@ async def test_a_user_who_left_the_server_fails_where_skype_online_cannot_be_mad
     assert world.tenant.mails == []
 
 
+async def test_the_plan_of_a_retry_says_what_the_retry_of_a_move_will_say(world):
+    """It knows why the run was there (T2), with the tenant's setting for it; a plan of one's own is asked for by hand."""
+    (event,) = world.skype_meetings(1)
+    await world.configure(MoveWithoutMoveToTeams="Current")
+    await world.queue.send(MOVED)
+    await world.until_quiet()
+
+    async def shown(action):
+        asked = Asked(key=UserKey(USER), identity=USER, source=Source.ALL, target=Target.CURRENT, action=action)
+        made = await Previews(world.parts).ask(asked)
+        await world.until_quiet()
+        (row,) = (await Previews(world.parts).read(made))["meetings"]
+        return row["verdict"], row["code"], row["rule"]
+
+    assert await shown("retry") == ("fail", "SkypeOnlineUnavailable", "T2")
+    assert await shown("migrate") == ("skip", "SkypeStaysSkype", "R6")
+    await world.queries.retry(USER, actor=None)
+    await world.until_quiet()
+    entry = await world.entry(event)
+    assert (entry.verdict, entry.code, entry.rule) == ("failed", "SkypeOnlineUnavailable", "T2")
+
+
 async def test_a_user_who_left_the_server_gets_skype_online_where_it_can_be_made(world):
     """T2 as until 2019."""
     world.tenant.other_providers = frozenset({"skypeForBusiness"})
