@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.model import RunId, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _OURS_LIMIT: Final = 16
 """Bodies before the last one that are remembered as ours, by their hashes."""
@@ -114,6 +117,10 @@ class LedgerEntry:
     """As it was found before the run wrote anything."""
     difference: Difference | None = None
     """Why an undo was refused: what somebody changed since we wrote."""
+
+    def is_forgotten(self, before: datetime, runs: Collection[RunId]) -> bool:
+        """Say whether nobody asks for it any more: it is older than *before*, and not of one of *runs*."""
+        return self.updated_at < before and self.run_id not in runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

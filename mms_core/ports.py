@@ -11,13 +11,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime
 
     from mms_core.diagnosis import Api, Right
     from mms_core.meetings import Event, LedgerEntry, OnlineMeeting, Original, Series
     from mms_core.messages import AnyMessage
-    from mms_core.model import Run, State, TeamsFacts, UserFacts, UserKey, UserRecord
+    from mms_core.model import Run, RunId, State, TeamsFacts, UserFacts, UserKey, UserRecord
 
 T = TypeVar("T")
 
@@ -181,6 +181,13 @@ class Ledger(Protocol):
 
     async def put_original(self, key: UserKey, original: Original) -> None:
         """Overwrite an original: its written hash, or that it has been undone."""
+        ...
+
+    async def expire(self, key: UserKey, *, before: datetime, runs: Collection[RunId]) -> None:
+        """Remove what has been kept since before an instant: originals, and the entries of other runs than *runs*.
+
+        Whoever holds the ledger's claim may write meanwhile: what is written anew stays.
+        """
         ...
 
     async def forget(self, key: UserKey) -> None:

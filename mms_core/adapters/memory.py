@@ -30,10 +30,11 @@ from mms_core.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
     from datetime import timedelta
 
     from mms_core.meetings import LedgerEntry, Original
+    from mms_core.model import RunId
 
 
 class SettableClock(Clock):
@@ -220,6 +221,15 @@ class MemoryLedger(Ledger):
         """See :class:`~mms_core.ports.Ledger`."""
         self._originals[key, original.key] = original
 
+    async def expire(self, key: UserKey, *, before: datetime, runs: Collection[RunId]) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        for pair, original in list(self._originals.items()):
+            if pair[0] == key and original.kept_at < before:
+                del self._originals[pair]
+        for pair, entry in list(self._entries.items()):
+            if pair[0] == key and entry.is_forgotten(before, runs):
+                del self._entries[pair]
+
     async def forget(self, key: UserKey) -> None:
         """See :class:`~mms_core.ports.Ledger`."""
         self._entries = {pair: entry for pair, entry in self._entries.items() if pair[0] != key}
@@ -265,6 +275,9 @@ class _ClaimedMemoryLedger(Ledger):
     async def put_original(self, key: UserKey, original: Original) -> None:
         self._ledger.check(key, self._generation)
         await self._ledger.put_original(key, original)
+
+    async def expire(self, key: UserKey, *, before: datetime, runs: Collection[RunId]) -> None:
+        await self._ledger.expire(key, before=before, runs=runs)
 
     async def forget(self, key: UserKey) -> None:
         self._ledger.check(key, self._generation)

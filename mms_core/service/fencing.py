@@ -10,10 +10,11 @@ from mms_core.service.lease import LeaseLost
 from mms_core.states import check_noted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Collection
+    from datetime import datetime
 
     from mms_core.meetings import LedgerEntry, Original
-    from mms_core.model import UserKey, Verdict
+    from mms_core.model import RunId, UserKey, Verdict
     from mms_core.service.lease import Lease
 
 
@@ -86,6 +87,10 @@ class FencedLedger(Ledger):
     async def put_original(self, key: UserKey, original: Original) -> None:
         """See :class:`~mms_core.ports.Ledger`; raises ``LeaseLost`` as :meth:`put`."""
         await self._fenced(self._ledger.put_original(key, original))
+
+    async def expire(self, key: UserKey, *, before: datetime, runs: Collection[RunId]) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        await self._ledger.expire(key, before=before, runs=runs)
 
     async def forget(self, key: UserKey) -> None:
         """See :class:`~mms_core.ports.Ledger`."""

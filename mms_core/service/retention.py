@@ -16,8 +16,9 @@ from mms_core.status import meeting_row, run_row
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from mms_core.model import Run
-    from mms_core.ports import Archive
+    from mms_core.meetings import LedgerEntry
+    from mms_core.model import Run, UserRecord
+    from mms_core.ports import Archive, Stored
     from mms_core.service.parts import Parts
 
 _FAR: Final = 10**16
@@ -47,38 +48,44 @@ class Retention:
         """Export and remove the runs that ended before the retention time; returns how many.
 
         The export is written first: the runs' rows and the meetings' rows, without the original invitations, whose
-        bodies are nobody's business after that time. A run that was started afresh since is kept.
+        bodies are nobody's business after that time. A run that was started afresh since is kept. A meeting's rows
+        leave with their user, or by their own age where the user stays: whatever is so old was written by a run that
+        is met here, or was when it left.
         """
         now = self._parts.clock.now()
         cutoff = now - timedelta(days=(await self._parts.settings()).RetentionDays)
         purged = 0
         async for key, run in self._parts.users.ended_before(cutoff):
-            if run.modified_at < cutoff:
-                purged += await self._purge(key, run, day=now.strftime("%Y%m%d"))
+            purged += await self._purge(key, run, cutoff, day=now.strftime("%Y%m%d"))
         removed = await self._purge_documents(cutoff) + await self._purge_previews(max(cutoff, now - PREVIEWS_KEPT))
         log("runs_purged", count=purged, total=removed)
         return purged
 
-    async def _purge(self, key: UserKey, run: Run, *, day: str) -> bool:
+    async def _purge(self, key: UserKey, run: Run, cutoff: datetime, *, day: str) -> bool:
         stored = await self._parts.users.read(key)
-        lines = [_line("run", key, run_row(run))]
-        if stored is None or run.run_id not in (stored.value.current.run_id, stored.value.newest.run_id):
-            await self._archive.append(day, f"{key}-{run.run_id}", lines)
-            await self._parts.users.forget(key, run)
-            return True
-        record = stored.value
-        if (
-            record.following is not None
-            or not record.current.state.is_final
-            or record.current.modified_at != (run.modified_at)
-        ):
-            return False  # the user is in use
+        record, is_over = stored.value if stored else None, run.modified_at < cutoff
+        is_last = (
+            record is not None
+            and record.following is None
+            and record.current.state.is_final
+            and (record.current.run_id, record.current.modified_at) == (run.run_id, run.modified_at)
+        )
+        if stored is not None and is_over and is_last:
+            return await self._purge_user(stored, run, day=day)
+        runs = {record.current.run_id, record.newest.run_id} if record else set()
         entries = await self._parts.ledger.entries(key)
-        await self._archive.append(day, f"{key}-{run.run_id}", lines)
-        if entries:  # under a name of their own: a purge that was broken off finds none, and must not overwrite them
-            bare = [replace(entry, difference=None) for entry in entries]  # it quotes the invitation
-            meetings = [_line("meeting", key, meeting_row(entry)) for entry in bare]
-            await self._archive.append(day, f"{key}-{run.run_id}-meetings", meetings)
+        await self._export(key, run, [each for each in entries if each.is_forgotten(cutoff, runs)], day=day)
+        await self._parts.ledger.expire(key, before=cutoff, runs=runs)
+        if not is_over or run.run_id in runs:
+            return False  # the user is in use
+        await self._archive.append(day, f"{key}-{run.run_id}", [_line("run", key, run_row(run))])
+        await self._parts.users.forget(key, run)
+        return True
+
+    async def _purge_user(self, stored: Stored[UserRecord], run: Run, *, day: str) -> bool:
+        key = stored.value.key
+        await self._archive.append(day, f"{key}-{run.run_id}", [_line("run", key, run_row(run))])
+        await self._export(key, run, await self._parts.ledger.entries(key), day=day)
         # The record goes last: as long as it is there, the next night finds what this one left.
         await self._parts.ledger.forget(key)
         try:
@@ -86,6 +93,13 @@ class Retention:
         except PreconditionLost:
             return False
         return True
+
+    async def _export(self, key: UserKey, run: Run, entries: list[LedgerEntry], *, day: str) -> None:
+        """Export meetings' rows, under a name of their own: a purge that was broken off must not overwrite them."""
+        bare = [replace(entry, difference=None) for entry in entries]  # it quotes the invitation
+        if bare:
+            meetings = [_line("meeting", key, meeting_row(entry)) for entry in bare]
+            await self._archive.append(day, f"{key}-{run.run_id}-meetings", meetings)
 
     async def _purge_previews(self, before: datetime) -> int:
         """Remove the previews made before then, but not one that a run is still carrying out."""

@@ -77,6 +77,25 @@ async def test_a_forgotten_ledger_is_empty_and_can_be_used_again(storage):
     await storage.ledger.claim(KEY, 1)
 
 
+async def test_what_is_old_leaves_the_ledger_by_its_own_age(storage):
+    """Originals, and entries of runs that are gone; what a run has written since stays."""
+    old, new = START, START + 9 * MINUTE
+    claimed = await storage.ledger.claim(KEY, 7)
+    await claimed.put(KEY, an_entry("m1", updated_at=old), an_original("m1", kept_at=old))
+    await claimed.put(KEY, an_entry("m2", updated_at=old, run_id=guid(2)), an_original("m2", kept_at=new))
+    await claimed.put(KEY, an_entry("m3", updated_at=new), an_original("m3", kept_at=old, undone_at=old))
+    await storage.ledger.put(key_of(2), an_entry("m1", updated_at=old), an_original("m1", kept_at=old))
+    await storage.ledger.expire(KEY, before=new, runs={guid(2)})
+    assert sorted(each.key for each in await storage.ledger.entries(KEY)) == ["m2", "m3"]
+    assert [(await storage.ledger.original(KEY, each)) is not None for each in ("m1", "m2", "m3")] == [
+        False,
+        True,
+        False,
+    ]
+    assert len(await storage.ledger.originals(key_of(2))) == 1
+    await claimed.put(KEY, an_entry("m1"), an_original("m1"))
+
+
 # -- what is due ----------------------------------------------------------------------------------------------------------
 
 

@@ -370,8 +370,45 @@ async def test_what_ended_150_days_ago_is_exported_and_purged(world):
     assert sum((await world.users.counts()).values()) == 0
 
 
+async def test_originals_of_a_user_who_goes_on_having_runs_leave_by_their_own_age(world):
+    """Only what nobody has written for 150 days; the meetings' rows of a run that has left are exported with it."""
+    old, new = world.skype_meetings(2)
+    later = world.tenant.events.pop(new.event_id)
+    await world.ask()
+    await world.until_quiet()
+    del world.tenant.events[old.event_id]  # held, and gone from the calendar since
+    assert await _night(world, 100) == []
+    world.tenant.add(replace(later, start_at=NOW + 200 * DAY, end_at=NOW + 200 * DAY + 60 * MINUTE))
+    await world.ask()
+    await world.until_quiet()
+    assert len(await world.ledger.originals(KEY)) == 2
+    lines = await _night(world, 51)
+    assert [(each["kind"], each.get("eventId")) for each in lines] == [("run", None), ("meeting", old.event_id)]
+    assert [each.event_id for each in await world.ledger.originals(KEY)] == [new.event_id]
+    assert [each.event_id for each in await world.ledger.entries(KEY)] == [new.event_id]
+    assert (await world.record()).current.state is State.SUCCEEDED
+
+
+async def test_a_run_that_is_started_again_and_again_keeps_no_original_for_longer(world):
+    """Its own age counts, not the run's; the rows that tell what became of the run's meetings stay with it."""
+    first, second = world.skype_meetings(2)
+    world.tenant.on("updated", *[PermanentError(code="MeetingRejected")])
+    await world.ask()
+    await world.until_quiet()
+    assert await world.state() is State.FAILED
+    originals = await world.ledger.originals(KEY)
+    world.clock.advance(100 * DAY)
+    await world.queries.retry(USER, actor=None)
+    await world.until_quiet()
+    assert await _night(world, 51) == []
+    left = {each.event_id for each in await world.ledger.originals(KEY)}
+    assert {each.event_id for each in originals} == {first.event_id, second.event_id}
+    assert left == set()
+    assert {each.event_id for each in await world.ledger.entries(KEY)} == {first.event_id, second.event_id}
+
+
 async def test_history_goes_and_the_user_stays(world):
-    """Only the old run of a user with a new one; the ledger is the user's."""
+    """Only the old run of a user with a new one, and what it alone has written."""
     world.skype_meetings(1)
     await world.ask()
     await world.until_quiet()
@@ -379,10 +416,10 @@ async def test_history_goes_and_the_user_stays(world):
     await world.ask()
     await world.until_quiet()
     lines = await _night(world, 12)
-    assert [line["kind"] for line in lines] == ["run"]
+    assert [line["kind"] for line in lines] == ["run", "meeting"]
     assert len(await world.users.runs_of(KEY)) == 1
     assert await world.record() is not None
-    assert len(await world.ledger.originals(KEY)) == 1
+    assert (await world.ledger.entries(KEY), await world.ledger.originals(KEY)) == ([], [])
 
 
 async def test_what_waits_or_was_retried_is_never_purged(world):

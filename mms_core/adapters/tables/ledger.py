@@ -8,6 +8,7 @@ group transaction and only if it is still its own: a worker whose lease somebody
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -22,10 +23,11 @@ from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.ports import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
 
     from mms_core.meetings import LedgerEntry, Original
-    from mms_core.model import UserKey
+    from mms_core.model import RunId, UserKey
 
 _CLAIM: Final = "f|claim"
 _CLAIM_ATTEMPTS: Final = 20
@@ -79,6 +81,16 @@ class TableLedger(Ledger):
         del key  # the rows carry it; a claimed ledger needs it for its claim
         table = await self._tables.table("Ledger")
         await answered(table.submit_transaction(operations))
+
+    async def expire(self, key: UserKey, *, before: datetime, runs: Collection[RunId]) -> None:
+        """See :class:`~mms_core.ports.Ledger`."""
+        old = [row for row in await self._rows(key, "o") if _original_value(row).kept_at < before]
+        old += [row for row in await self._rows(key, "m") if _entry_value(row).is_forgotten(before, runs)]
+        table = await self._tables.table("Ledger")
+        for row in old:
+            fence = {"etag": row.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
+            with contextlib.suppress(PreconditionLost):  # written anew since
+                await answered(table.delete_entity(key, row["RowKey"], **fence))
 
     async def forget(self, key: UserKey) -> None:
         """See :class:`~mms_core.ports.Ledger`."""
