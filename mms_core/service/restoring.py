@@ -94,6 +94,10 @@ def _locations(original: Original, event: Event) -> tuple[dict[str, object], ...
     return tuple(kept) if list(event.locations) != kept else None
 
 
+_BACK: Final = (Verdict.RESTORED, Verdict.CURRENT)
+"""What stands in the calendar is the original."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
     """What became of a meeting; ``temporary`` is set where another try later is worth it."""
@@ -142,7 +146,7 @@ class Restorer:
             restored = Restored(entry=self._failed(entry, exc))
         await self._lease.hold()
         await self._parts.ledger.put(self._lease.key, restored.entry)
-        if restored.entry.verdict is Verdict.RESTORED:
+        if restored.entry.verdict in _BACK:
             await self._parts.ledger.put_original(self._lease.key, replace(original, undone_at=self._parts.clock.now()))
         return restored
 
@@ -218,7 +222,8 @@ class Restorer:
         """Return the row of a meeting that has its original already, ``None`` where it has not."""
         done = replace(entry, verdict=Verdict.RESTORED, is_final=True, mails=entry.mails + bool(entry.step))
         if event.body == original.body:
-            return done  # an intent that was never carried out, or an earlier pass of this undo
+            # Sent by an earlier pass of this undo; or the migration was announced, and never carried out.
+            return done if done.mails else replace(done, verdict=Verdict.CURRENT, before=done.after)
         if not entry.step or not _is_behind(original, event, entry):
             return None
         # Its answer was lost, and somebody has edited what we restored: that stays, and is shown.

@@ -435,6 +435,22 @@ async def test_a_cancel_stops_a_running_run_after_the_meetings_in_hand(world):
     assert run.lease_owner is None
 
 
+async def test_an_undo_of_a_cancelled_run_counts_what_it_restores(world):
+    """What was announced when the run was cancelled, and never sent, has its original: there is nothing to restore."""
+    events = world.skype_meetings(12)
+    world.tenant.on("update", None, lambda: world.queries.cancel(USER))
+    await world.ask()
+    await world.until_quiet()
+    sent, kept = _sent(world, events), len(await world.ledger.originals(KEY))
+    await world.queries.undo(USER, (), actor=None)
+    await world.until_quiet()
+    run = await world.run()
+    assert 0 < sent < kept
+    assert (run.invites, run.last_message) == (sent, f"{kept - sent} current, {sent} restored.")
+    assert sum(world.tenant.mails_of(event.event_id) for event in events) == 2 * sent
+    assert await world.ledger.originals(KEY) == []
+
+
 async def test_a_cancelled_request_never_runs(world):
     """Its message is a leftover."""
     world.skype_meetings(1)
