@@ -247,6 +247,14 @@ async def reconcile(timer: func.TimerRequest) -> None:
     await wiring.app().triage.sweep()
 
 
+@app.function_name("catch_up")
+@app.timer_trigger(arg_name="timer", schedule="%MMS_DELTA_SCHEDULE%")
+async def catch_up(timer: func.TimerRequest) -> None:
+    """Find at little cost what a webhook should have told since the last look."""
+    del timer
+    await wiring.app().triage.catch_up()
+
+
 @app.function_name("digest")
 @app.timer_trigger(arg_name="timer", schedule="%MMS_DIGEST_SCHEDULE%")
 async def digest(timer: func.TimerRequest) -> None:

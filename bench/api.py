@@ -39,7 +39,8 @@ def started(directory: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start a stack with its storage in memory."""
     ready = directory / "ready.json"
     # The benchmark's users exist in the tables only: no timer may go and look for them.
-    timers = ("MMS_RECOVERY_SCHEDULE", "MMS_SWEEP_SCHEDULE", "MMS_DISCOVERY_SCHEDULE", "MMS_HOUSEKEEPING_SCHEDULE")
+    kinds = ("RECOVERY", "SWEEP", "DELTA", "DISCOVERY", "HOUSEKEEPING")
+    timers = tuple(f"MMS_{kind}_SCHEDULE" for kind in kinds)
     quiet = [part for name in timers for part in ("--set", f"{name}=0 0 0 1 1 *")]
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "mms_local", "up", "--empty", "--in-memory", "--data", str(directory / "data"),

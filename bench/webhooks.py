@@ -130,7 +130,8 @@ class _Receiver:
     """A further host for the same app whose queue nobody works off: what it has accepted can be counted there."""
 
     def __init__(self, environment: dict[str, str], directory: Path, *, queue: str, storage: str) -> None:
-        idle = ("on_trigger", "on_run", "recover", "housekeep", "subscribe", "reconcile", "digest", "discover")
+        timers = ("recover", "housekeep", "subscribe", "reconcile", "catch_up", "digest", "discover")
+        idle = ("on_trigger", "on_run", *timers)
         self._environment = {
             **environment,
             "AzureWebJobsStorage": storage,
@@ -191,7 +192,8 @@ def _say(name: str, users: set[str], times: list[float], repeats: int, lost: int
 def burst() -> bool:
     """Measure and judge the burst: undisturbed for the times; host killed, and storage slow, for the losses."""
     with tempfile.TemporaryDirectory() as directory:
-        options = ("--empty", "--settle-seconds", "2", "--set", "MMS_SWEEP_SCHEDULE=0 0 0 1 1 *")
+        never = [word for kind in ("SWEEP", "DELTA") for word in ("--set", f"MMS_{kind}_SCHEDULE=0 0 0 1 1 *")]
+        options = ("--empty", "--settle-seconds", "2", *never)
         with Stack(Path(directory), *options) as stack:
             environment = _environment(stack)
 

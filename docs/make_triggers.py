@@ -1,4 +1,4 @@
-"""Writes docs/triggers.md from the table in mms_core/triggers.py: ``python docs/make_triggers.py``."""
+"""Writes docs/triggers.md from the table in mms_core/triggers.py: ``python -m docs.make_triggers``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONDITIONS: Final = {
 INTRODUCTION: Final = """\
 # What starts a migration, and what does not
 
-This page is made from the table in `mms_core/triggers.py` by `python docs/make_triggers.py`; a test compares them.
+This page is made from the table in `mms_core/triggers.py` by `python -m docs.make_triggers`; a test compares them.
 
 The rows are tried from above; **the first whose events and conditions fit decides**. What is not known about a user
 never stands in the way: the run finds out. Rules T, N and W are those of Microsoft's Meeting Migration Service; X are
@@ -40,6 +40,23 @@ ours. Every decision is recorded, the ignored ones too: `GET /api/decisions`.
 A request waits for `SettleMinutes`, or for the delay of its kind, `TriggerT…DelayMinutes`. T11 waits for the
 policy cache of Teams, 6 hours, unless it has a delay of its own. The target of T2 is the setting
 `MoveWithoutMoveToTeams`; that of T10 is what the request says.
+
+## How a change is found of which nobody told us
+
+**Reconciliation** (`MMS_SWEEP_SCHEDULE`, every hour) reads the activity feed's list of contents, then all users, then
+all Teams configurations, in pages. It finds plans gained or lost, moves, grants and interop partners, and whatever the
+feed tells besides. **Catching up** (`MMS_DELTA_SCHEDULE`, every 10 minutes) asks `users/delta` what has changed since
+the last look, one request where nothing has. It finds new users, and plans gained or lost as far as the query tells.
+
+Whether the delta query tracks licences is not documented, it may repeat itself, and it knows nothing of Teams. So it
+is trusted to name users who are worth a look: a user whose plans differ from those we know is read, and what is true
+then counts. It is never trusted to say that nothing has happened. That a change is found within one sweep is the
+reconciliation's promise, in every position of the query. A lost or expired link (410) begins a new thread and has a
+reconciliation started at once; one that is lost again within the hour waits for the one on its schedule.
+Both keep their place between two pages, and both compare with the same snapshots as notifications do, so a change
+counts once, whoever finds it first. A grant without its audit record counts when a second look still shows it.
+
+## The table
 
 | | rule | what happened | and | then |
 |---|---|---|---|---|

@@ -315,6 +315,16 @@ class Page(Generic[T]):
     next_link: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A part of what a delta query tells: either ``next_link`` goes on, or ``delta_link`` begins the next round."""
+
+    users: tuple[UserFacts, ...] = ()
+    """Those of whom it says which plans they have; it names others as well, deleted ones among them."""
+    next_link: str | None = None
+    delta_link: str | None = None
+
+
 class Directory(Protocol):
     """Users and their licences."""
 
@@ -328,6 +338,16 @@ class Directory(Protocol):
 
     async def users(self, link: str | None = None) -> Page[UserFacts]:
         """Return a page of all users; *link* is the page before's ``next_link``."""
+        ...
+
+    async def changed(self, link: str | None = None) -> Round:
+        """Ask the delta query which users have changed; without a *link* only for where to go on from, from now.
+
+        It is a hint: whether it tells changes of licences is not documented, and it may repeat itself.
+
+        Raises:
+            NotFound, PermanentError: The link is of no use any more (they live 7 days), or nobody may ask.
+        """
         ...
 
     async def configuration(self, user_id: str) -> TeamsFacts | None:

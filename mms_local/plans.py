@@ -113,6 +113,7 @@ def app_settings(
         "MMS_HOUSEKEEPING_SCHEDULE": "0 10 3 * * *",
         "MMS_SUBSCRIPTION_SCHEDULE": "*/10 * * * * *",
         "MMS_SWEEP_SCHEDULE": "*/15 * * * * *",
+        "MMS_DELTA_SCHEDULE": "*/5 * * * * *",
         "MMS_DISCOVERY_SCHEDULE": "0 30 2 * * *",
         "MMS_DIGEST_SCHEDULE": "0 0 6 * * *",
         "MMS_DISCOVERY_MAX_AGE_SECONDS": "10",

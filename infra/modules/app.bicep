@@ -50,6 +50,7 @@ var settings = {
   MMS_RECOVERY_SCHEDULE: '*/20 * * * * *'
   MMS_SUBSCRIPTION_SCHEDULE: '0 */15 * * * *'
   MMS_SWEEP_SCHEDULE: '0 0 * * * *'
+  MMS_DELTA_SCHEDULE: '0 5-55/10 * * * *'
   MMS_DISCOVERY_SCHEDULE: '0 30 2 * * *'
   MMS_HOUSEKEEPING_SCHEDULE: '0 10 3 * * *'
   MMS_DIGEST_SCHEDULE: '0 0 6 * * *'

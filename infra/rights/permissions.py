@@ -38,7 +38,7 @@ PERMISSIONS: Final = (
     Permission(
         api=GRAPH_APP_ID,
         value="User.Read.All",
-        calls=("GET /users", "GET /users/{id}", "POST /subscriptions (resource users)"),
+        calls=("GET /users", "GET /users/delta", "GET /users/{id}", "POST /subscriptions (resource users)"),
         why="who a user is, which plans they have, and to be told when that changes",
     ),
     Permission(

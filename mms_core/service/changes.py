@@ -40,21 +40,31 @@ class Changes:
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._deciding = deciding
 
-    async def of_user(self, user: str, *, origin: Origin) -> None:
-        """Look at one user of whom we heard that something changed.
+    async def of_user(self, user: str, *, origin: Origin) -> int:
+        """Look at one user of whom we heard that something changed; returns how many changes there were.
 
         A profile edit costs one read and causes nothing: Teams is asked only if plans have changed, too, or if we
         see the user for the first time.
         """
         async with self._gate:
-            await self._of_user(user, origin=origin)
+            return await self._of_user(user, origin=origin)
 
-    async def _of_user(self, user: str, *, origin: Origin) -> None:
+    async def of_hint(self, user: UserFacts, *, origin: Origin) -> int:
+        """Look at one user of whom a source tells that may be behind the times; returns how many changes there were.
+
+        What it shows is asked about only if it is not what we know, and what is true now counts.
+        """
+        stored = await self._parts.documents.get("snapshot", user.user_id)
+        before = Snapshot.read(stored.value if stored else None)
+        _, after = observe(before, user=user, now=self._parts.clock.now())
+        return 0 if after == before else await self.of_user(user.user_id, origin=origin)
+
+    async def _of_user(self, user: str, *, origin: Origin) -> int:
         try:
             facts = await self._deciding.facts(user)
         except PermanentError:
             log("changed_user_is_gone")
-            return
+            return 0
         stored = await self._parts.documents.get("snapshot", facts.user_id)
         before = Snapshot.read(stored.value if stored else None)
         subscribed_at = await self.subscribed_at()
@@ -66,6 +76,7 @@ class Changes:
             more, after = observe(after, teams=teams, now=now)
             events = [*more, *events]
         await self._act(events, facts.user_id, stored, before, after, origin=origin, user=facts, teams=teams)
+        return len(events)
 
     async def compare(
         self,

@@ -30,6 +30,7 @@ from mms_core.messages import (
 from mms_core.model import State, UserKey
 from mms_core.notifications import event_data
 from mms_core.retrying import MAXIMUM_RETRIES
+from mms_core.service.catching_up import CATCH_UP, CatchUp
 from mms_core.service.changes import Changes
 from mms_core.service.deciding import Deciding, audience_of, refuse, short
 from mms_core.service.fanout import Fanout
@@ -73,6 +74,7 @@ class Triage:
             parts,
             {
                 SWEEP: Sweep(parts, self._changes, self._feed),
+                CATCH_UP: CatchUp(parts, self._changes),
                 NUMBER_SEARCH: NumberSearch(parts, self._deciding),
                 DISCOVERY: Discovery(parts),
                 RETIRE: Retiring(parts),
@@ -84,6 +86,10 @@ class Triage:
         await self._jobs.start(SWEEP)
         await self._jobs.start(RETIRE)
         await self._jobs.revive()
+
+    async def catch_up(self) -> None:
+        """Start the look at what the delta query tells, between two reconciliations."""
+        await self._jobs.start(CATCH_UP)
 
     async def discover(self) -> None:
         """Start the search for users who need a migration."""
@@ -232,7 +238,8 @@ class Triage:
             looks = [
                 self._changes.of_user(user, origin=origin) for user in message.users[start : start + _SIDE_BY_SIDE]
             ]
-            failures = [each for each in await asyncio.gather(*looks, return_exceptions=True) if each is not None]
+            outcomes = await asyncio.gather(*looks, return_exceptions=True)
+            failures = [each for each in outcomes if isinstance(each, BaseException)]
             for failure in failures:
                 if start and isinstance(failure, TemporaryError):
                     rest = msgspec.structs.replace(message, users=message.users[start:])

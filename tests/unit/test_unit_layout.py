@@ -64,6 +64,7 @@ QUEUES = {
 TIMERS = {
     "housekeep": ("%MMS_HOUSEKEEPING_SCHEDULE%", False),
     "reconcile": ("%MMS_SWEEP_SCHEDULE%", False),
+    "catch_up": ("%MMS_DELTA_SCHEDULE%", False),
     "digest": ("%MMS_DIGEST_SCHEDULE%", False),
     "discover": ("%MMS_DISCOVERY_SCHEDULE%", False),
     "recover": ("%MMS_RECOVERY_SCHEDULE%", False),

@@ -20,12 +20,13 @@ from mms_core.adapters.graph.wire import (
     WireConfigurations,
     WireGroups,
     WireMailboxSettings,
+    WireRound,
     WireUser,
     WireUsers,
 )
 from mms_core.errors import NotFound, PermanentError, TemporaryError
 from mms_core.model import TeamsFacts, UserFacts
-from mms_core.ports import Directory, Page
+from mms_core.ports import Directory, Page, Round
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,20 @@ class GraphDirectory(Directory):
         )
         page = (await self._transport.read(info)).decoded(WireUsers)
         return Page(items=tuple(map(_facts, page.value)), next_link=page.next_link)
+
+    async def changed(self, link: str | None = None) -> Round:
+        """See :class:`~mms_core.ports.Directory`."""
+        if link:
+            info = self._transport.page(link)
+        else:
+            info = self._transport.client.users.delta.to_get_request_information()
+            # The SDK's builder does not know the token that skips the round of all there is.
+            info.url_template = "{+baseurl}/users/delta{?%24select,%24deltatoken}"
+            info.query_parameters |= {"%24select": _SELECT, "%24deltatoken": "latest"}
+        page = (await self._transport.read(info)).decoded(WireRound)
+        # A row has what has changed, and of the rest what Graph likes.
+        shown = tuple(_facts(user) for user in page.value if user.assigned_plans is not None)
+        return Round(users=shown, next_link=page.next_link, delta_link=page.delta_link)
 
     async def configuration(self, user_id: str) -> TeamsFacts | None:
         """See :class:`~mms_core.ports.Directory`."""

@@ -321,6 +321,12 @@ class WireUsers(_Struct):
     next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
 
 
+class WireRound(WireUsers):
+    """A page of a delta query of users."""
+
+    delta_link: str | None = msgspec.field(default=None, name="@odata.deltaLink")
+
+
 class WireAssignment(_Struct):
     """policyAssignment."""
 
