@@ -41,7 +41,14 @@ A request waits for `SettleMinutes`, or for the delay of its kind, `TriggerT…D
 policy cache of Teams, 6 hours, unless it has a delay of its own. The target of T2 is the setting
 `MoveWithoutMoveToTeams`; that of T10 is what the request says.
 
-## How a change is found of which nobody told us
+## What is told
+
+A call of Graph, a batch of CloudEvents and a call of the activity feed become one queue message each, and are answered
+when that is durable. A thousand notifications, the most that Graph sends at once, fit into one message of 48 KiB. What
+does not fit is written into rows of a table first, and the message points at them; should the message be lost, the
+recovery sweep (`MMS_RECOVERY_SCHEDULE`) sends another after 15 minutes.
+
+## What nobody told
 
 **Reconciliation** (`MMS_SWEEP_SCHEDULE`, every hour) reads the activity feed's list of contents, then all users, then
 all Teams configurations, in pages. It finds plans gained or lost, moves, grants and interop partners, and whatever the

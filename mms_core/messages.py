@@ -7,15 +7,21 @@ queue, where it is kept and shown.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from mms_core.model import Selection  # noqa: TC001 - msgspec resolves it when it decodes
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 VERSION: Final = 1
 SIZE_LIMIT: Final = 48 * 1024
 """Bytes before base64: 64 KiB is the queue's limit after it."""
+_ROOM: Final = SIZE_LIMIT - 512
+"""Bytes of a message that a list may take; the rest is for what stands around it."""
+CONTENTS_A_MESSAGE: Final = 50
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -84,6 +90,14 @@ class ActivityContent(Message, frozen=True, kw_only=True, tag="activity"):
     uris: tuple[str, ...]
 
 
+class Batch(Message, frozen=True, kw_only=True, tag="batch"):
+    """One call told more than one thing: the messages that came of it, or the batch whose rows hold them."""
+
+    batch: str = ""
+    """Empty where this message itself holds all of them."""
+    texts: tuple[str, ...] = ()
+
+
 class LookAfterSubscriptions(Message, frozen=True, kw_only=True, tag="subscriptions"):
     """Graph sent a lifecycle notification: do not wait for the timer."""
 
@@ -119,6 +133,7 @@ AnyMessage = (
     | UsersChanged
     | TenantEvent
     | ActivityContent
+    | Batch
     | LookAfterSubscriptions
     | Preview
     | JobStep
@@ -143,6 +158,12 @@ def encode(message: AnyMessage) -> str:
     if len(encoded) > SIZE_LIMIT:
         raise ValueError(f"message of {len(encoded)} bytes, {SIZE_LIMIT} fit")
     return encoded.decode()
+
+
+def together(messages: Iterable[AnyMessage]) -> Batch | None:
+    """Put messages into one, ``None`` where they do not fit."""
+    batch = Batch(texts=tuple(map(encode, messages)))
+    return batch if len(_ENCODER.encode(batch)) <= SIZE_LIMIT else None
 
 
 def decode(text: str | bytes) -> AnyMessage:
@@ -170,12 +191,29 @@ def due_of(message: AnyMessage) -> datetime | None:
         return None
 
 
-def users_changed(users: list[str], *, received: str, proof: str = "notification") -> list[UsersChanged]:
-    """Put user ids into as few messages as they fit in, each id once, in order."""
-    unique = list(dict.fromkeys(users))
-    # An id is a GUID of 36 characters, in JSON with quotes and a comma 39 bytes.
-    chunk = (SIZE_LIMIT - 512) // 39
+def _fitting(texts: Iterable[str], *, most: int) -> Iterator[tuple[str, ...]]:
+    """Split texts into parts that fit into a message each, of *most* texts at most, in order."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        needed = len(_ENCODER.encode(text)) + 1  # with its quotes and escapes, and a comma
+        if part and (len(part) == most or size + needed > _ROOM):
+            yield tuple(part)
+            part, size = [], 0
+        part.append(text)
+        size += needed
+    if part:
+        yield tuple(part)
+
+
+def users_changed(users: Iterable[str], *, received: str, proof: str = "notification") -> list[UsersChanged]:
+    """Put user ids into as few messages as they fit in, each id once, in order: a thousand GUIDs into one."""
     return [
-        UsersChanged(users=tuple(unique[start : start + chunk]), received=received, proof=proof)
-        for start in range(0, len(unique), chunk)
+        UsersChanged(users=part, received=received, proof=proof)
+        for part in _fitting(dict.fromkeys(users), most=SIZE_LIMIT)
     ]
+
+
+def activity_content(uris: Iterable[str]) -> list[ActivityContent]:
+    """Put addresses into messages that take a worker a while each, not hours."""
+    return [ActivityContent(uris=part) for part in _fitting(uris, most=CONTENTS_A_MESSAGE)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
+from mms_core import jsontext
 from mms_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ NOTIFICATION_LIMIT: Final = 1000
 DEEPEST: Final = 32
 """Levels of an event. Who reads it from the queue has less of the stack left than who took it in."""
 
-Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=320)]
+LONGEST_IDENTITY: Final = 320
+Identity = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_IDENTITY)]
+LONGEST_URI: Final = 2048
+LARGEST_EVENT: Final = 40 * 1024
+"""Bytes of an event's id, source and data as JSON: with what stands around them they fit into a queue message."""
 
 
 class ResourceData(msgspec.Struct, kw_only=True):
@@ -135,7 +140,7 @@ def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) ->
             lifecycle.append(entry.lifecycle_event)
         else:
             user = (entry.resource_data.id if entry.resource_data else None) or entry.resource.rpartition("/")[2]
-            if user:
+            if user and len(user) <= LONGEST_IDENTITY:
                 users.append(user.lower())
                 subscriptions[entry.subscription_id] = None
             else:
@@ -332,13 +337,15 @@ def _own_event(event: CloudEvent) -> None:
     if event.type not in EVENT_TYPES:  # also those that only we ourselves may derive
         raise BadInput("unknown event type", field="type")
     event_data(event.type, event.data)
+    if len(jsontext.dumps([event.source, event.id, event.data])) > LARGEST_EVENT:
+        raise BadInput(f"an event of more than {LARGEST_EVENT} bytes", field="data")
 
 
 def _graph_event(unique: str, event: CloudEvent, data: dict[str, Any], tenant_id: str) -> ParsedEvent:
     resource = data.get("resourceData")
     user = resource.get("id") if isinstance(resource, dict) else None
     user = user or (event.subject or "").rpartition("/")[2]
-    if not isinstance(user, str) or not user:
+    if not isinstance(user, str) or not 0 < len(user) <= LONGEST_IDENTITY:
         raise BadInput("the user's id is missing", field="data.resourceData.id")
     if not _is_own(data.get("tenantId"), tenant_id):
         raise BadInput("the event is of another tenant", field="data.tenantId")
@@ -351,7 +358,7 @@ def _graph_event(unique: str, event: CloudEvent, data: dict[str, Any], tenant_id
 class Content(msgspec.Struct, kw_only=True, rename="camel"):
     """Audit records that are ready to be fetched."""
 
-    content_uri: str
+    content_uri: Annotated[str, msgspec.Meta(max_length=LONGEST_URI)]
     tenant_id: str | None = None
 
 

@@ -5,13 +5,14 @@ Imports little: a webhook has three seconds, and its first answer waits for all 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import TemporaryError
-from mms_core.messages import ActivityContent, LookAfterSubscriptions, TenantEvent, users_changed
+from mms_core.messages import AnyMessage, LookAfterSubscriptions, TenantEvent, activity_content, together, users_changed
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
@@ -39,11 +40,21 @@ class Inbox:
         self._subscription: str | None = None
         self._strangers: dict[str, datetime] = {}
 
+    async def _put(self, messages: Sequence[AnyMessage]) -> None:
+        """Put what one call told into the queue: one message, which points at rows if it cannot hold all of it."""
+        if not messages:
+            return
+        message = messages[0] if len(messages) == 1 else together(messages)
+        if message is None:
+            from mms_core.service.batches import Batches  # noqa: PLC0415 - the first answer does not wait for it
+
+            message = await Batches(self._parts).keep(messages)
+        await self._parts.queue.send(message)
+
     async def notifications(self, notified: Notified) -> None:
         """Put the users that Graph says have changed into the queue; returns when that is durable."""
         received = self._parts.clock.now().isoformat()
-        for message in users_changed(list(notified.users), received=received):
-            await self._parts.queue.send(message)
+        await self._put(users_changed(notified.users, received=received))
         log("notifications_received", count=len(notified.users), total=len(notified.users) + notified.rejected)
         try:
             await self._check_subscriptions(notified.subscriptions)
@@ -86,19 +97,20 @@ class Inbox:
         received = self._parts.clock.now().isoformat()
         good = {event.unique_id: event for event in events if event.problem is None}
         claims = {name: event_claim(name) for name in good}
-        known = {name for name, claim in claims.items() if await self._parts.documents.get("event", claim) is not None}
+        found = await asyncio.gather(*(self._parts.documents.get("event", claim) for claim in claims.values()))
+        known = {name for name, stored in zip(claims, found, strict=True) if stored is not None}
         fresh = [event for name, event in good.items() if name not in known]
         users = [event.graph_user for event in fresh if event.graph_user]
-        for message in users_changed(users, received=received, proof="eventGrid"):
-            await self._parts.queue.send(message)
-        for event in fresh:
-            if event.graph_user is None:
-                await self._parts.queue.send(
-                    TenantEvent(event_id=event.unique_id, type=event.type, data=event.data, actor=actor, proof=proof)
-                )
+        own = [
+            TenantEvent(event_id=event.unique_id, type=event.type, data=event.data, actor=actor, proof=proof)
+            for event in fresh
+            if event.graph_user is None
+        ]
+        await self._put([*users_changed(users, received=received, proof="eventGrid"), *own])
         # After the queue: a crash in between lets the sender repeat, and the worker knows what it has handled.
-        for event in fresh:
-            await self._parts.documents.put("event", claims[event.unique_id], {"at": received})
+        await asyncio.gather(
+            *(self._parts.documents.put("event", claims[event.unique_id], {"at": received}) for event in fresh)
+        )
         log("events_received", count=len(fresh), total=len(events))
         return frozenset(known)
 
@@ -120,7 +132,5 @@ class Inbox:
 
     async def activity(self, uris: Sequence[str]) -> None:
         """Put content addresses of the activity feed into the queue; returns when that is durable."""
-        chunk = 50
-        for start in range(0, len(uris), chunk):
-            await self._parts.queue.send(ActivityContent(uris=tuple(uris[start : start + chunk])))
+        await self._put(activity_content(uris))
         log("activity_received", count=len(uris))

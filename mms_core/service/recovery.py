@@ -15,6 +15,7 @@ from mms_core.errors import MmsError, NotFound, PreconditionLost, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.metrics import DUE_OLDEST, MESSAGES_POISONED, SUBSCRIPTION_REMAINING, measure
 from mms_core.model import State, UserKey, name_key
+from mms_core.service.batches import Batches
 from mms_core.service.jobs import SWEEP, start_anew
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.states import Happening, advance, can
@@ -38,11 +39,12 @@ class Recovery:
         self._parts = parts
 
     async def sweep(self) -> int:
-        """Wake every run that should be at work and is not; returns how many.
+        """Wake every run that should be at work and is not, and every batch; returns how many runs.
 
         A run that waits is left alone while its own message may still come: for one lease after it was due, and as
         long as the queue's front is older than it, because then its message is probably further back.
         """
+        await Batches(self._parts).revive()
         grace, now = self._parts.options.run_lease, self._parts.clock.now()
         front = await self._parts.queue.front()
         woken, oldest = 0, timedelta(0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mms_core import jsontext
 from mms_core.errors import PreconditionLost
 from mms_core.model import UserKey
+from mms_core.service.batches import Batches
 from mms_core.service.repeats import KIND, LIFE, PARTS
 from mms_core.service.sending import DAY, MAILBOX_KIND
 from mms_core.status import meeting_row, run_row
@@ -127,7 +128,7 @@ class Retention:
         stamp = cutoff.strftime("%Y%m%dT%H%M%S%f")
         yesterday = (self._parts.clock.now() - LIFE).strftime("%Y%m%d")
         order = f"{_FAR - int(cutoff.timestamp() * 1_000_000):016d}"
-        removed = 0
+        removed = await Batches(self._parts).forget_unanswered()
         for kind, low, high in (
             ("decision", order, "~"),
             ("poison", "", stamp),

@@ -15,6 +15,7 @@ from mms_core.errors import BadInput, PermanentError, PreconditionLost, Temporar
 from mms_core.messages import (
     ActivityContent,
     AnyMessage,
+    Batch,
     JobStep,
     LookAfterSubscriptions,
     Notice,
@@ -30,6 +31,7 @@ from mms_core.messages import (
 from mms_core.model import State, UserKey
 from mms_core.notifications import event_data
 from mms_core.retrying import MAXIMUM_RETRIES
+from mms_core.service.batches import Batches
 from mms_core.service.catching_up import CATCH_UP, CatchUp
 from mms_core.service.changes import Changes
 from mms_core.service.deciding import Deciding, audience_of, refuse, short
@@ -124,13 +126,8 @@ class Triage:
                 await self._asked(message)
             case Resolve():
                 await self._resolve(UserKey(message.user))
-            case UsersChanged():
-                await self._users_changed(message)
-            case TenantEvent():
-                await self._event(message)
-            case ActivityContent():
-                for uri in message.uris:
-                    await self._feed.read(uri)
+            case UsersChanged() | TenantEvent() | ActivityContent() | Batch():
+                await self._told(message)
             case JobStep():
                 await self._jobs.step(message)
 
@@ -230,6 +227,17 @@ class Triage:
         raise PreconditionLost
 
     # -- what the tenant told -----------------------------------------------------------------------------------
+
+    async def _told(self, message: UsersChanged | TenantEvent | ActivityContent | Batch) -> None:
+        if isinstance(message, UsersChanged):
+            await self._users_changed(message)
+        elif isinstance(message, TenantEvent):
+            await self._event(message)
+        elif isinstance(message, Batch):
+            await Batches(self._parts).work_off(message, self._recovery.poisoned)
+        else:
+            for uri in message.uris:
+                await self._feed.read(uri)
 
     async def _users_changed(self, message: UsersChanged) -> None:
         """Look at the users of a batch; after a failure only those are put back that are still to be looked at."""

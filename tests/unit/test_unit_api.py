@@ -21,6 +21,7 @@ from mms_core.api.http import BODY_LIMIT
 from mms_core.errors import TemporaryError
 from mms_core.meetings import LedgerEntry, Original, meeting_key
 from mms_core.messages import ActivityContent, JobStep, LookAfterSubscriptions, Resolve, TenantEvent, UsersChanged, Wake
+from mms_core.messages import decode as decode_message
 from mms_core.model import RunId, State, UserKey, Verdict
 
 NAME = "adele@contoso.example"
@@ -607,7 +608,8 @@ async def test_one_bad_event_in_a_batch_is_refused_alone(api):
         {"id": "2", "status": "refused", "code": "InvalidBody", "field": "type"},
         {"id": "3", "status": "accepted"},
     ]
-    assert {type(message) for _, message in api.queue.messages} == {TenantEvent, UsersChanged}
+    ((_, batch),) = api.queue.messages
+    assert {type(decode_message(text)) for text in batch.texts} == {TenantEvent, UsersChanged}
     _problem(await api.call(api.webhooks.events, "POST", body=[body[1]], headers=headers), 400, "InvalidBody", "type")
 
 
