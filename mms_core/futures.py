@@ -79,6 +79,23 @@ def has_future(event: Event, cancelled: tuple[date, ...], *, now: datetime) -> b
     return None
 
 
+def last_by(event: Event) -> date | None:
+    """Return a date after which a series certainly has no regular occurrence under way; ``None`` if nobody can say."""
+    series = event.recurrence
+    if series is None:
+        return None
+    last = series.end_date if series.kind == "endDate" else None
+    if series.kind == "numbered" and series.start_date is not None and series.count > 0:
+        # A weekly one may begin with a part of a week.
+        periods = -(-series.count // series.days_a_week) + 1 if series.pattern == "weekly" else series.count
+        last = _later(series.start_date, _longest_gap(series) * periods)
+    return None if last is None else _later(last, _length(event).days + 2 * _ZONES_APART.days)
+
+
+def _later(day: date, days: int) -> date:
+    return day + timedelta(days=min(days, (date.max - day).days))
+
+
 def _longest_gap(series: Recurrence) -> int:
     return _LONGEST.get(series.pattern, _LONGEST_YEAR) * series.interval
 

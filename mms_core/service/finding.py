@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mms_core.errors import explain
-from mms_core.futures import has_future
+from mms_core.futures import has_future, last_by
 from mms_core.meetings import meeting_key
 from mms_core.planning import Planned, Step, Wish, allowed, plan
 from mms_core.selecting import selects
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 CONCURRENCY: Final = 4
 """Requests at once for one mailbox: Exchange's own limit for an app (throttling guidance)."""
 _WINDOW: Final = timedelta(days=365)
-_WINDOWS: Final = 3
-"""Exchange refuses windows of more than two years; a counted series that has nothing in three is over."""
+"""Exchange refuses more than two years at once."""
+_FARTHEST: Final = 3 * _WINDOW
+"""A series whose facts do not tell how long it can last, and that has nothing for so long, is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,10 +155,11 @@ class Finder:
         known = has_future(planned.event, cancelled, now=self._now)
         if known is not None:
             return known
-        for number in range(_WINDOWS):
-            start = self._now + number * _WINDOW
+        last, start = last_by(planned.event) or (self._now + _FARTHEST).date(), self._now
+        while start.date() <= last:
             if await self._calendar.has_occurrence(
                 self._wish.organizer_id, planned.event.event_id, start=start, end=start + _WINDOW
             ):
                 return True
+            start += _WINDOW
         return False

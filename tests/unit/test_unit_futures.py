@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meeting_values import NOW, an_event
 
-from mms_core.futures import has_future, is_over
+from mms_core.futures import has_future, is_over, last_by
 from mms_core.meetings import Recurrence
 
 quick = settings.get_profile("unit")
@@ -98,6 +98,31 @@ def _fields(event):
     return {"start": event.start_at, "end_at": event.end_at, "kind": event.kind}
 
 
+def test_a_weekly_series_that_begins_within_a_week_ends_later():
+    """Ten times on Mondays and Fridays from a Friday on: the last one is a Monday five weeks and three days later."""
+    friday = date(2026, 3, 6)
+    series = _series(kind="numbered", start_date=friday, count=10, pattern="weekly", days_a_week=2)
+    dates = rrule(WEEKLY, dtstart=datetime.combine(friday, NOW.time()), byweekday=(0, 4), count=10)
+    assert list(dates)[-1].date() <= last_by(series)
+
+
+@pytest.mark.parametrize(
+    ("series", "last"),
+    [
+        ({"kind": "noEnd"}, None),
+        ({"kind": "numbered"}, None),
+        ({"kind": "numbered", "start_date": TODAY}, None),
+        ({"kind": "endDate"}, None),
+        ({"kind": "endDate", "end_date": TODAY + 2000 * DAY}, TODAY + 2002 * DAY),
+        ({"kind": "endDate", "end_date": date.max}, date.max),
+        ({"kind": "numbered", "start_date": TODAY, "count": 10**9, "pattern": "absoluteYearly"}, date.max),
+    ],
+)
+def test_how_long_a_series_can_last_at_most(series, last):
+    """A date behind which nobody has to look, or none."""
+    assert last_by(_series(**series)) == last
+
+
 FREQUENCIES = {"daily": DAILY, "weekly": WEEKLY, "absoluteMonthly": MONTHLY, "absoluteYearly": YEARLY}
 
 
@@ -119,6 +144,7 @@ def test_what_is_sure_is_true(*, pattern, interval, began, count, ends, by_count
     first = datetime.combine(start, NOW.time().replace(tzinfo=None))
     dates = rrule(FREQUENCIES[pattern], dtstart=first, interval=interval, **bound)
     goes_on = dates.after(NOW.replace(tzinfo=None), inc=True) is not None
+    assert list(dates)[-1:] == [] or list(dates)[-1].date() <= last_by(event)
     known = has_future(event, (), now=NOW)
     if known is not None and not is_over(event, now=NOW):
         assert known == goes_on

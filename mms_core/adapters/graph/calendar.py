@@ -107,8 +107,12 @@ class GraphCalendar(Calendar):
             # An empty page may still have a next link: only a missing link is the end.
             info = None
             if page.next_link:
-                info = self._transport.page(page.next_link)
-                info.headers.add("Prefer", _PREFER)
+                info = self._page(page.next_link)
+
+    def _page(self, link: str) -> RequestInformation:
+        info = self._transport.page(link)
+        info.headers.add("Prefer", _PREFER)
+        return info
 
     async def _secondary(self, user_id: str) -> list[str]:
         """Return the ids of the user's own further calendars: not shared ones, not subscribed ones."""
@@ -152,12 +156,17 @@ class GraphCalendar(Calendar):
                 select=["id", "iCalUId", "cancelledOccurrences"],
                 expand=["exceptionOccurrences"],
             )
+            exceptions = list(master.exception_occurrences or ())
+            link = master.more_exceptions
+            while link:
+                page = (await self._transport.read(self._page(link))).decoded(WireEvents)
+                exceptions += page.value
+                link = page.next_link
         except NotFound:
             return Series()
         return Series(
             exceptions=tuple(
-                replace(each.facts(), series_uid=master.i_cal_u_id, series_master_id=master_id)
-                for each in master.exception_occurrences or ()
+                replace(each.facts(), series_uid=master.i_cal_u_id, series_master_id=master_id) for each in exceptions
             ),
             cancelled=cancelled_dates(master),
         )

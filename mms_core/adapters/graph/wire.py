@@ -194,6 +194,7 @@ class WireEvent(_Struct):
     series_master_id: str | None = None
     single_value_extended_properties: list[WireProperty] | None = None
     exception_occurrences: list[WireEvent] | None = None
+    more_exceptions: str | None = msgspec.field(default=None, name="exceptionOccurrences@odata.nextLink")
     cancelled_occurrences: list[str] | None = None
 
     def facts(self) -> Event:
