@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from mms_core.errors import explain
 from mms_core.model import NAME_PREFIX, Request, Run, RunId, Source, State, Target, UserKey, UserRecord
 from mms_core.states import Happening, advance
 from mms_core.windows import next_open_at
@@ -182,6 +183,15 @@ def put(
         made = replace(record, current=run, following=None, seen=seen)
         return Accepted(record=made, run=run, outcome=Outcome.ACCEPTED)
     return Accepted(record=replace(record, following=run, seen=seen), run=run, outcome=Outcome.ACCEPTED)
+
+
+def refused(accepted: Accepted, *, code: str, now: datetime) -> Accepted:
+    """Return a request whose own run is refused with a code before any work."""
+    run = advance(accepted.run, Happening.REFUSED, now=now, code=code, last_message=explain(code))
+    record = accepted.record
+    is_next = record.current.run_id != run.run_id
+    record = replace(record, following=run) if is_next else replace(record, current=run)
+    return replace(accepted, record=record, run=run)
 
 
 def with_next(record: UserRecord) -> UserRecord:

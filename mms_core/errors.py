@@ -121,8 +121,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "Stopping": Explanation("The machine that worked on it stops.", "Nothing to do: another one goes on."),
     "PoisonedMessage": Explanation(
-        "The run failed five times in a way that the service did not expect.",
-        "Search the log for the correlation id, report the bug, then retry the migration.",
+        "This failed five times in a way that the service did not expect.",
+        "Search the log for the correlation id, report the bug, then retry the migration, or put the message back.",
     ),
     "MeetingsFailed": Explanation(
         "Some meetings could not be migrated.",
@@ -263,6 +263,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "An app setting is meant for trying the service out on one machine.", "Remove it from the deployed app."
     ),
     "SettingsContradict": Explanation("Settings contradict one another.", "Change one of them."),
+    "MessagesKept": Explanation(
+        "Messages failed five times, or were not understood, and nobody has put them back.",
+        "List them: python -m mms_core.maintenance messages. After the fix put each back: replay and its id.",
+    ),
     "NotProven": Explanation(
         "This could not be checked now.", "Run mms doctor again, or name a user with a mailbox: mms doctor USER."
     ),

@@ -20,6 +20,7 @@ from mms_core.diagnosis import (
 from mms_core.errors import TemporaryError
 from mms_core.model import UserKey
 from mms_core.ports import RunQuery
+from mms_core.service.recovery import Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -57,6 +58,7 @@ class Checkup:
         if all(each.status == "ok" for each in storage):
             found += settings_findings(self._deployment, await self._parts.settings())
             groups = await asyncio.gather(
+                self._safely("messages", self._messages()),
                 self._safely("token", self._token()),
                 self._safely("subscriptions", self._subscriptions()),
                 self._safely("rights", self._rights(user)),
@@ -86,6 +88,13 @@ class Checkup:
             raise TemporaryError(exc.detail, code="StorageNotWritable") from exc
         await self._parts.queue.prove()
         return [Finding(check="storage", detail="tables and queues take what is written")]
+
+    async def _messages(self) -> list[Finding]:
+        kept = await Recovery(self._parts).kept()
+        left = sum("replayedAt" not in each for each in kept)
+        if not left:
+            return [Finding(check="messages", detail="none was left over")]
+        return [Finding(check="messages", status="warning", code="MessagesKept", detail=f"{left}")]
 
     # -- Microsoft ------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mms_core.errors import PreconditionLost
+from mms_core.debounce import Outcome
+from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.messages import SIZE_LIMIT, Resolve, StartMany
 from mms_core.model import NAME_PREFIX, Request, RunId, Source, Target, UserKey
 from mms_core.service.journal import Journal, Origin
@@ -36,6 +37,12 @@ _NAMESPACE: Final = uuid.UUID("b3a4f1c2-5d6e-4f70-8a91-a2b3c4d5e6f7")
 def run_id(batch: str, index: int) -> RunId:
     """Return the id of the run that a row of a list makes, unless it joins one that waits."""
     return RunId(str(uuid.uuid5(_NAMESPACE, f"{batch}/{index}")))
+
+
+def row_due_at(message: StartMany, index: int) -> datetime:
+    """Return when a row of a list is due: those before it in the list come first, at the tenant's rate."""
+    first_at = datetime.fromisoformat(message.first_at).astimezone(UTC)
+    return first_at + (timedelta(minutes=index / message.per_minute) if message.per_minute else timedelta(0))
 
 
 def _chunks(rows: Iterable[tuple[int, str, str]]) -> Iterator[list[tuple[int, str, str]]]:
@@ -113,39 +120,55 @@ class Fanout:
             return rate, first_at
         raise PreconditionLost("the admission of lists")
 
-    async def admit(self, message: StartMany) -> None:
-        """Turn the rows of one message into requests; safe to repeat."""
-        for start in range(0, len(message.rows), _AT_ONCE):
-            await asyncio.gather(*(self._one(message, *row) for row in message.rows[start : start + _AT_ONCE]))
-        log("list_admitted", count=len(message.rows))
+    async def admit(self, message: StartMany, *, code: str | None = None) -> None:
+        """Turn the rows of one message into requests; safe to repeat. One bad row does not keep the others.
 
-    async def _one(self, message: StartMany, index: int, key: str, identity: str) -> None:
-        first_at = datetime.fromisoformat(message.first_at).astimezone(UTC)
-        offset = timedelta(minutes=index / message.per_minute) if message.per_minute else timedelta(0)
-        # As a wait and not as a not-before: a run of this user that waits already is not pushed to the list's end.
-        settle = max(timedelta(0), first_at + offset - self._parts.clock.now())
+        Args:
+            message: The rows.
+            code: Of the catalogue: the rows' runs are only shown, failed with it; a row that joins a run joins it.
+
+        Raises:
+            TemporaryError: Storage did not answer.
+        """
+        bad: list[BaseException] = []
+        for start in range(0, len(message.rows), _AT_ONCE):
+            rows = (self._one(message, *row, code=code) for row in message.rows[start : start + _AT_ONCE])
+            outcomes = await asyncio.gather(*rows, return_exceptions=True)
+            for failure in [each for each in outcomes if each is not None]:
+                if not isinstance(failure, Exception) or isinstance(failure, TemporaryError):
+                    raise failure
+                bad.append(failure)
+        log("list_admitted", count=len(message.rows) - len(bad), total=len(message.rows))
+        if bad:
+            raise bad[0]
+
+    async def _one(self, message: StartMany, index: int, key: str, identity: str, *, code: str | None) -> None:
         request = Request(
             request_id=f"b-{message.batch}-{index}",
             reason=message.reason,
             source=Source(message.source),
             target=Target(message.target),
-            settle=settle,
+            # As a wait and not as a not-before: a run of this user that waits already is not pushed to the list's end.
+            settle=max(timedelta(0), row_due_at(message, index) - self._parts.clock.now()),
             not_before_at=datetime.fromisoformat(message.not_before) if message.not_before else None,
             actor=message.actor,
             selection=message.selection,
         )
-        accepted = await self._parts.accept(UserKey(key), identity, request, run_id=run_id(message.batch, index))
+        accepted = await self._parts.accept(
+            UserKey(key), identity, request, run_id=run_id(message.batch, index), code=code
+        )
         is_name = key.startswith(NAME_PREFIX)
-        if is_name:
+        if is_name and not accepted.run.state.is_final:
             await self._parts.queue.send(Resolve(user=key))
+        is_refused = code is not None and accepted.outcome is Outcome.ACCEPTED
         await Journal(self._parts).note(
-            Decision(answer=Answer.REQUEST, rule="T10", reason=message.reason),
+            Decision(answer=Answer.REFUSE if is_refused else Answer.REQUEST, rule="T10", reason=message.reason),
             what="POST migrations",
             user=identity,
             user_id=None if is_name else key,
             request_id=request.request_id,
             origin=Origin(actor=message.actor, proof="token"),
-            outcome=str(accepted.outcome),
+            outcome=code if code is not None and is_refused else str(accepted.outcome),
             correlation_id=accepted.run.run_id,
             more={"sourceMeetingType": message.source, "targetMeetingType": message.target},
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mms_core.debounce import Accepted, Outcome, accept, with_next
+from mms_core.debounce import Accepted, Outcome, accept, refused, with_next
 from mms_core.errors import MmsError, PreconditionLost
 from mms_core.messages import Notice, Wake
 from mms_core.metrics import RUN_ELAPSED, RUNS_ENDED, measure
@@ -101,8 +101,11 @@ class Parts:
         *,
         facts: UserFacts | None = None,
         run_id: RunId | None = None,
+        code: str | None = None,
     ) -> Accepted:
         """Put a request into a user's record and make sure that a wake-up is on its way.
+
+        With *code* a run that it makes is refused with it, and shown.
 
         The row is written before the message: a crash in between leaves a waiting row that the sweep finds, never a
         message without a row.
@@ -125,6 +128,8 @@ class Parts:
             )
             if accepted.outcome is Outcome.DUPLICATE:
                 return accepted
+            if code is not None and accepted.outcome is Outcome.ACCEPTED:
+                accepted = refused(accepted, code=code, now=self.clock.now())
             try:
                 await self.save_with_wake(accepted.record, stored)
             except PreconditionLost:
@@ -138,7 +143,7 @@ class Parts:
                     state=accepted.outcome,
                 )
             if accepted.outcome is Outcome.ACCEPTED:
-                await self.announce(key, accepted.run, "before")
+                await self.announce(key, accepted.run, "before" if code is None else "after")
             return accepted
         raise PreconditionLost("the user's record is written by others all the time")
 

@@ -99,6 +99,27 @@ def cancelled(record: UserRecord, *, now: datetime, actors: tuple[str, ...]) -> 
     return replace(record, current=ended(current), wake_id="", wake_at=None)
 
 
+def retried(run: Run, *, now: datetime, due_at: datetime, actors: tuple[str, ...] = ()) -> Run:
+    """Return a run that is over, started afresh: due then, with all its retries, and every meeting looked at again.
+
+    Raises:
+        IllegalTransition: It cannot be.
+    """
+    return advance(
+        run,
+        Happening.RETRIED,
+        now=now,
+        due_at=due_at,
+        started_at=None,
+        fresh_at=now,
+        retries=0,
+        code=None,
+        last_message="",
+        cancel_requested=False,
+        actors=with_actors(run, actors),
+    )
+
+
 def _in_short(value: Any) -> Any:
     """Return a setting's new value as a list can show it."""
     if isinstance(value, list):
@@ -258,19 +279,7 @@ class Queries:
         def change(record: UserRecord) -> UserRecord:
             if not can(record.current, Happening.RETRIED):
                 raise BadInput(str(record.current.state), code="InvalidState")
-            run = advance(
-                record.current,
-                Happening.RETRIED,
-                now=now,
-                due_at=now,
-                started_at=None,
-                fresh_at=now,
-                retries=0,
-                code=None,
-                last_message="",
-                cancel_requested=False,
-                actors=with_actors(record.current, (actor,) if actor else ()),
-            )
+            run = retried(record.current, now=now, due_at=now, actors=(actor,) if actor else ())
             return replace(record, current=run)
 
         return await self._ordered("Retry", identity, change, actor=actor)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mms_core.debounce import with_next
-from mms_core.errors import MmsError, NotFound, PreconditionLost, explain
+from mms_core.errors import MmsError, NotFound, PreconditionLost
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.metrics import DUE_OLDEST, MESSAGES_POISONED, SUBSCRIPTION_REMAINING, measure
 from mms_core.model import State, UserKey, name_key
 from mms_core.service.batches import Batches
 from mms_core.service.jobs import SWEEP, start_anew
-from mms_core.service.parts import CONFLICT_ATTEMPTS
-from mms_core.states import Happening, advance, can
+from mms_core.service.poison import Poison
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ class Recovery:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._poison = Poison(parts)
 
     async def sweep(self) -> int:
         """Wake every run that should be at work and is not, and every batch; returns how many runs.
@@ -98,10 +98,12 @@ class Recovery:
         return True
 
     async def poisoned(self, text: str) -> None:
-        """Make a message that failed five times visible: keep it, and fail the run that it is about."""
-        now = self._parts.clock.now()
-        kept = f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}"
-        await self._parts.documents.put("poison", kept, {"id": kept, "at": now.isoformat(), "text": text})
+        """Make a message that failed five times visible: keep it, once, and say so where its work is looked for."""
+        now, kept = self._parts.clock.now(), await self.kept()
+        known = next((each["id"] for each in kept if each["text"] == text and "replayedAt" not in each), None)
+        kept_id = known or f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}"
+        if known is None:
+            await self._parts.documents.put("poison", kept_id, {"id": kept_id, "at": now.isoformat(), "text": text})
         try:
             message = decode(text)
         except UnknownMessage as exc:
@@ -110,8 +112,7 @@ class Recovery:
             return
         measure(MESSAGES_POISONED, message=type(message).__name__)
         log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
-        if isinstance(message, Wake | Resolve):
-            await self._fail(UserKey(message.user), message)
+        await self._poison.show(message, kept=kept_id)
 
     async def kept(self) -> list[dict[str, Any]]:
         """Return the messages that were poisoned or not understood, oldest first."""
@@ -119,6 +120,8 @@ class Recovery:
 
     async def replay(self, message_id: str) -> None:
         """Put a kept message back into its queue, as if it had never failed; it stays in the list, marked.
+
+        A run or a plan that it was about waits again.
 
         Raises:
             NotFound: There is none of that id.
@@ -128,31 +131,11 @@ class Recovery:
         if stored is None:
             raise NotFound
         message = msgspec.structs.replace(decode(stored.value["text"]), attempt=0)
+        await self._poison.forgive(message)
         await self._parts.queue.send(message)
         marked = {**stored.value, "replayedAt": self._parts.clock.now().isoformat()}
         await self._parts.documents.put("poison", message_id, marked)
         log("message_replayed", error_type=type(message).__name__)
-
-    async def _fail(self, key: UserKey, message: Wake | Resolve) -> None:
-        for _ in range(CONFLICT_ATTEMPTS):
-            stored = await self._parts.users.read(key)
-            if stored is None or not can(stored.value.current, Happening.FAILED):
-                return
-            if isinstance(message, Wake) and message.wake_id != stored.value.wake_id:
-                return  # a leftover: the run's own message is another one
-            failed = advance(
-                stored.value.current,
-                Happening.FAILED,
-                now=self._parts.clock.now(),
-                code="PoisonedMessage",
-                last_message=explain("PoisonedMessage"),
-            )
-            try:
-                await self._parts.save_ended(replace(stored.value, current=failed), stored)
-            except PreconditionLost:
-                continue
-            await self._parts.announce(key, failed, "after")
-            return
 
     async def subscriptions(self, *, renews: bool = False) -> bool:
         """Make sure that the tenant tells us what happens, and remember since when it does.

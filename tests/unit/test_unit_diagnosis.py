@@ -15,7 +15,7 @@ import pytest
 
 from mms_core.api import answers
 from mms_core.diagnosis import RIGHTS, deployment_findings, settings_findings, skew_finding, wanted_rights
-from mms_core.errors import CATALOGUE
+from mms_core.errors import CATALOGUE, TemporaryError
 from mms_core.settings import TenantSettings, from_environment
 
 ROOT = Path(__file__).parents[2]
@@ -137,18 +137,17 @@ async def test_only_operators_have_the_deployment_examined(api):
         assert b"findings" not in response.body
 
 
+class _NoIdentity:
+    async def roles(self, _):
+        raise TemporaryError("CredentialUnavailableError", code="SignInFailed")
+
+    async def ask(self, *_):
+        raise TemporaryError("CredentialUnavailableError", code="SignInFailed")
+
+
 async def test_findings_are_what_the_description_says(api, monkeypatch):
     """Each that is not good has a code of the catalogue and its remedy."""
-    from mms_core.errors import TemporaryError  # noqa: PLC0415
-
-    class NoIdentity:
-        async def roles(self, _):
-            raise TemporaryError("CredentialUnavailableError", code="SignInFailed")
-
-        async def ask(self, *_):
-            raise TemporaryError("CredentialUnavailableError", code="SignInFailed")
-
-    monkeypatch.setattr(api.health._checkup, "_probes", NoIdentity)
+    monkeypatch.setattr(api.health._checkup, "_probes", _NoIdentity)
     response = await api.call(api.health.health, query={"deep": "true"})
     report = json.loads(response.body)
     assert (response.status, report["status"]) == (200, "error")
@@ -166,3 +165,18 @@ async def test_wrong_question_is_refused(api, query):
     """A name that is none must not become part of an address of Graph."""
     response = await api.call(api.health.health, query=query)
     assert response.status == 400
+
+
+@pytest.mark.parametrize(
+    ("replayed", "found"),
+    [({}, ("warning", "MessagesKept", "1")), ({"replayedAt": "now"}, ("ok", None, "none was left over"))],
+)
+async def test_a_message_that_nobody_has_put_back_is_a_finding(api, monkeypatch, replayed, found):
+    """Of a poisoned list, of a newer version's message: it waits for somebody."""
+    await api.parts.documents.put("poison", "1", {"id": "1", "at": "now", "text": "not ours", **replayed})
+    monkeypatch.setattr(api.health._checkup, "_probes", _NoIdentity)
+    report = json.loads((await api.call(api.health.health, query={"deep": "true"})).body)
+    rows = [
+        (each["status"], each["code"], each["detail"]) for each in report["findings"] if each["check"] == "messages"
+    ]
+    assert rows == [found]

@@ -1,0 +1,217 @@
+"""Every kind of message, poisoned: its work is shown as failed where one looks for it, and waits again after a replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import pytest
+from functional_support import GRANTED, KEY, NAME
+from meeting_values import NOW, USER
+from msgspec.structs import replace
+
+from mms_core.messages import (
+    ActivityContent,
+    AnyMessage,
+    JobStep,
+    LookAfterSubscriptions,
+    Notice,
+    Preview,
+    Resolve,
+    StartMany,
+    TenantEvent,
+    UsersChanged,
+    Wake,
+    encode,
+)
+from mms_core.model import Source, State, Target, UserKey, name_key
+from mms_core.service import Journal, Previews
+from mms_core.service.fanout import run_id
+from mms_core.service.journal import DecisionQuery
+from mms_core.service.previews import Asked
+
+LIST = StartMany(
+    batch="list",
+    rows=((0, USER, USER), (1, name_key("nobody@contoso.example"), "nobody@contoso.example")),
+    reason="T10 Manual",
+    source="All",
+    target="Teams",
+    first_at=NOW.isoformat(),
+)
+
+
+async def _run_failed(world, _):
+    run = await world.queries.user(USER)
+    return run.state is State.FAILED, run.code
+
+
+async def _plan_failed(world, message):
+    plan = await Previews(world.parts).read(message.preview_id)
+    return plan["state"] == "failed", plan["code"]
+
+
+async def _decided(world, _):
+    rows, _ = await Journal(world.parts).page(DecisionQuery(answer="refuse"))
+    kept = {each["id"] for each in await world.recovery.kept()}
+    return {row["requestId"] for row in rows} == kept, rows[0]["outcome"]
+
+
+async def _wake(world):
+    await world.ask()
+    return next(each for _, each in world.queue.messages if isinstance(each, Wake))
+
+
+async def _resolve(world):
+    await world.ask(NAME)
+    return next(each for _, each in world.queue.messages if isinstance(each, Resolve))
+
+
+async def _named_failed(world, _):
+    run = await world.queries.user(NAME)
+    return run.state is State.FAILED, run.code
+
+
+async def _preview(world):
+    asked = Asked(key=KEY, identity=USER, source=Source.ALL, target=Target.TEAMS)
+    return Preview(preview_id=await Previews(world.parts).ask(asked))
+
+
+async def _succeeded(world, _):
+    return await world.state() is State.SUCCEEDED
+
+
+async def _planned(world, message):
+    return (await Previews(world.parts).read(message.preview_id))["writes"] == 1
+
+
+async def _asked(world, _):
+    return (await world.record()) is not None
+
+
+async def _called(world, message):
+    wanted = {LookAfterSubscriptions: "ensure_subscriptions", ActivityContent: "activity", UsersChanged: "user"}
+    return wanted[type(message)] in world.tenant.calls
+
+
+async def _nothing(world, _):
+    return world.queue.messages == []  # taken, and a leftover of a job and a run that are over
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a message of a kind comes to be, where its failure shows, and what it has done once it was put back."""
+
+    make: object
+    shown: object
+    done: object
+
+
+def _made(message):
+    async def make(_):
+        return message
+
+    return make
+
+
+def _told(message, done):
+    return Kind(_made(message), _decided, done)
+
+
+KINDS = {
+    Wake: Kind(_wake, _run_failed, _succeeded),
+    Resolve: Kind(_resolve, _named_failed, _succeeded),
+    StartMany: Kind(_made(LIST), _run_failed, _succeeded),
+    Preview: Kind(_preview, _plan_failed, _planned),
+    UsersChanged: _told(UsersChanged(users=(USER,), received=NOW.isoformat()), _called),
+    TenantEvent: _told(GRANTED, _asked),
+    ActivityContent: _told(ActivityContent(uris=("https://feed.example/1",)), _called),
+    LookAfterSubscriptions: _told(LookAfterSubscriptions(), _called),
+    Notice: _told(Notice(user=USER, run="over", notice="after"), _nothing),
+    JobStep: _told(JobStep(job="sweep", run="over"), _nothing),
+}
+
+
+def test_every_kind_of_message_is_here():
+    """A new one has to say where its failure shows."""
+    assert set(KINDS) == set(get_args(AnyMessage))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+async def test_a_poisoned_message_shows_as_failed_and_does_its_work_after_a_replay(world, kind):
+    """Delivered twice to the poison queue, as a crash in the middle of the host's move has it, it shows once."""
+    world.skype_meetings(1)
+    message = await KINDS[kind].make(world)
+    world.queue.messages.clear()
+    for _ in range(2):
+        await world.recovery.poisoned(encode(message))
+    assert await KINDS[kind].shown(world, message) == (True, "PoisonedMessage")
+    (kept,) = await world.recovery.kept()
+    await world.recovery.replay(kept["id"])
+    assert message in [each for _, each in world.queue.messages]
+    await world.until_quiet()
+    assert await KINDS[kind].done(world, message)
+
+
+async def test_a_poisoned_list_spares_what_was_admitted_and_what_joined(world):
+    """A row that is done stays; one whose user's run waits rides along; the others are shown, under the ids promised."""
+    world.skype_meetings(1)
+    other, third = (UserKey(f"00000000-0000-4000-9000-{number:012d}") for number in (1, 2))
+    rows = ((0, USER, USER), (1, other, other), (2, third, third))
+    await world.ask(other)
+    await world.dispatch(replace(LIST, rows=rows[:1]))
+    await world.recovery.poisoned(encode(replace(LIST, rows=rows)))
+    assert await world.state() is State.PENDING
+    joined = (await world.record(other)).current
+    assert (joined.state, joined.reasons) == (State.PENDING, ("T10 Manual",))
+    shown = (await world.record(third)).current
+    assert (shown.run_id, shown.state, shown.code) == (run_id("list", 2), State.FAILED, "PoisonedMessage")
+
+
+async def test_a_poisoned_row_behind_a_run_at_work_fails_alone(world):
+    """The run at work goes on; the failed one is in the history and, once replayed, waits in line."""
+    world.skype_meetings(1)
+
+    async def poisoned():
+        await world.recovery.poisoned(encode(LIST))
+        record = await world.record()
+        assert (record.current.state, record.following.code) == (State.IN_PROGRESS, "PoisonedMessage")
+        (kept,) = await world.recovery.kept()
+        await world.recovery.replay(kept["id"])
+        assert (await world.record()).following.state is State.PENDING
+
+    world.tenant.on("update", poisoned)
+    await world.ask()
+    await world.until_quiet()
+    assert [run.state for run in await world.users.runs_of(KEY)] == [State.SUCCEEDED] * 2
+    assert (await world.run()).run_id == run_id("list", 0)
+
+
+async def test_a_replay_leaves_a_run_that_was_started_afresh_alone(world):
+    """An administrator was faster."""
+    wake = await _wake(world)
+    world.queue.messages.clear()
+    await world.recovery.poisoned(encode(wake))
+    await world.queries.retry(USER)
+    before = await world.record()
+    (kept,) = await world.recovery.kept()
+    await world.recovery.replay(kept["id"])
+    assert await world.record() == before
+
+
+async def test_one_bad_row_of_a_list_does_not_keep_the_others(world, monkeypatch):
+    """The host delivers the message again, and only the bad row is left over for the poison queue."""
+    bad, real = "00000000-0000-4000-9000-000000000001", world.users.read
+
+    async def read(key):
+        if key == bad:
+            raise RuntimeError("a bug")
+        return await real(key)
+
+    monkeypatch.setattr(world.users, "read", read)
+    others = [f"00000000-0000-4000-9000-{number:012d}" for number in range(2, 30)]
+    message = replace(LIST, rows=tuple((index, key, key) for index, key in enumerate((bad, *others))))
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            await world.dispatch(message)
+    monkeypatch.setattr(world.users, "read", real)
+    assert (await world.queries.counts())[State.PENDING] == 28
