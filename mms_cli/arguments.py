@@ -140,7 +140,8 @@ def _start(parser: argparse.ArgumentParser) -> None:
         "--from-csv",
         metavar="FILE",
         help="users from a CSV file with a column Identity, UserPrincipalName or UserId; - is standard input. "
-        "Columns SourceMeetingType, TargetMeetingType and NotBefore go before the options",
+        "Columns SourceMeetingType, TargetMeetingType and NotBefore go before the options; rows of a higher Priority "
+        "(0 to 9) are sent and due first",
     )
     _source_and_target(parser)
     parser.add_argument(

@@ -9,7 +9,8 @@ import io
 import re
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ _IDENTITY_TITLES: Final = ("identity", "userprincipalname", "upn", "userid", "ob
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NAME: Final = re.compile(r"(sip:)?[^\s@/\\?]+@[^\s@/\\?#]+", re.IGNORECASE)
 _LONGEST: Final = 320
+_PRIORITIES: Final = frozenset("0123456789")
 _SNIFFED: Final = 4096
 
 
@@ -36,6 +38,7 @@ class Entry:
     source: str | None = None
     target: str | None = None
     not_before: str | None = None
+    priority: int = 0
     correlation_id: str | None = None
     problem: str | None = None
     """Why the row cannot be sent."""
@@ -107,6 +110,11 @@ class UserList:
         self._reader = csv.reader(self._lines, delimiter=_delimiter(head.decode(encoding, "replace")))
         self._columns: dict[str, int] | None = None
 
+    @property
+    def has_priorities(self) -> bool:
+        """Whether it has a column of that name; known once a row has been read."""
+        return self._columns is not None and "priority" in self._columns
+
     def __iter__(self) -> Iterator[Entry]:
         while True:
             try:
@@ -147,17 +155,32 @@ class UserList:
             # A quote before what looks like a formula was put there by whoever wrote the file for a spreadsheet.
             return (text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@") else text) or None
 
-        identity = cell("identity") or ""
+        identity, priority = cell("identity") or "", cell("priority") or "0"
         return Entry(
             line=self._reader.line_num,
             identity=identity,
             source=cell("sourcemeetingtype"),
             target=cell("targetmeetingtype"),
             not_before=cell("notbefore"),
+            priority=int(priority) if priority in _PRIORITIES else 0,
             correlation_id=cell("correlationid"),
-            problem=identity_problem(identity),
+            problem=identity_problem(identity) or (None if priority in _PRIORITIES else "no priority from 0 to 9"),
             digest=self._lines.digest,
         )
+
+
+def by_priority(users: UserList) -> Iterator[Entry]:
+    """Return the rows of a list, those of a higher priority first; one without priorities is read row by row.
+
+    In another order than the file's, a part of it is no part of what was sent: each row has the digest of all.
+    """
+    rows = iter(users)
+    head = list(islice(rows, 1))
+    if not users.has_priorities:
+        return chain(head, rows)
+    every = [*head, *rows]
+    whole = every[-1].digest
+    return (replace(row, digest=whole) for row in sorted(every, key=lambda row: -row.priority))
 
 
 @contextmanager

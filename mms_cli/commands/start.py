@@ -19,7 +19,7 @@ from mms_cli.terminal import Progress
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mms_cli.client import Client
     from mms_cli.lists import Entry, UserList
@@ -83,7 +83,7 @@ class _Order:
     failed: int = 0
     awaited: list[Awaited] = field(default_factory=list)
 
-    def send(self, identities: list[str], wish: dict[str, Any], key: str) -> list[Row]:
+    def send(self, identities: Sequence[str | Row], wish: dict[str, Any], key: str) -> list[Row]:
         """Send one request and print a row for each identity."""
         rows: list[Row] = self.client.post("migrations", {**wish, "identities": identities}, key=key)["value"]
         self.show(rows)
@@ -169,7 +169,7 @@ class _Sender:
         Raises:
             CliError: The service did not take a batch; the mark says which.
         """
-        rows = iter(entries)
+        rows = lists.by_priority(entries)
         if mark.rows:
             self._skip(name, rows, mark)
         for batch in _batches(rows):
@@ -197,7 +197,7 @@ class _Sender:
         self._file.save(mark)
         try:
             if good:
-                self._order.send([entry.identity for entry in good], self._wish_of(good[0]), mark.key)
+                self._order.send([_row_of(entry) for entry in good], self._wish_of(good[0]), mark.key)
         except CliError as error:
             self._progress.close()
             can_go_on = not isinstance(self._file, NoProgressFile)
@@ -228,6 +228,10 @@ class _Sender:
             if entry.problem:
                 self._screen.warn(f"line {entry.line}: {entry.problem}")
                 self._order.show([{"identity": entry.identity, "status": "invalid", "code": "InvalidIdentity"}])
+
+
+def _row_of(entry: Entry) -> str | Row:
+    return {"identity": entry.identity, "priority": entry.priority} if entry.priority else entry.identity
 
 
 def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

@@ -140,9 +140,11 @@ class AdminApi:
         identities = body.identities or ([] if isinstance(body.identity, UnsetType) else [body.identity])
         if len(identities) > MOST_IDENTITIES:
             raise BadInput(f"{MOST_IDENTITIES} at most", code="TooManyIdentities", field="identities")
+        rows = [(row, 0) if isinstance(row, str) else (row.identity, row.priority) for row in identities]
         results = await self._intake.start(
             Wanted(
-                identities=tuple(identities),
+                identities=tuple(identity for identity, _ in rows),
+                priorities={place: priority for place, (_, priority) in enumerate(rows) if priority},
                 source=body.source_meeting_type,
                 target=body.target_meeting_type,
                 settle=None if body.settle_minutes is None else timedelta(minutes=body.settle_minutes),

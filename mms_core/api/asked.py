@@ -24,6 +24,7 @@ MOST_SELECTED: Final = 100
 MOST_UNDONE: Final = 500
 """Meetings that an undo may name; they have to fit into the user's row. Without names it restores all."""
 LONGEST_IDENTITY: Final = 400
+HIGHEST_PRIORITY: Final = 9
 MOST_ROWS: Final = 1000
 LONGEST_TEXT: Final = 255
 LONGEST_TOKEN: Final = 1024
@@ -89,11 +90,23 @@ class Narrowing(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_o
         )
 
 
+class Row(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """One of ``identities``, with what is its own."""
+
+    identity: Identity
+    priority: Annotated[int, Meta(ge=0, le=HIGHEST_PRIORITY, description="Rows of a higher one are due first.")] = 0
+
+
+Rows = Annotated[list[Identity | Row], Meta(extra_json_schema={"maxItems": MOST_IDENTITIES})]
+
+
 class StartMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Whose meetings to migrate, and how: either ``identity`` or ``identities``."""
 
     identity: Identity | UnsetType = UNSET
-    identities: Annotated[list[Identity], Meta(extra_json_schema={"maxItems": MOST_IDENTITIES})] | UnsetType = UNSET
+    identities: Annotated[list[Identity | Row], Meta(extra_json_schema={"maxItems": MOST_IDENTITIES})] | UnsetType = (
+        UNSET
+    )
     source_meeting_type: Source = Source.ALL
     target_meeting_type: Target = Target.CURRENT
     settle_minutes: Annotated[float, Meta(ge=0, le=LONGEST_SETTLE.total_seconds() / 60)] | None = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from mms_core.audience import is_listed_out
+from mms_core.audience import is_in_pilot, is_listed_out
 from mms_core.debounce import Outcome
 from mms_core.errors import BadInput
 from mms_core.messages import Resolve, StartMany
@@ -46,11 +46,18 @@ def user_key(identity: str) -> UserKey:
     raise BadInput(code="InvalidIdentity", field="identity")
 
 
+def _is_pilot(key: UserKey, percentage: int) -> bool:
+    """Say whether a user is in the pilot, as far as that is known: of a name Graph has to say first whose it is."""
+    return is_in_pilot(key, percentage) and (percentage == 100 or not key.startswith(NAME_PREFIX))  # noqa: PLR2004
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A manual request (T10), checked."""
 
     identities: tuple[str, ...]
+    priorities: Mapping[int, int] = field(default_factory=dict)
+    """By place in ``identities``; whoever is not named has 0, the lowest."""
     source: Source
     target: Target
     settle: timedelta | None = None
@@ -137,16 +144,17 @@ class Intake:
         )
 
     async def _start_many(self, wanted: Wanted, settings: TenantSettings) -> list[Result]:
-        """Accept a large list; its rows become requests in the order of the list, at the tenant's rate.
+        """Accept a large list; its rows become requests at the tenant's rate.
 
-        A row that stands in the list before is merged into the first; one whose user's run waits already joins that,
-        and its answer names it.
+        Rows of a higher priority come first, of one priority those of the pilot, else the order of the list counts. A
+        row that stands in the list before is merged into the first; one whose user's run waits already joins that, and
+        its answer names it.
         """
-        batch, first = self._parts.new_id(), dict[UserKey, int]()
-        results: list[Result] = []
-        rows: list[tuple[int, str, str]] = []
+        batch, results = self._parts.new_id(), list[Result]()
+        identities: dict[UserKey, str] = {}
+        priorities: dict[UserKey, int] = {}
         delay: timedelta | None = None
-        for identity in wanted.identities:
+        for place, identity in enumerate(wanted.identities):
             try:
                 key = user_key(identity)
             except BadInput as exc:
@@ -158,26 +166,27 @@ class Intake:
                 results.append(Result(identity=identity, status="refused", code=decision.code))
                 continue
             delay = decision.delay
-            is_new = key not in first
-            if is_new:
-                first[key] = len(first)
-                rows.append((first[key], key, identity.strip()))
+            is_new = key not in identities
+            identities.setdefault(key, identity.strip())
+            priorities[key] = max(priorities.get(key, 0), wanted.priorities.get(place, 0))
             results.append(
                 Result(
                     identity=identity,
                     user_id=None if key.startswith(NAME_PREFIX) else key,
-                    correlation_id=run_id(batch, first[key]),
                     status="accepted" if is_new else "merged",
                 )
             )
-        waiting = await self._waiting(first)
-        results = [self._joining(each, waiting) for each in results]
+        share = settings.PilotPercentage
+        order = sorted(identities, key=lambda key: (-priorities[key], not _is_pilot(key, share)))
+        places = {key: place for place, key in enumerate(order)}
+        waiting = await self._waiting(places)
+        results = [self._with_run(each, batch, places, waiting) for each in results]
         settle = wanted.settle if wanted.settle is not None else delay
         if settle is None:
             settle = self._parts.settling_time(settings)
         await Fanout(self._parts).spread(
-            rows,
-            len(rows),
+            ((place, key, identities[key]) for key, place in places.items()),
+            len(places),
             StartMany(
                 batch=batch,
                 reason="T10 Manual",
@@ -205,9 +214,15 @@ class Intake:
         return found
 
     @staticmethod
-    def _joining(result: Result, waiting: Mapping[UserKey, str]) -> Result:
-        joined = waiting.get(user_key(result.identity)) if result.code is None else None
-        return result if joined is None else replace(result, correlation_id=joined, status="merged")
+    def _with_run(result: Result, batch: str, places: Mapping[UserKey, int], waiting: Mapping[UserKey, str]) -> Result:
+        """Name the run that a row joins, or the one that it will make."""
+        if result.code is not None:
+            return result
+        key = user_key(result.identity)
+        joined = waiting.get(key)
+        if joined is not None:
+            return replace(result, correlation_id=joined, status="merged")
+        return replace(result, correlation_id=run_id(batch, places[key]))
 
     async def _start_one(self, key: UserKey, identity: str, wanted: Wanted, decision: Decision) -> Result:
         request = Request(

@@ -89,6 +89,17 @@ def test_columns_of_discovery_go_with_their_rows(tmp_path):
     assert (entry.source, entry.target, entry.not_before) == ("SfB", "Teams", "2030-01-01T00:00:00Z")
 
 
+def test_priority_is_a_digit(tmp_path):
+    """Anything else is a bad row, not a row of no importance."""
+    entries = _read(tmp_path, "Identity,Priority\na@b.example,9\nb@b.example,\nc@b.example,high\nd@b.example,10\n")
+    assert [(entry.priority, bool(entry.problem)) for entry in entries] == [
+        (9, False),
+        (0, False),
+        (0, True),
+        (0, True),
+    ]
+
+
 def test_quote_against_spreadsheets_is_taken_off_again(tmp_path):
     """Our own CSV puts one before what looks like a formula."""
     assert _identities(tmp_path, "Identity\n'+a@b.example\n'c@d.example\n") == ["+a@b.example", "'c@d.example"]

@@ -34,9 +34,8 @@ def _row(number, **more):
 
 
 def _accept(body):
-    return 202, {
-        "value": [{"identity": each, "correlationId": f"c-{each}", "status": "accepted"} for each in body["identities"]]
-    }
+    users = [row if isinstance(row, str) else row["identity"] for row in body["identities"]]
+    return 202, {"value": [{"identity": user, "correlationId": f"c-{user}", "status": "accepted"} for user in users]}
 
 
 class Starts:
@@ -113,6 +112,24 @@ def test_list_that_broke_off_goes_on_where_it_stopped(tmp_path):
     assert starts.taken == [f"u{number}@b.example" for number in range(3 * BATCH)]
     assert len(starts.keys) == 3
     assert list(tmp_path.glob("*.mms-progress*")) == []
+
+
+def test_rows_of_a_higher_priority_are_sent_first_and_the_list_goes_on_only_as_it_was(tmp_path):
+    """The service is told each row's priority; another order than the file's has no part that may stay as it is."""
+    path = _list(tmp_path, 0)
+    users = [f"u{number}@b.example" for number in range(BATCH + 10)]
+    path.write_text("UserPrincipalName,Priority\n" + "".join(f"{user},{7 * (user[-11] == '9')}\n" for user in users))
+    command = ("start", "--from-csv", str(path), "--yes")
+    wanted = sorted(users, key=lambda user: user[-11] != "9")
+    with FakeService(Starts(breaks_at=[2])) as service:
+        assert service.mms(*command).returncode == Exit.REFUSED
+        text = path.read_text()
+        path.write_text(text + "late@b.example,9\n")
+        assert "has changed" in service.mms(*command).stderr
+        path.write_text(text)
+        assert service.mms(*command).returncode == Exit.DONE
+        sent = [row for each in service._answer.keys.values() for row in each["identities"]]
+    assert sent == [{"identity": user, "priority": 7} if user[-11] == "9" else user for user in wanted]
 
 
 def test_restart_sends_the_list_from_its_first_row(tmp_path):

@@ -11,6 +11,7 @@ from functional_support import KEY, NAME
 from meeting_values import NOW, USER, people, skype_event
 
 from mms_core.adapters.memory import MemoryArchive
+from mms_core.audience import is_in_pilot
 from mms_core.errors import BadInput, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import Resolve, StartMany, encode
 from mms_core.model import Run, RunId, Source, State, Target, UserKey, UserRecord, name_key
@@ -142,7 +143,7 @@ def replace_rows(message, rows):
 
 
 async def test_a_list_is_admitted_at_the_tenants_rate_in_its_own_order(world):
-    """Pilots stand first in the list; the next list waits for the one before."""
+    """The next list waits for the one before."""
     world.start_services(sending_limits=True)
     await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
     for start in (0, 1000):
@@ -151,6 +152,40 @@ async def test_a_list_is_admitted_at_the_tenants_rate_in_its_own_order(world):
     due = [(await world.run(UserKey(_guid(number)))).due_at for number in (0, 60, 299, 1000, 1299)]
     seconds = [round((at - NOW).total_seconds()) for at in due]
     assert seconds == [600, 660, 899, 900, 1199]
+
+
+async def test_priorities_come_first_then_the_pilot_then_the_order_of_the_list(world):
+    """Answers stay in the caller's order, and name the runs that come of them."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10, PilotPercentage=20)
+    identities = [*(_guid(number) for number in range(300)), _guid(5)]
+    results = await world.intake.start(_wanted(identities, priorities={250: 1, 120: 9, 300: 2}))
+    await _admitted(world)
+    runs = {identity: await world.run(UserKey(identity)) for identity in identities}
+    urgent = [identities[120], identities[5], identities[250]]
+    rest = [each for each in dict.fromkeys(identities) if each not in urgent]
+    pilot = [each for each in rest if is_in_pilot(each, 20)]
+    assert 30 < len(pilot) < 90
+    wanted = [*urgent, *pilot, *(each for each in rest if each not in pilot)]
+    assert sorted(runs, key=lambda each: runs[each].due_at) == wanted
+    assert runs[urgent[0]].due_at == NOW + 10 * MINUTE
+    assert [(each.identity, each.correlation_id) for each in results] == [
+        (each, runs[each].run_id) for each in identities
+    ]
+    assert [each.status for each in results] == ["accepted"] * 300 + ["merged"]
+
+
+@pytest.mark.parametrize(("percentage", "first"), [(100, 0), (99, 1)])
+async def test_a_name_is_in_the_pilot_when_everybody_is_and_else_once_graph_has_told_whose_it_is(
+    world, percentage, first
+):
+    """Its hash says nothing about the user."""
+    await world.configure(PilotPercentage=percentage)
+    names = [f"u{number}@contoso.example" for number in range(101)]
+    identities = [names[0], next(each for each in map(_guid, range(300)) if is_in_pilot(each, 99)), *names[1:]]
+    await world.intake.start(_wanted(identities))
+    (message,) = [message for _, message in world.queue.messages]
+    assert [identity for _, _, identity in message.rows][:2] == [identities[first], identities[1 - first]]
 
 
 async def test_a_run_that_waits_already_is_not_pushed_to_the_end_of_a_list(world):

@@ -195,6 +195,7 @@ async def test_names_of_every_kind_are_accepted(api, identity):
         ({"identity": 5}, "InvalidBody", "identity"),
         ({"identity": "x" * 401}, "InvalidBody", "identity"),
         ({"identities": USER}, "InvalidBody", "identities"),
+        ({"identities": [{"identity": USER, "priority": 10}]}, "InvalidBody", "identities[0].priority"),
         ({"identities": [USER, None]}, "InvalidBody", "identities[1]"),
         ({"identity": USER, "sourceMeetingType": "Zoom"}, "InvalidParameter", "sourceMeetingType"),
         ({"identity": USER, "targetMeetingType": "All"}, "InvalidParameter", "targetMeetingType"),
