@@ -30,7 +30,8 @@ from azure.data.tables import UpdateMode
 from mms_core import wiring
 from mms_core.adapters.tables import QuickTableClient, TableUserStore
 from mms_core.adapters.tables.clients import SHARDS, Tables, shard
-from mms_core.adapters.tables.rows import COUNTERS, SCHEMA, operations, packed
+from mms_core.adapters.tables.counters import Counters, moved
+from mms_core.adapters.tables.rows import operations, packed
 from mms_core.auth import Principal
 from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord
 from mms_core.ports import RunQuery
@@ -92,11 +93,11 @@ async def seed(
     store: TableUserStore,
     first: int,
     last: int,
-    counts: dict[str, dict[str, int]],
     made: Callable[[int], UserRecord] = record,
 ) -> None:
     """Write users with all their rows, a hundred rows a transaction, and the counters at the end."""
     table = await store._tables.table("Users")  # noqa: SLF001 - a shortcut that saves an hour
+    counts: dict[str, Counters] = {}
     waiting: dict[str, list[Any]] = {}
     under_way: set[asyncio.Future[Any]] = set()
 
@@ -116,15 +117,14 @@ async def seed(
         steps = waiting.setdefault(partition, [])
         row = {"PartitionKey": partition, "RowKey": f"u|{each.key}", **packed(each), "Nonce": "x"}
         steps += [("upsert", row, {"mode": UpdateMode.REPLACE}), *operations(partition, each, None)]
-        count = counts.setdefault(partition, {})
-        count[str(each.current.state)] = count.get(str(each.current.state), 0) + 1
+        counts.setdefault(partition, Counters()).add(moved(None, each))
         if len(steps) >= 90:
             await flush(partition)
     for partition in list(waiting):
         await flush(partition)
     await asyncio.gather(*under_way)
-    for partition, count in counts.items():
-        await table.upsert_entity({"PartitionKey": partition, "RowKey": COUNTERS, **count, "V": SCHEMA})
+    for partition, counted in counts.items():
+        await table.upsert_entity(counted.row(partition))
 
 
 def processor_ms(azurite: Azurite) -> float:
@@ -228,7 +228,7 @@ async def store_bench(azurite: Azurite, sizes: list[int]) -> tuple[list[Side], C
     for side in sides:
         began = time.perf_counter()
         await side.tables.table("Users")
-        await seed(side.store, 0, side.users, {})
+        await seed(side.store, 0, side.users)
         sys.stderr.write(f"seeded {side.users} users in {time.perf_counter() - began:.0f} s\n")
     await measure(sides, toggle)
     whole = Cost()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from mms_core.diagnosis import Api, Right
     from mms_core.meetings import Event, LedgerEntry, OnlineMeeting, Original, Series
@@ -46,6 +46,8 @@ class RunQuery:
     migration_type: str | None = None
     reason: str | None = None
     """Rule of a trigger that belongs to the run: ``T1`` to ``T11``, or ``Undo``."""
+    by_due: bool = False
+    """Runs that wait, in the order in which they are due. Nothing else narrows them."""
     top: int = 100
     continuation: str | None = None
 
@@ -108,6 +110,24 @@ class UserStore(Protocol):
 
     async def counts(self) -> dict[State, int]:
         """Users by the state of their newest run; a point read a shard."""
+        ...
+
+    async def failures(self) -> dict[str, int]:
+        """Users whose newest run has failed, by its code; a point read a shard."""
+        ...
+
+    async def runs_a_day(self) -> dict[tuple[date, State], int]:
+        """Runs of the last two weeks by the day (UTC) they were made and their state now; a point read a shard.
+
+        Exact but for runs that were purged since the counters were last counted again.
+        """
+        ...
+
+    async def minutes_a_day(self) -> dict[tuple[date, int], int]:
+        """Migrations among those runs that succeeded, by day and the minutes from being asked for to their end.
+
+        Minutes are rounded to a step that grows with them, so that there are few.
+        """
         ...
 
     def active(self) -> AsyncIterator[Run]:

@@ -11,7 +11,7 @@ from mms_core.model import State, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from mms_core.meetings import Coordinates, Damaged, Difference, LedgerEntry
     from mms_core.model import Run
@@ -75,6 +75,27 @@ def summary_rows(counts: Mapping[State, int]) -> list[dict[str, Any]]:
         {"State": str(state), "UserCount": counts.get(state, 0)}
         for state in State
         if state in four or counts.get(state, 0)
+    ]
+
+
+def code_rows(failures: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return users whose newest run has failed, the most frequent cause first."""
+    ordered = sorted(failures.items(), key=lambda each: (-each[1], each[0]))
+    return [{"Code": code or None, "UserCount": count} for code, count in ordered]
+
+
+def day_rows(runs: Mapping[tuple[date, State], int]) -> list[dict[str, Any]]:
+    """Return runs by the day (UTC) they were made and their state, oldest first."""
+    states = list(State)
+    ordered = sorted(runs.items(), key=lambda each: (each[0][0], states.index(each[0][1])))
+    return [{"Date": day.isoformat(), "State": str(state), "RunCount": count} for (day, state), count in ordered]
+
+
+def duration_rows(took: Mapping[tuple[date, int], int]) -> list[dict[str, Any]]:
+    """Return migrations that succeeded by the day (UTC) they were asked for and the minutes to their end."""
+    return [
+        {"Date": day.isoformat(), "Minutes": minutes, "RunCount": count}
+        for (day, minutes), count in sorted(took.items())
     ]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,7 +32,7 @@ from mms_core.ports import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
-    from datetime import timedelta
+    from datetime import date
 
     from mms_core.meetings import LedgerEntry, Original
     from mms_core.model import RunId
@@ -111,22 +112,23 @@ class MemoryUserStore(UserStore):
 
     async def page(self, query: RunQuery) -> RunPage:
         """See :class:`~mms_core.ports.UserStore`."""
-        runs = sorted(self._runs.values(), key=self._position)
+        position = (lambda run: (run.due_at.timestamp(), run.run_id)) if query.by_due else self._position
+        state = State.PENDING if query.by_due else query.state
+        runs = sorted(self._runs.values(), key=position)
         runs = [
             run
             for run in runs
-            if (query.state is None or run.state is query.state)
+            if (state is None or run.state is state)
             and (query.start_at is None or run.created_at >= query.start_at)
             and (query.end_at is None or run.created_at < query.end_at)
             and (query.migration_type is None or run.migration_type == query.migration_type)
             and (query.reason is None or query.reason in {each.partition(" ")[0] for each in run.reasons})
         ]
         if query.continuation is not None:
-            ids = [run.run_id for run in sorted(self._runs.values(), key=self._position)]
-            if query.continuation not in ids:
+            last = next((run for run in self._runs.values() if run.run_id == query.continuation), None)
+            if last is None:
                 raise BadInput("continuationToken", code="InvalidParameter", field="continuationToken")
-            after = self._position(next(run for run in self._runs.values() if run.run_id == query.continuation))
-            runs = [run for run in runs if self._position(run) > after]
+            runs = [run for run in runs if position(run) > position(last)]
         page = runs[: query.top]
         return RunPage(runs=tuple(page), continuation=page[-1].run_id if len(runs) > len(page) else None)
 
@@ -136,6 +138,22 @@ class MemoryUserStore(UserStore):
         for stored in self._records.values():
             totals[stored.value.newest.state] += 1
         return totals
+
+    async def failures(self) -> dict[str, int]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        newest = [stored.value.newest for stored in self._records.values()]
+        return dict(Counter(run.code or "" for run in newest if run.state is State.FAILED))
+
+    async def runs_a_day(self) -> dict[tuple[date, State], int]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        return dict(Counter((run.created_at.astimezone(UTC).date(), run.state) for run in self._runs.values()))
+
+    async def minutes_a_day(self) -> dict[tuple[date, int], int]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        ended = [run for run in self._runs.values() if run.state is State.SUCCEEDED and not run.undo]
+        five = timedelta(minutes=5)
+        spans = ((run.created_at, round((run.modified_at - run.created_at) / five) * 5) for run in ended)
+        return dict(Counter((at.astimezone(UTC).date(), minutes) for at, minutes in spans))
 
     async def active(self) -> AsyncIterator[Run]:
         """See :class:`~mms_core.ports.UserStore`."""

@@ -28,12 +28,23 @@ from mms_core.api.lists import table_response
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Principal, Role
 from mms_core.errors import BadInput, MmsError, PreconditionLost, TemporaryError
+from mms_core.model import State
 from mms_core.notifications import decode
 from mms_core.ports import RunQuery
 from mms_core.service.intake import MOST_IDENTITIES, Result, Wanted, user_key
 from mms_core.service.previews import Asked
 from mms_core.service.repeats import Kept
-from mms_core.status import FIELDS, OWN_FIELDS, as_csv, meeting_row, run_row, summary_rows
+from mms_core.status import (
+    FIELDS,
+    OWN_FIELDS,
+    as_csv,
+    code_rows,
+    day_rows,
+    duration_rows,
+    meeting_row,
+    run_row,
+    summary_rows,
+)
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
@@ -45,7 +56,12 @@ if TYPE_CHECKING:
 
 
 def _query(given: ListMigrations) -> RunQuery:
+    by_due = given.order_by == "due"
+    narrowed = (given.identity, given.start_time, given.end_time, given.migration_type, given.reason)
+    if by_due and (given.state is not State.PENDING or any(narrowed)):
+        raise BadInput("only with state=Pending and nothing else", code="InvalidParameter", field="orderBy")
     return RunQuery(
+        by_due=by_due,
         state=given.state or None,
         start_at=instant(given.start_time, name="startTime"),
         end_at=instant(given.end_time, name="endTime"),
@@ -120,14 +136,25 @@ class AdminApi:
         given = read_query(request.query, ListMigrations)
         query = _query(given)
         if given.summary_only:
-            rows = summary_rows(await self._queries.counts())
-            return table_response(request, rows, ("State", "UserCount"))
+            return await self._summary(request, given.summary_by)
         if given.identity:
             found = [run for run in await self._queries.runs_of(given.identity) if _matches(run, query)]
             return table_response(request, [run_row(run) for run in found[: query.top]], (*FIELDS, *OWN_FIELDS))
         page = await self._queries.page(query)
         rows = [run_row(run) for run in page.runs]
         return table_response(request, rows, (*FIELDS, *OWN_FIELDS), continuation=page.continuation)
+
+    async def _summary(self, request: ApiRequest, by: str) -> ApiResponse:
+        """Count, from counters: what it costs does not depend on how many users there are."""
+        queries = self._queries
+        if by == "code":
+            return table_response(request, code_rows(await queries.failures()), ("Code", "UserCount"))
+        if by == "day":
+            return table_response(request, day_rows(await queries.runs_a_day()), ("Date", "State", "RunCount"))
+        if by == "duration":
+            rows = duration_rows(await queries.minutes_a_day())
+            return table_response(request, rows, ("Date", "Minutes", "RunCount"))
+        return table_response(request, summary_rows(await queries.counts()), ("State", "UserCount"))
 
     async def _start(self, request: ApiRequest) -> ApiResponse:
         principal = await self._caller(request, Role.OPERATE)

@@ -9,6 +9,7 @@ from msgspec import Meta
 from mms_core.model import Source, State, Target  # noqa: TC001 - msgspec resolves them
 
 At = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Day = Annotated[str, Meta(description="Of UTC, ISO 8601.", extra_json_schema={"format": "date"})]
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -76,6 +77,29 @@ class SummaryRow(TypedDict):
     UserCount: int
 
 
+class CodeRow(TypedDict):
+    """Users whose newest run has failed, by its code."""
+
+    Code: str | None
+    UserCount: int
+
+
+class DayRow(TypedDict):
+    """Runs that were made on a day and are in a state now."""
+
+    Date: Day
+    State: State
+    RunCount: int
+
+
+class DurationRow(TypedDict):
+    """Migrations that were asked for on a day, succeeded, and took so long."""
+
+    Date: Day
+    Minutes: Count
+    RunCount: int
+
+
 class Migrations(TypedDict):
     """A page of runs, newest first."""
 
@@ -87,6 +111,27 @@ class Summary(TypedDict):
     """With ``summaryOnly``: a row a state."""
 
     value: list[SummaryRow]
+    continuationToken: None
+
+
+class Causes(TypedDict):
+    """With ``summaryOnly`` and ``summaryBy=code``: a row a code, the most frequent first."""
+
+    value: list[CodeRow]
+    continuationToken: None
+
+
+class Days(TypedDict):
+    """With ``summaryOnly`` and ``summaryBy=day``: a row a day and state, oldest first."""
+
+    value: list[DayRow]
+    continuationToken: None
+
+
+class Durations(TypedDict):
+    """With ``summaryOnly`` and ``summaryBy=duration``: a row a day and number of minutes, oldest first."""
+
+    value: list[DurationRow]
     continuationToken: None
 
 

@@ -178,13 +178,25 @@ class GetHealth(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_o
 class ListMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Query of ``GET migrations``."""
 
-    summary_only: Annotated[bool, Meta(description="Users by the state of their newest run, nothing else.")] = False
+    summary_only: Annotated[bool, Meta(description="Counts, no runs; nothing else narrows them.")] = False
+    summary_by: Annotated[
+        Literal["state", "code", "day", "duration"],
+        Meta(
+            description="What a summary counts: users by the state of their newest run; those whose newest run has"
+            " failed, by its code; the runs of the last two weeks by the day (UTC) they were made, and their state; or"
+            " those of them that succeeded, by that day and the minutes to their end, rounded."
+        ),
+    ] = "state"
     identity: Somebody | UnsetType = UNSET
     start_time: Instant | UnsetType = UNSET
     end_time: Instant | UnsetType = UNSET
     state: State | UnsetType = UNSET
     migration_type: RunKind | UnsetType = UNSET
     reason: Annotated[Id, Meta(description="Rule of a trigger, ``T1`` to ``T11``, or ``Undo``.")] | UnsetType = UNSET
+    order_by: Annotated[
+        Literal["created", "due"],
+        Meta(description="Newest first, or (with ``state=Pending`` and nothing else) those first that are due first."),
+    ] = "created"
     top: Top = 100
     continuation_token: Token | UnsetType = UNSET
 

@@ -225,7 +225,16 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         good=(
             Answer(
                 what="A page.",
-                content={_JSON: (answers.Migrations, answers.Summary), "text/csv": None},
+                content={
+                    _JSON: (
+                        answers.Migrations,
+                        answers.Summary,
+                        answers.Causes,
+                        answers.Days,
+                        answers.Durations,
+                    ),
+                    "text/csv": None,
+                },
                 headers=_WHERE_TO_GO,
                 links={
                     "next": _link(

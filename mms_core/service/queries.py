@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,12 +23,14 @@ from mms_core.states import Happening, advance, can
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from mms_core.meetings import LedgerEntry, Original
     from mms_core.ports import RunPage, RunQuery
     from mms_core.service.parts import Parts
 
+SUMMARY_SPAN: Final = timedelta(days=14)
+"""How far back a summary by day goes, behind the day that has begun."""
 _LONGEST_SHOWN: Final = 80
 
 
@@ -145,6 +148,20 @@ class Queries:
     async def counts(self) -> dict[State, int]:
         """Return users by the state of their newest run."""
         return await self._parts.users.counts()
+
+    async def failures(self) -> dict[str, int]:
+        """Return users whose newest run has failed, by its code."""
+        return await self._parts.users.failures()
+
+    async def runs_a_day(self) -> dict[tuple[date, State], int]:
+        """Return the runs of the last two weeks by the day (UTC) they were made and their state."""
+        first = self._parts.clock.now().date() - SUMMARY_SPAN
+        return {cell: count for cell, count in (await self._parts.users.runs_a_day()).items() if cell[0] >= first}
+
+    async def minutes_a_day(self) -> dict[tuple[date, int], int]:
+        """Return the migrations of the last two weeks that succeeded, by day (UTC) and the minutes they took."""
+        first = self._parts.clock.now().date() - SUMMARY_SPAN
+        return {cell: count for cell, count in (await self._parts.users.minutes_a_day()).items() if cell[0] >= first}
 
     async def _keys(self, identity: str) -> list[UserKey]:
         key = user_key(identity)

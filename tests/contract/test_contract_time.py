@@ -229,6 +229,20 @@ async def test_a_wrong_counter_is_repaired_and_reported(tables):
     assert await tables.users.recount() == []
 
 
+async def test_counting_again_finds_what_an_earlier_version_did_not_count(tables):
+    """Days and causes come back without a complaint: the users' counters were right."""
+    failed = a_run(1, state=State.FAILED, code="MailboxMissing")
+    await tables.users.save(a_record(KEY, failed), None)
+    await tables.users.save(a_record(key_of(2), a_run(2, created=START - timedelta(days=20))), None)
+    table = await tables.tables.table("Users")
+    async for row in table.query_entities("RowKey eq 'c|users'"):
+        await table.update_entity({**row, "Days": "{}", "Failures": "{}"})
+    assert await tables.users.failures() == {}
+    assert await tables.users.recount() == []
+    assert await tables.users.failures() == {"MailboxMissing": 1}
+    assert (await tables.users.runs_a_day())[START.date(), State.FAILED] == 1
+
+
 async def test_every_row_says_the_version_of_its_schema(tables):
     """Whatever wrote it: records, runs, counters, ledger, documents."""
     await tables.users.save(a_record(KEY, a_run(1, reasons=("T10 x",))), None)

@@ -180,6 +180,47 @@ async def test_an_undo_of_a_thousand_meetings_fits_into_a_record(storage):
     assert (await storage.users.read(KEY)).value.current.undo_events == events
 
 
+async def test_failures_are_counted_by_code_and_runs_by_day_and_state(storage):
+    """A retry takes a user out of the failures; what a newer run leaves behind stays in its day."""
+    today, yesterday = START.date(), (START - timedelta(days=1)).date()
+    old = a_run(1, state=State.FAILED, created=START - timedelta(days=1), code="MailboxMissing")
+    stored = await _saved(storage, KEY, old)
+    await _saved(storage, key_of(8), a_run(3, state=State.FAILED, code="MeetingsFailed"))
+    assert await storage.users.failures() == {"MailboxMissing": 1, "MeetingsFailed": 1}
+    assert await storage.users.runs_a_day() == {(yesterday, State.FAILED): 1, (today, State.FAILED): 1}
+    retried = replace(stored.value, current=replace(old, state=State.PENDING, code=None))
+    stored = await storage.users.save(retried, stored)
+    assert await storage.users.failures() == {"MeetingsFailed": 1}
+    assert await storage.users.runs_a_day() == {(yesterday, State.PENDING): 1, (today, State.FAILED): 1}
+    # The newest state stays the same while the run behind it ends.
+    working = replace(stored.value, current=replace(old, state=State.IN_PROGRESS), following=a_run(4))
+    stored = await storage.users.save(working, stored)
+    done = replace(old, state=State.SUCCEEDED, modified_at=old.created_at + 101 * MINUTE)
+    stored = await storage.users.save(replace(stored.value, current=done), stored)
+    assert await storage.users.minutes_a_day() == {(yesterday, 100): 1}
+    expected = {(yesterday, State.SUCCEEDED): 1, (today, State.FAILED): 1, (today, State.PENDING): 1}
+    assert await storage.users.runs_a_day() == expected
+    stored = await storage.users.save(replace(stored.value, current=a_run(4), following=None), stored)
+    assert await storage.users.runs_a_day() == expected
+    assert await storage.users.recount() == []
+    assert await storage.users.runs_a_day() == expected
+    assert await storage.users.minutes_a_day() == {(yesterday, 100): 1}
+    await storage.users.delete(stored)
+    assert await storage.users.runs_a_day() == {(yesterday, State.SUCCEEDED): 1, (today, State.FAILED): 1}
+
+
+async def test_who_waits_is_listed_in_the_order_of_being_due(storage):
+    """Whatever the order in which they were asked for; page by page."""
+    for number, minutes in ((1, 30), (2, 10), (3, 20), (4, 5)):
+        state = State.FAILED if number == 4 else State.PENDING
+        await _saved(storage, key_of(number), a_run(number, state=state, due_at=START + minutes * MINUTE))
+    first = await storage.users.page(RunQuery(by_due=True, top=2))
+    assert [run.run_id for run in first.runs] == [guid(2), guid(3)]
+    then = await storage.users.page(RunQuery(by_due=True, top=2, continuation=first.continuation))
+    assert [run.run_id for run in then.runs] == [guid(1)]
+    assert then.continuation is None
+
+
 # -- publishing -------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from table_fake import FakeTable
 import mms_core.service.applying as applying_module
 from mms_core.adapters.memory import MemoryQueue, SettableClock
 from mms_core.adapters.tables import TableDocuments, TableLedger, Tables, TableUserStore
+from mms_core.adapters.tables.counters import Counters
 from mms_core.adapters.tables.rows import decoded, run_keys, runs_in, unpacked
 from mms_core.errors import BadInput, NotFound, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import UnknownMessage, Wake, encode
@@ -408,13 +409,16 @@ class Histories(RuleBasedStateMachine):
         table = self.tables_by_name.get("Users")
         if table is None:
             return
-        said, found, listed = Counter(), Counter(), set()
+        said, found, listed, counted = Counter(), Counter(), set(), Counters()
         for (_, row_key), row in table.rows.items():
             if row_key == "c|users":
                 said.update({state: int(row.get(str(state), 0)) for state in State})
+                counted.add(Counters.read(row))
             elif row_key.startswith("u|"):
                 record = unpacked(row)
                 found[record.newest.state] += 1
+                if record.newest.state is State.FAILED:
+                    counted.failures[record.newest.code or ""] -= 1
                 assert row["State"] == record.newest.state
                 for run in runs_in(record).values():
                     keys = set(run_keys(record.key, run))
@@ -422,6 +426,10 @@ class Histories(RuleBasedStateMachine):
             elif row_key.startswith("t|"):
                 run = decoded(row["Run"])
                 listed |= set(run_keys(row_key.rpartition("|")[2], run))
+                counted.count_run(run, -1)
+        assert not any(counted.failures.values())
+        assert not any(counted.runs.values())
+        assert not any(counted.took.values())
         assert {state: said[state] for state in State} == {state: found[state] for state in State}
         others = {key[1] for key in table.rows if key[1][:2] not in ("u|", "c|")}
         assert others == listed

@@ -307,6 +307,9 @@ async def test_lists_can_be_narrowed(api):
         ({"endTime": "0001-01-01T00:00:00+23:59"}, "endTime"),
         ({"endTime": "2026-13-01"}, "endTime"),
         ({"summaryOnly": "yes"}, "summaryOnly"),
+        ({"summaryOnly": "true", "summaryBy": "mood"}, "summaryBy"),
+        ({"orderBy": "due"}, "orderBy"),
+        ({"orderBy": "due", "state": "Pending", "startTime": "2026-01-01"}, "orderBy"),
         ({"continuationToken": "nonsense"}, "continuationToken"),
         ({"identity": "nobody"}, "identity"),
     ],
@@ -330,6 +333,23 @@ async def test_the_summary_counts_users_by_state(api):
         {"State": "Cancelled", "UserCount": 1},
     ]
     assert len(await api.rows(summaryOnly="false")) == 3
+
+
+async def test_the_summary_counts_runs_by_day_and_failures_by_code(api):
+    """Without one run being listed; nobody has failed yet, and nothing is done."""
+    await _several(api, 3)
+    await api.call(api.admin.cancel, "POST", route={"userId": _id(1)})
+    day = api.clock.now().date().isoformat()
+    assert await api.rows(summaryOnly="true", summaryBy="day") == [
+        {"Date": day, "State": "Pending", "RunCount": 2},
+        {"Date": day, "State": "Cancelled", "RunCount": 1},
+    ]
+    assert await api.rows(summaryOnly="true", summaryBy="code") == []
+    assert await api.rows(summaryOnly="true", summaryBy="duration") == []
+    response = await api.migrations(query={"summaryOnly": "true", "summaryBy": "day"}, headers={"Accept": "text/csv"})
+    assert response.body.decode().splitlines() == ["Date,State,RunCount", f"{day},Pending,2", f"{day},Cancelled,1"]
+    api.clock.advance(timedelta(days=15))
+    assert await api.rows(summaryOnly="true", summaryBy="day") == []
 
 
 async def test_lists_come_as_csv_on_request(api):

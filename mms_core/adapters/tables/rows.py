@@ -14,7 +14,7 @@ row key                                   what
 ``n|<State>|<MigrationType>|...``         the run among those of its state and type
 ``e|<rule>|<inverted>|...``               the run among those that a trigger of this rule has joined
 ``w|<due>|<run>|<key>``                   a run that waits, in order of its due time
-``c|users``                               counters: users by the state of their newest run
+``c|users``                               counters: see :mod:`.counters`
 ========================================  =================================================================
 
 ``<inverted>`` counts microseconds down from a large number: ascending keys are newest first. Every row has ``V``, the
@@ -91,7 +91,8 @@ def packed(record: UserRecord) -> dict[str, Any]:
     """Return the record's properties: readable in any table browser, compressed where they would not fit."""
     text = msgspec.json.encode(record).decode()
     content = {"Record": text} if len(text) <= _LONGEST_TEXT else {"RecordZ": zlib.compress(text.encode())}
-    return {**content, "State": str(record.newest.state), "V": SCHEMA}
+    code = record.newest.code if record.newest.state is State.FAILED else None
+    return {**content, "State": str(record.newest.state), **({"Code": code} if code else {}), "V": SCHEMA}
 
 
 def unpacked(entity: Any) -> UserRecord:

@@ -8,7 +8,7 @@ import binascii
 import heapq
 import random
 import secrets
-from collections import Counter
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.core import MatchConditions
@@ -16,9 +16,9 @@ from azure.core.exceptions import AzureError
 from azure.data.tables import TableTransactionError, UpdateMode
 
 from mms_core.adapters.tables.clients import CONFLICTS, SHARDS, Tables, answered, found, shard, unavailable
+from mms_core.adapters.tables.counters import Counters, day_of, is_counted, moved
 from mms_core.adapters.tables.rows import (
     COUNTERS,
-    SCHEMA,
     ascending,
     decoded,
     inverted,
@@ -59,7 +59,7 @@ class TableUserStore(UserStore):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._turns: dict[str, asyncio.Lock] = {}
-        self._known: dict[str, tuple[str, dict[State, int]]] = {}
+        self._known: dict[str, tuple[str, Counters]] = {}
         """The shards' counters as this process wrote them last: right, or the next transaction meets a conflict."""
 
     async def read(self, key: UserKey) -> Stored[UserRecord] | None:
@@ -69,22 +69,18 @@ class TableUserStore(UserStore):
             return None
         return Stored(unpacked(entity), str(entity.metadata["etag"]))
 
-    async def _counter_step(
-        self, partition: str, old: State | None, new: State | None
-    ) -> tuple[tuple[Any, ...], dict[State, int]]:
-        """Return the operation that moves a user from one state to another in the shard's counters, and the counts."""
+    async def _counter_step(self, partition: str, change: Counters) -> tuple[tuple[Any, ...], Counters]:
+        """Return the operation that changes a shard's counters, and what they say then."""
         known = self._known.get(partition)
         if known is None:
             row = await self._row(partition, COUNTERS)
-            known = None if row is None else (str(row.metadata["etag"]), _counted(row))
-        counts = dict(known[1]) if known else dict.fromkeys(State, 0)
-        if old is not None and known is not None:
-            counts[old] -= 1
-        if new is not None:
-            counts[new] += 1
-        values = {str(state): count for state, count in counts.items()}
-        entity = {"PartitionKey": partition, "RowKey": COUNTERS, **values, "V": SCHEMA}
-        return ("create", entity) if known is None else ("update", entity, _fence(known[0])), counts
+            known = None if row is None else (str(row.metadata["etag"]), Counters.read(row))
+        counters = Counters()
+        if known is not None:
+            counters.add(known[1])
+        counters.add(change)
+        entity = counters.row(partition)
+        return ("create", entity) if known is None else ("update", entity, _fence(known[0])), Counters.read(entity)
 
     async def _commit(
         self,
@@ -92,7 +88,7 @@ class TableUserStore(UserStore):
         row_key: str,
         steps: list[tuple[Any, ...]],
         *,
-        states: tuple[State | None, State | None],
+        change: Counters,
         previous: Stored[UserRecord] | None,
         nonce: str | None,
     ) -> str | None:
@@ -104,7 +100,7 @@ class TableUserStore(UserStore):
             PreconditionLost: The record is another one by now.
             TemporaryError: Storage does not answer, or others write the shard's counters all the time.
         """
-        if states[0] is states[1]:
+        if not change:
             try:
                 return (await self._submit(partition, row_key, steps, nonce=nonce, previous=previous))[0]
             except _CounterMoved as exc:
@@ -113,7 +109,7 @@ class TableUserStore(UserStore):
             for attempt in range(_COUNTER_ATTEMPTS):
                 if attempt:
                     await asyncio.sleep(random.uniform(0, _COUNTER_PAUSE_SECONDS * attempt))  # noqa: S311  # nosec B311
-                step, counts = await self._counter_step(partition, *states)
+                step, counters = await self._counter_step(partition, change)
                 self._known.pop(partition, None)
                 try:
                     etag, counter_etag = await self._submit(
@@ -122,7 +118,7 @@ class TableUserStore(UserStore):
                 except _CounterMoved:
                     continue
                 if counter_etag is not None:
-                    self._known[partition] = (counter_etag, counts)
+                    self._known[partition] = (counter_etag, counters)
                 return etag
         raise TemporaryError("the counters of a shard are written all the time", code="StorageUnavailable")
 
@@ -176,13 +172,13 @@ class TableUserStore(UserStore):
         steps: list[tuple[Any, ...]] = [("create", entity)]
         if previous is not None:
             steps = [("update", entity, _fence(previous.etag))]
-        states: tuple[State | None, State | None] = (None, None)
+        change = Counters()
         if publish:
             steps += operations(partition, record, before)
-            states = (before.newest.state if before else None, record.newest.state)
+            change = moved(before, record)
         elif before is None or not is_listed_alike(record, before):
             raise ValueError("a change of state must be published")
-        etag = await self._commit(partition, row_key, steps, states=states, previous=previous, nonce=nonce)
+        etag = await self._commit(partition, row_key, steps, change=change, previous=previous, nonce=nonce)
         return Stored(record, str(etag))
 
     async def delete(self, previous: Stored[UserRecord]) -> None:
@@ -197,7 +193,7 @@ class TableUserStore(UserStore):
             partition,
             row_key,
             steps,
-            states=(record.newest.state, None),
+            change=moved(record, None),
             previous=previous,
             nonce=None,
         )
@@ -253,11 +249,28 @@ class TableUserStore(UserStore):
 
     async def counts(self) -> dict[State, int]:
         """See :class:`~mms_core.ports.UserStore`."""
-        rows = await asyncio.gather(*(self._row(partition, COUNTERS) for partition in _partitions()))
-        totals: Counter[State] = Counter()
-        for row in rows:
-            totals.update(_counted(row))
-        return {state: totals[state] for state in State}
+        totals = await self._counters()
+        return {state: totals.users[state] for state in State}
+
+    async def failures(self) -> dict[str, int]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        return dict(+(await self._counters()).failures)
+
+    async def runs_a_day(self) -> dict[tuple[date, State], int]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        counted = +(await self._counters()).runs
+        return {(date.fromisoformat(day), state): count for (day, state), count in counted.items()}
+
+    async def minutes_a_day(self) -> dict[tuple[date, int], int]:
+        """See :class:`~mms_core.ports.UserStore`."""
+        counted = +(await self._counters()).took
+        return {(date.fromisoformat(day), minutes): count for (day, minutes), count in counted.items()}
+
+    async def _counters(self) -> Counters:
+        totals = Counters()
+        for row in await asyncio.gather(*(self._row(partition, COUNTERS) for partition in _partitions())):
+            totals.add(Counters.read(row))
+        return totals
 
     async def active(self) -> AsyncIterator[Run]:
         """See :class:`~mms_core.ports.UserStore`."""
@@ -303,19 +316,12 @@ class TableUserStore(UserStore):
     async def _recount(self, partition: str) -> Recount | None:
         table = await self._tables.table("Users")
         for _ in range(_RECOUNT_ATTEMPTS):
-            # The counter is read first: while its ETag stays, no user of this shard has changed state.
+            # The counters are read first: while their ETag stays, nothing that they count has changed in this shard.
             row = await self._row(partition, COUNTERS)
-            condition = f"PartitionKey eq '{partition}' and RowKey gt 'u|' and RowKey lt 'u|~'"
-            try:
-                states = [entity["State"] async for entity in table.query_entities(condition, select=["State"])]
-            except AzureError as exc:
-                raise unavailable(exc) from exc
-            counted = Counter(State(each) for each in states)
-            said, right = _counted(row), {state: counted[state] for state in State}
-            if said == right:
+            said, right = Counters.read(row), await self._counted(partition)
+            entity = right.row(partition)
+            if Counters.read(entity) == said:
                 return None
-            values = {str(state): count for state, count in right.items()}
-            entity = {"PartitionKey": partition, "RowKey": COUNTERS, **values, "V": SCHEMA}
             try:
                 if row is None:
                     await answered(table.create_entity(entity))
@@ -323,16 +329,32 @@ class TableUserStore(UserStore):
                     await answered(table.update_entity(entity, **_fence(row.metadata["etag"])))
             except PreconditionLost:
                 continue  # a user has changed state meanwhile: count again
-            return Recount(shard=partition, said=said, found=right)
+            users, found_users = ({state: each.users[state] for state in State} for each in (said, right))
+            if users == found_users:
+                return None  # an earlier version counted less, or runs of these days were purged
+            return Recount(shard=partition, said=users, found=found_users)
         return None  # busy: the next round finds it
+
+    async def _counted(self, partition: str) -> Counters:
+        """Count a shard's users, and its runs back to the first day that is kept."""
+        counters, newest = Counters(), None
+        table = await self._tables.table("Users")
+        condition = f"PartitionKey eq '{partition}' and RowKey gt 'u|' and RowKey lt 'u|~'"
+        try:
+            async for entity in table.query_entities(condition, select=["State", "Code"]):
+                counters.count_user(State(entity["State"]), entity.get("Code"))
+        except AzureError as exc:
+            raise unavailable(exc) from exc
+        async for _, run in self._query(partition, "t|", "t|~", size=1000):
+            newest = newest or run
+            if not is_counted(day_of(run), day_of(newest)):
+                break
+            counters.count_run(run)
+        return counters
 
 
 def _fence(etag: str) -> dict[str, Any]:
     return {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
-
-
-def _counted(row: Any) -> dict[State, int]:
-    return {state: int(row.get(str(state), 0)) if row is not None else 0 for state in State}
 
 
 def _index(query: RunQuery) -> tuple[str, str]:
@@ -340,6 +362,8 @@ def _index(query: RunQuery) -> tuple[str, str]:
 
     Only a reason together with a state or a type is filtered: it reads the runs of that reason, not all.
     """
+    if query.by_due:
+        return "w|", ""
     if query.reason is not None:
         more = f" and State eq '{query.state}'" if query.state else ""
         if query.migration_type is not None:

@@ -4,6 +4,7 @@ const PAGES = {
   overview: { make: overview, every: 3000 },
   user: { make: userPage, every: 2000 },
   discovery: { make: discoveryPage, every: 5000 },
+  runs: { make: runsPage },
   start: { make: startPage },
   settings: { make: settingsPage },
 };

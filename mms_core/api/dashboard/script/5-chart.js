@@ -3,11 +3,17 @@
 const DAYS = 14;
 const dayStart = (at) => { const day = new Date(at); day.setHours(0, 0, 0, 0); return day; };
 
-function byDay(rows) {
-  const today = dayStart(Date.now());
-  const days = Array.from({ length: DAYS }, (_, back) => {
+// The last days, oldest first; the counters' days are those of UTC.
+function slots(isUtc) {
+  const now = new Date(), today = isUtc ? new Date(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate()) : dayStart(now);
+  return Array.from({ length: DAYS }, (_, back) => {
     const day = new Date(today); day.setDate(day.getDate() - (DAYS - 1 - back)); return { day, counts: {}, minutes: [] };
   });
+}
+
+// From runs: days in the viewer's zone.
+function byDay(rows) {
+  const days = slots(false);
   for (const row of rows) {
     const created = new Date(row.CreateDate), slot = days.find(({ day }) => dayStart(created).getTime() === day.getTime());
     if (!slot) continue;
@@ -18,8 +24,16 @@ function byDay(rows) {
   return days;
 }
 
-const NICE = [1, 2, 4, 5, 10, 20, 40, 50, 100, 200, 400, 500, 1000, 2000, 4000, 5000, 10000];
-const ceiling = (value, steps = NICE) => steps.find((step) => step >= value) ?? Math.ceil(value / 10000) * 10000;
+// From the service's counters, however many runs there are.
+function fromCounters(counted, durations) {
+  const days = slots(true), slotOf = (text) => days.find(({ day }) => day.getTime() === new Date(`${text}T00:00:00`).getTime());
+  for (const row of counted) { const slot = slotOf(row.Date); if (slot) slot.counts[row.State] = row.RunCount; }
+  for (const row of durations) { const slot = slotOf(row.Date); if (slot) slot.minutes = slot.minutes.concat(Array(row.RunCount).fill(row.Minutes)); }
+  return days;
+}
+
+const NICE = [1, 2, 4, 5, 10, 20, 40, 50, 100, 200, 400, 500, 1000, 2000, 4000, 5000, 10000, 20000, 40000, 50000];
+const ceiling = (value, steps = NICE) => steps.find((step) => step >= value) ?? Math.ceil(value / 100000) * 100000;
 const [HIGH, LEFT, BOTTOM, TOP] = [200, 48, 22, 12];
 const narrow = matchMedia("(max-width: 46rem)");
 let WIDE = 560;

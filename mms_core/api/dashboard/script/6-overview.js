@@ -1,6 +1,6 @@
 // The first page: are we on, what waits, what runs, what failed and why, how it went.
 
-const memory = { config: null, history: [], historyAt: 0, isCut: false, lists: {} };
+const memory = { config: null, history: null, lists: {}, found: null };
 
 async function config() {
   memory.config = (await api("GET", "config")).document;
@@ -10,32 +10,48 @@ async function config() {
   return memory.config;
 }
 
-// One page, now and then: however many users there are, this page asks for no more than that.
-async function history14() {
-  if (Date.now() - memory.historyAt < Math.max(5000, 120 * memory.history.length)) return memory.history; // a long list less often
+const total = (rows, name) => rows.reduce((sum, row) => sum + row[name], 0);
+const summaryBy = async (what) => (await get(`migrations?summaryOnly=true&summaryBy=${what}`)).value;
+const MOST_RUNS = 1000;
+
+// What the charts show: the runs themselves where they fit on one page, else what the service has counted.
+async function history14(counts) {
+  const old = memory.history, print = JSON.stringify(counts), age = Date.now() - (old?.at ?? 0);
+  if (old && (age < old.rest || (old.print === print && age < 300000))) return old;
+  const counted = await summaryBy("day"), runs = total(counted, "RunCount"), isCounted = runs > MOST_RUNS;
   const since = new Date(dayStart(Date.now()) - (DAYS - 1) * 86400000).toISOString();
-  const page = await get(`migrations?top=1000&startTime=${encodeURIComponent(since)}`);
-  Object.assign(memory, { history: page.value, historyAt: Date.now(), isCut: Boolean(page.continuationToken) });
+  const days = isCounted ? fromCounters(counted, await summaryBy("duration"))
+    : byDay((await get(`migrations?top=${MOST_RUNS}&startTime=${encodeURIComponent(since)}`)).value);
+  memory.history = { at: Date.now(), print, days, isCounted, rest: isCounted ? 30000 : Math.max(5000, 60 * runs) };
   return memory.history;
 }
 
 // The lists behind the counts: asked for again only when a count says that its list has changed, or when it is old.
-async function list(state, top, age, counts) {
+async function list(state, query, age, counts, more = async () => null) {
   const old = memory.lists[state], count = counts[state] ?? 0;
-  if (old && old.count === count && Date.now() - old.at < age) return old.page;
-  const page = count ? await get(`migrations?state=${state}&top=${top}`) : { value: [], continuationToken: null };
-  memory.lists[state] = { count, at: Date.now(), page };
-  return page;
+  if (old && (old.isHeld || old.count === count) && Date.now() - old.at < (old.isHeld ? 300000 : age)) return old.page;
+  const page = count ? await get(`migrations?state=${state}&${query}`) : { value: [], continuationToken: null };
+  memory.lists[state] = { count, at: Date.now(), page: { ...page, more: count ? await more() : [] } };
+  return memory.lists[state].page;
 }
 
-function causes(rows) {
-  const groups = new Map();
-  for (const row of rows) {
-    const key = row.Code ?? "Unknown";
-    if (!groups.has(key)) groups.set(key, { code: key, ...explained(row.LastMessage), rows: [] });
-    groups.get(key).rows.push(row);
-  }
-  return [...groups.values()].sort((a, b) => b.rows.length - a.rows.length);
+// Groups of users by the code of their failure: how many there are is counted by the service, who they are is listed.
+function causes(failed) {
+  // A user whose newer run is not a failure is no failure any more: lists show runs, the summary users.
+  const newest = new Map();
+  for (const row of failed.value) { const key = row.UserId ?? row.UserPrincipalName; if (!newest.has(key)) newest.set(key, row); }
+  const rows = [...newest.values()];
+  return failed.more.map(({ Code: code, UserCount: count }) => {
+    const own = rows.filter((row) => row.Code === code);
+    return { code: code ?? "Unknown", ...explained(own[0]?.LastMessage ?? ""), rows: own, count: Math.max(count, own.length) };
+  });
+}
+
+// The failures behind those that are shown, a long page at a time.
+async function moreFailures() {
+  const known = memory.lists.Failed, page = await get(`migrations?state=Failed&top=${MOST_RUNS}&continuationToken=${encodeURIComponent(known.page.continuationToken)}`);
+  Object.assign(known, { at: Date.now(), isHeld: true, page: { ...page, value: [...known.page.value, ...page.value], more: known.page.more } });
+  refresh();
 }
 
 async function retryGroup(group) {
@@ -45,6 +61,7 @@ async function retryGroup(group) {
     words: async (hooks) => sumWords(await forecastAll(rows.map((row) => ({ identity: identityOf(row), action: "retry" })), hooks), `${plural(rows.length, "user")} are tried again at once.`) },
   async () => {
     const refused = await forEach(rows, (row) => post(ofUser(identityOf(row), "/retry")));
+    delete memory.lists.Failed;
     if (refused) trouble(`${plural(refused, "user")} could not be tried again: they are at work already, or have changed.`);
   }, `${plural(rows.length, "user")} are being tried again.`);
 }
@@ -53,9 +70,10 @@ const cause = (group) => h("div.cause", null,
   h("div.text", null,
     h("h3", null, group.cause.replace(/ \([^()]*\)$/, "") || group.code),
     group.remedy && h("p.soft", null, group.remedy),
-    h("p.small.soft", null, h("span.mono", null, group.code), ` · ${plural(group.rows.length, "user")}`)),
-  h("div", null, h("button", { type: "button", "data-key": `retry-${group.code}`, "aria-label": `Retry: ${group.code}`, onclick: () => retryGroup(group) }, group.rows.length > 1 ? "Retry all" : "Retry")),
-  h("details", { "data-key": `cause-${group.code}` }, h("summary", { "data-key": `s-${group.code}` }, "Who"),
+    h("p.small.soft", null, h("span.mono", null, group.code), ` · ${plural(group.count, "user")}`, group.count > group.rows.length && `, ${number(group.rows.length)} of them listed here`)),
+  group.rows.length > 0 && h("div", null, h("button", { type: "button", "data-key": `retry-${group.code}`, "aria-label": `Retry: ${group.code}`, onclick: () => retryGroup(group) },
+    group.rows.length < group.count ? `Retry these ${number(group.rows.length)}` : group.rows.length > 1 ? "Retry all" : "Retry")),
+  group.rows.length > 0 && h("details", { "data-key": `cause-${group.code}` }, h("summary", { "data-key": `s-${group.code}` }, "Who"),
     h("ul", null, group.rows.slice(0, 60).map((row) => h("li", null, userLink(row))),
       group.rows.length > 60 && h("li.soft", null, `and ${number(group.rows.length - 60)} more`))));
 
@@ -64,18 +82,20 @@ const card = (title, side, ...inside) => h("section.card", null, h("header", nul
 const table = (label, heads, rows) => h("div.scroll", { tabindex: "0", role: "region", "aria-label": label }, h("table", null,
   h("thead", null, h("tr", null, heads.map(([word, kind = ""]) => h("th" + kind, { scope: "col" }, word)))), h("tbody", null, rows)));
 
-function pendingCard(page, total) {
+const shownOf = (state, which, rows, count) => count > rows.length && h("span.soft.small", null, `the ${which} ${rows.length} of ${number(count)} · `, h("a", { href: `#/runs/${state}` }, "all"));
+
+function pendingCard(page, count) {
   if (!page.value.length) return card("Waiting", null, h("p.empty", null, "Nothing waits."));
-  const rows = [...page.value].sort((a, b) => a.NextAttempt.localeCompare(b.NextAttempt)).slice(0, narrow.matches ? 5 : 12);
-  return card("Waiting", h("span.soft.small", null, total > rows.length ? `${rows.length} of ${number(total)}` : ""), table("Waiting", [["User"], ["Kind", ".wide"], ["Due", ".fit"]], rows.map((row) => h("tr", null,
+  const rows = page.value.slice(0, narrow.matches ? 5 : 12);
+  return card("Waiting", shownOf("Pending", "next", rows, count), table("Waiting", [["User"], ["Kind", ".wide"], ["Due", ".fit"]], rows.map((row) => h("tr", null,
     h("td", null, userLink(row), row.RetryCount > 0 && h("div.small.soft", null, `try ${row.RetryCount + 1} of 10`)), h("td.wide", null, kindWord(row.MigrationType)),
     h("td.fit", null, h("span", { title: LONG.format(new Date(row.NextAttempt)) }, due(row.NextAttempt)))))));
 }
 
-function runningCard(page, total) {
+function runningCard(page, count) {
   if (!page.value.length) return card("Running now", null, h("p.empty", null, "Nothing runs."));
   const rows = page.value.slice(0, narrow.matches ? 5 : 12);
-  return card("Running now", h("span.soft.small", null, total > rows.length ? `${rows.length} of ${number(total)}` : ""), table("Running now", [["User"], ["Meetings", ".right"], ["For", ".fit"]], rows.map((row) => h("tr", null,
+  return card("Running now", shownOf("InProgress", "newest", rows, count), table("Running now", [["User"], ["Meetings", ".right"], ["For", ".fit"]], rows.map((row) => h("tr", null,
     h("td", null, userLink(row)), h("td.right.number", null, row.TotalMeeting ? `${row.SucceededMeeting + row.FailedMeeting + row.SkippedMeeting} of ${row.TotalMeeting}` : "looking"),
     h("td.fit", null, lasting(Date.now() - new Date(row.CreateDate)))))));
 }
@@ -84,8 +104,9 @@ async function overview(place) {
   const [summary] = await Promise.all([get("migrations?summaryOnly=true"), memory.config ? null : config()]);
   const counts = Object.fromEntries(summary.value.map((row) => [row.State, row.UserCount]));
   const [waiting, running, failed] = await Promise.all([
-    list("Pending", 50, 30000, counts), list("InProgress", 12, 2000, counts), list("Failed", 200, 60000, counts)]);
-  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    list("Pending", "orderBy=due&top=12", 30000, counts), list("InProgress", "top=12", 2000, counts),
+    list("Failed", "top=100", 60000, counts, () => summaryBy("code"))]);
+  const users = total(summary.value, "UserCount");
   if (!place.dataset.ready) {
     place.replaceChildren(h("h1.unseen", null, "Overview"), ...["off", "counts", "welcome", "failed", "now", "charts"].map((id) => h("div", { id: `at-${id}` })));
     place.dataset.ready = "yes";
@@ -93,23 +114,41 @@ async function overview(place) {
   show($("#at-off"), memory.config.MeetingMigrationEnabled, () => memory.config.MeetingMigrationEnabled ? null
     : h("p.note", null, "Migration is switched off: nothing starts and no calendar is written. ", h("a", { href: "#/settings" }, "Settings")));
   show($("#at-counts"), counts, () => h("dl.counts", null, STATES.filter((state) => state in counts).map((state) =>
-    h("div", null, h("dt", null, stateMark(state)), h("dd" + (counts[state] ? "" : ".zero"), null, number(counts[state]))))));
-  show($("#at-welcome"), total === 0, () => total ? null : h("div.stack", null, h("h2", null, "Nothing has been asked for yet"),
+    h("div", null, h("dt", null, stateMark(state)), h("dd" + (counts[state] ? "" : ".zero"), null, counts[state] ? h("a", { href: `#/runs/${state}`, "aria-label": `${number(counts[state])} ${stateWord(state).toLowerCase()}: list them` }, number(counts[state])) : number(0))))));
+  show($("#at-welcome"), users === 0, () => users ? null : h("div.stack", null, h("h2", null, "Nothing has been asked for yet"),
     h("p.lead", null, "Migrations start by themselves when a user moves, gets a licence or a policy. Or see ", h("a", { href: "#/discovery" }, "who needs one"), ", or ", h("a", { href: "#/start" }, "start one"), " by hand.")));
-  // A user whose newer run is not a failure is no failure any more: lists show runs, the summary users.
-  const newest = new Map();
-  for (const row of failed.value) { const key = row.UserId ?? row.UserPrincipalName; if (!newest.has(key)) newest.set(key, row); }
-  const groups = causes([...newest.values()]);
-  show($("#at-failed"), [groups, counts.Failed], () => counts.Failed && groups.length ? card("Failed, by cause", failed.continuationToken && h("span.soft.small", null, "of the newest 200"), groups.map(cause)) : null);
-  show($("#at-now"), [waiting, running, narrow.matches, Math.floor(Date.now() / 15000)], () => total ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
-  const rows = await history14();
-  const floor = memory.config.SettleMinutes;
-  show($("#at-charts"), [memory.historyAt, floor, total === 0, narrow.matches], () => {
-    if (!rows.length) return null;
-    const days = byDay(rows), states = STATES.filter((state) => days.some(({ counts: each }) => each[state]));
-    const side = memory.isCut && h("span.soft.small", null, `the newest ${number(rows.length)} runs`);
+  const groups = causes(failed);
+  show($("#at-failed"), [groups, counts.Failed], () => counts.Failed && groups.length ? card("Failed, by cause", null, groups.map(cause),
+    failed.continuationToken && h("div.foot", null, h("span.soft.small", null, `The newest ${number(failed.value.length)} failed runs are listed.`), h("button", { type: "button", "data-key": "more-failures", onclick: () => moreFailures().catch((error) => trouble(error.message)) }, "List more"))) : null);
+  show($("#at-now"), [waiting, running, narrow.matches, Math.floor(Date.now() / 15000)], () => users ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
+  const history = await history14(counts), { days, isCounted } = history, floor = memory.config.SettleMinutes;
+  show($("#at-charts"), [history.at, floor, narrow.matches], () => {
+    const states = STATES.filter((state) => days.some(({ counts: each }) => each[state]));
+    if (!states.length) return null;
+    const side = isCounted && h("span.soft.small", null, "days of UTC");
     return h("div.two", null,
       card("Runs a day", side, h("div.body", null, runsChart(days), h("div.legend", null, states.map(stateMark)))),
-      card("From trigger to done", side, h("div.body", null, timeChart(days, floor), days.some(({ minutes }) => minutes.length) && h("p.legend", null, "Dot: half were done by then. Bar: from one in ten to nine in ten."))));
+      card("From trigger to done", side && side.cloneNode(true), h("div.body", null, timeChart(days, floor), days.some(({ minutes }) => minutes.length) && h("p.legend", null, "Dot: half were done by then. Bar: from one in ten to nine in ten."))));
   });
+}
+
+// All runs in a state, newest first, a page at a time.
+async function runsPage(place, state) {
+  const isState = STATES.includes(state), rows = [];
+  let token = null;
+  const more = async () => {
+    const page = await get(`migrations?top=100${isState ? `&state=${state}` : ""}${token ? `&continuationToken=${encodeURIComponent(token)}` : ""}`);
+    rows.push(...page.value);
+    token = page.continuationToken;
+    show(place, rows.length, () => [
+      h("h1", null, isState ? `${stateWord(state)} runs` : "All runs"),
+      rows.length ? h("section.card", null, h("header", null, h("h2", null, "Newest first"), h("span.soft.small", null, token ? `the newest ${number(rows.length)}` : plural(rows.length, "run"))),
+        table("Runs", [["User"], ["Kind", ".wide"], ["Asked for", ".fit"], ["Meetings", ".right"], ["Result", ".wide"]], rows.map((row) => h("tr", null,
+          h("td", null, userLink(row), !isState && h("div.small", null, stateMark(row.State))), h("td.wide", null, kindWord(row.MigrationType)), h("td.fit", null, when(row.CreateDate)),
+          h("td.right.number", null, row.TotalMeeting ? `${row.SucceededMeeting} of ${row.TotalMeeting}` : "–"), h("td.wide.small", null, explained(row.LastMessage).cause)))),
+        token && h("div.foot", null, h("button", { type: "button", "data-key": "more", onclick: () => more().catch((error) => trouble(error.message)) }, "List more")))
+        : h("p.lead", null, "There is none."),
+    ]);
+  };
+  await more();
 }

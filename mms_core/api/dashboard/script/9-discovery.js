@@ -1,7 +1,20 @@
 // Who needs a migration and has none: found by a search over the tenant, started here.
 
+// The first page is asked for again and again; those behind it stay as long as it does.
+async function foundSoFar() {
+  const first = await get("discovery?top=200"), print = JSON.stringify(first);
+  if (memory.found?.print !== print) memory.found = { print, ...first };
+  return memory.found;
+}
+
+async function moreFound() {
+  const known = memory.found, page = await get(`discovery?top=1000&continuationToken=${encodeURIComponent(known.continuationToken)}`);
+  Object.assign(known, { value: [...known.value, ...page.value], requests: [...known.requests, ...page.requests], continuationToken: page.continuationToken });
+  refresh();
+}
+
 async function discoveryPage(place) {
-  const found = await get("discovery?top=200");
+  const found = await foundSoFar();
   const meetings = found.value.reduce((sum, row) => sum + row.meetings, 0);
   const start = (rows, requests) => doing({
     title: `Start ${plural(rows.length, "user")}?`, verb: "Start",
@@ -12,10 +25,11 @@ async function discoveryPage(place) {
     h("div.head", null, h("h1", null, "Needs migration"), found.value.length > 1 && h("button.main", { type: "button", "data-key": "all", onclick: () => start(found.value, found.requests) }, `Start ${found.continuationToken ? "these " : "all "}${number(found.value.length)}`)),
     h("p.lead", null, "Users whose future meetings do not fit what they have now, and for whom nothing waits, runs or has run. ",
       found.isRunning ? "A search is under way." : found.discoveredAt && ["Searched ", when(found.discoveredAt), "."]),
-    found.value.length ? h("section.card", null, h("header", null, h("h2", null, plural(found.value.length, "user")), h("span.soft.small", null, plural(meetings, "meeting"), found.continuationToken && ", and more users behind these")),
+    found.value.length ? h("section.card", null, h("header", null, h("h2", null, `${found.continuationToken ? "The first " : ""}${plural(found.value.length, "user")}`), h("span.soft.small", null, plural(meetings, "meeting"))),
       table("Users who need a migration", [["User"], ["Why", ".wide"], ["Meetings", ".right"], ["", ".fit"]], found.value.map((row) => h("tr", null,
         h("td", null, h("a.breaks", { href: `#/start/${encodeURIComponent(row.identity)}` }, row.identity)), h("td.wide", null, row.reason), h("td.right.number", null, number(row.meetings)),
-        h("td.fit", null, h("button", { type: "button", "data-key": `start-${row.userId}`, "aria-label": `Start ${row.identity}`, onclick: () => start([row], [{ identity: row.userId, sourceMeetingType: row.sourceMeetingType, targetMeetingType: row.targetMeetingType, ...(row.notBefore ? { notBefore: row.notBefore } : {}) }]) }, "Start"))))))
+        h("td.fit", null, h("button", { type: "button", "data-key": `start-${row.userId}`, "aria-label": `Start ${row.identity}`, onclick: () => start([row], [{ identity: row.userId, sourceMeetingType: row.sourceMeetingType, targetMeetingType: row.targetMeetingType, ...(row.notBefore ? { notBefore: row.notBefore } : {}) }]) }, "Start"))))),
+      found.continuationToken && h("div.foot", null, h("button", { type: "button", "data-key": "more", onclick: () => moreFound().catch((error) => trouble(error.message)) }, "List more")))
       : h("p.lead", null, found.isRunning || !found.discoveredAt ? "The list fills as the search goes on." : "Nobody."),
   ]);
 }
