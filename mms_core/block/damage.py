@@ -15,8 +15,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from mms_core.block.locate import END_ROOM, PRODUCT, WRAP_ROOM, is_html, locate
-from mms_core.block.marks import Rule, find_all, holds, rule_after, skype_links, teams_links
+from mms_core.block.locate import END_ROOM, WRAP_ROOM, is_html, locate
+from mms_core.block.marks import PRODUCT, Rule, find_all, holds, rule_after, skype_links, teams_links
 from mms_core.block.region import spans_of
 from mms_core.block.teams_html import ELEMENT_CLASS
 from mms_core.block.tokens import SEEN, Window, cut, is_blank, shadow_of, token_start

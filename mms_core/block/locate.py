@@ -7,16 +7,18 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block import plain, skype_html, teams_html
+from mms_core.block import hidden, plain, skype_html, teams_html
 from mms_core.block.coordinates import skype_coordinates, teams_coordinates
 from mms_core.block.language import linked_language, skype_language, tidy_tag
 from mms_core.block.links import Link, bookmarked_link, link_at
 from mms_core.block.marks import (
     MAX_ANCHORS,
+    PRODUCT,
     TEAMS_CLASS,
     Mark,
     Rule,
     holds,
+    older_marks,
     rule_after,
     rule_before,
     skype_links,
@@ -25,7 +27,7 @@ from mms_core.block.marks import (
     teams_links,
 )
 from mms_core.block.model import NOTHING, BlockKind, Located, MeetingBlock
-from mms_core.block.region import Region, place_of, spans_of
+from mms_core.block.region import Region, place_of, spans_of, to_own_end
 from mms_core.block.tokens import Window, cut, shadow_of, token_start
 from mms_core.block.typed import quote_start, typed_text
 
@@ -51,9 +53,6 @@ GREATER: Final = ord(">")
 
 END_ROOM: Final = 250
 """Characters behind a separator that the end tags of its wrapping take, and a footer element or two."""
-
-PRODUCT: Final = b"microsoft teams"
-"""The product's name, which no language translates."""
 
 _MARKS_OF_3: Final = (b"meeting-code", b"microsoft-teams/download-app", b"microsoft-teams/join-a-meeting")
 
@@ -89,15 +88,15 @@ def locate(body: str) -> Located:
     shadow = shadow_of(body)
     teams = teams_links(shadow)
     classes = teams_classes(shadow)
-    marks = skype_marks(shadow)
-    if not teams and not classes and not marks and (b"microsoft teams" not in shadow or is_html(body)):
-        return NOTHING
+    marks = skype_marks(shadow) or ([] if teams or classes else older_marks(shadow))
     if len(teams) + len(classes) + len(marks) > MAX_ANCHORS:
         return Located(blocks=(), ambiguous="too-many-anchors: more meeting links than any invitation has")
-    if is_html(body):
-        blocks, doubts = _in_html(body, shadow, teams, classes, marks)
-    else:
+    if not is_html(body):
         blocks, doubts = _in_text(body, shadow, teams, marks)
+    else:
+        blocks, doubts = _in_html(body, shadow, teams, classes, marks)
+        if not blocks and not doubts:
+            blocks, doubts = _hidden(body, shadow, teams)
     if not blocks and not doubts:
         return NOTHING
     if len(blocks) > 1:
@@ -128,6 +127,7 @@ def _in_html(
             window = cut(body, shadow, start, len(shadow))
             regions = _regions(window, teams, classes, marks)
         for region in regions:
+            region.hi = to_own_end(window, region.lo, region.hi)
             spans = spans_of(window, region.lo, region.hi)
             if spans:
                 blocks.append(_describe(window, region, spans))
@@ -138,6 +138,22 @@ def _in_html(
         known = token_start(shadow, start, window.ends[-1] if window.ends else last)
         while index < len(positions) and positions[index] < known:
             index += 1
+    return blocks, doubts
+
+
+def _hidden(body: str, shadow: bytes, teams: list[int]) -> tuple[list[MeetingBlock], list[str]]:
+    """Recognise in HTML what has no link that can be read; a link that can, without a block, is the user's."""
+    blocks: list[MeetingBlock] = []
+    doubts: list[str] = []
+    for candidate in hidden.candidates(shadow):
+        start = token_start(shadow, 0, max(0, candidate.first[0] - MARGIN_BEFORE))
+        window = cut(body, shadow, start, min(len(shadow), candidate.last[1] + MARGIN_AFTER))
+        own = [position for position in teams if candidate.first[0] <= position < candidate.last[1]]
+        region = hidden.region_of(window, candidate) if not any(link_at(window, each) for each in own) else None
+        spans = spans_of(window, region.lo, region.hi) if region is not None else ()
+        if region is not None and spans:
+            blocks.append(_describe(window, region, spans))
+            doubts += [region.doubt] if region.doubt else []
     return blocks, doubts
 
 
@@ -246,7 +262,8 @@ def _in_text(body: str, shadow: bytes, teams: list[int], marks: list[Mark]) -> t
     regions = plain.find_teams(body, shadow, teams)
     regions += plain.find_skype(body, shadow, marks)
     if not regions:
-        regions = plain.find_linkless_teams(shadow)
+        unread = hidden.in_text(shadow)
+        regions = [region for region in unread if not region.doubt] or plain.find_linkless_teams(shadow) or unread
     regions.sort(key=lambda found: found.lo)
     window = Window(body=body, shadow=shadow, start=0, end=0, names=[], starts=[], ends=[], mates=[], parents=[])
     blocks = [_describe(window, region, ((region.lo, region.hi),)) for region in regions]

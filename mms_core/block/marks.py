@@ -15,6 +15,8 @@ NEIGHBOURS: Final = 10_000
 HOST_ROOM: Final = 80
 """Characters from the start of a host to the part of its path that says what the URL is for."""
 TEAMS_CLASS: Final = b"me-email-"
+PRODUCT: Final = b"microsoft teams"
+"""The product's name, which no language translates."""
 SKYPE_HOSTS: Final = (b"meet", b"join", b"sfb", b"s4b", b"lync", b"skype", b"conf")
 """How hosts of simple URLs begin, where their path does not say ``/meet/``."""
 SKYPE_PATHS: Final = (b"/meet/", b"safelinks", b"urldefense")
@@ -29,8 +31,12 @@ SKYPE_MARKS: Final[dict[str, bytes]] = {
     "help-link": b"linkid=389737",
     "web-app-link": b"?sl=1",
     "lync-online-host": b"meet.lync.com/",
+    "dial-in-page": b"dialin",
 }
 """Name as reported to what is searched, best first."""
+
+NO_PROOF: Final = frozenset({"lync-online-host", "between-dots"})
+"""What only says where to look."""
 
 MAX_ANCHORS: Final = 1_000
 """More anchors than this in one body is no invitation: it is reported, not worked on."""
@@ -42,6 +48,9 @@ TEAMS_RULE: Final = 80
 SKYPE_RULE: Final = 137
 SLACK: Final = 4
 """Characters more or less that a separator may have: people hit a key in it."""
+
+MAX_LOOKS: Final = 30
+"""Lines of dots between which a join link without other marks is looked for."""
 
 MAX_RARE: Final = 30
 """A letter that stands more often than this in a body is not rare in it."""
@@ -152,6 +161,32 @@ def skype_marks(shadow: bytes) -> list[Mark]:
     marks += [Mark(position, "rlidOC") for position in older]
     marks += [Mark(position, "help-link") for position in find_all(shadow, SKYPE_MARKS["help-link"])]
     marks += [Mark(position, "web-app-link") for position in find_rare(shadow, SKYPE_MARKS["web-app-link"], b"?")]
+    marks.sort(key=_POSITION)
+    return marks
+
+
+def older_marks(shadow: bytes) -> list[Mark]:
+    """Where a block of Lync 2010 may be that lost its marker and its link to help.
+
+    Its separators are left, or the page of dial-in numbers of the organisation.
+    """
+    marks: list[Mark] = []
+    before = rule_after(shadow, 0, len(shadow), dots=True)
+    for _ in range(MAX_LOOKS):
+        after = rule_after(shadow, before.hi, len(shadow), dots=True) if before is not None else None
+        if before is None or after is None:
+            break
+        link = shadow.find(b"://", before.hi, after.lo)
+        if before.is_skype and after.is_skype and link >= 0:
+            marks.append(Mark(link + len(b"://"), "between-dots"))
+        before = after
+    for hit in find_all(shadow, SKYPE_MARKS["dial-in-page"]):
+        scheme = shadow.rfind(b"://", max(0, hit - HOST_ROOM), hit)
+        host = scheme + len(b"://")
+        is_host = host == hit and not shadow.startswith(b"dialin.teams.", hit)
+        is_path = shadow[hit - 1 : hit] == b"/" and shadow.startswith(SKYPE_HOSTS, host)
+        if scheme >= 0 and (is_host or is_path):
+            marks.append(Mark(hit, "dial-in-page"))
     marks.sort(key=_POSITION)
     return marks
 

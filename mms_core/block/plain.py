@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from mms_core.block.links import url_in_text
-from mms_core.block.marks import Mark, rule_after, rule_before
+from mms_core.block.marks import NO_PROOF, PRODUCT, Mark, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
-from mms_core.block.skype_html import HELP_LINKS, own_rules
+from mms_core.block.skype_html import HELP_LINKS, conference_line, own_rules
 from mms_core.block.teams_html import is_enough, last_secondary, secondary_anchors
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def find_teams(body: str, shadow: bytes, positions: list[int]) -> list[Region]:
 
 def find_linkless_teams(shadow: bytes) -> list[Region]:
     """Find a Teams block that has lost its links: headline, hashed conference id and row of links remain."""
-    headline = shadow.find(b"microsoft teams")
+    headline = shadow.find(PRODUCT)
     if headline < 0:
         return []
     before = rule_before(shadow, headline, max(0, headline - 200), dots=False)
@@ -160,7 +160,10 @@ def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor
     before, after = own_rules(before, after, by_hand=shadow.find(b"[!oc([", lo, lo + FAR) < 0)
     ceiling = after.lo if after is not None else min(len(body), mark.position + FAR)
     own = [other for other in marks if mark.position <= other.position < ceiling]
-    names = {other.name for other in own} - {"lync-online-host"}
+    names = {other.name for other in own} - NO_PROOF
+    identified = conference_line(shadow, mark.position, ceiling) if names == {"dial-in-page"} else -1
+    if identified >= 0:
+        names.add("conference-id")
     if after is not None and before is None and after.lo - own[-1].position > GAP:
         after = None
     count = len(names) + (before is not None) + (after is not None)
@@ -174,7 +177,7 @@ def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor
         region.hi = after.hi
         region.anchors.add("separator-after")
     else:
-        last = own[-1].position
+        last = max(own[-1].position, identified)
         for match in _TAIL.finditer(shadow, last, min(ceiling, last + GAP)):
             last = match.end()
         region.hi = _line_end(shadow, last)
@@ -209,7 +212,7 @@ def _other(url: JoinUrl, other: JoinUrl) -> bool:
 
 def _headline(shadow: bytes, start: int, floor: int) -> int | None:
     """Start of the nearest line above with the product's name, if it is close to the line of the link."""
-    above = shadow.rfind(b"microsoft teams", max(floor, start - HEADLINE), start)
+    above = shadow.rfind(PRODUCT, max(floor, start - HEADLINE), start)
     return _line_start(shadow, above) if above >= 0 else None
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NEVER_OUTSIDE: Final = frozenset({VOID_MATE, IMPLIED})
 URL_SCHEMES: Final = (b"http:", b"https:", b"mailto:", b"sip:", b"tel:")
 """How the name of a tag begins that is a URL in angle brackets."""
+CELL_ENDS: Final = frozenset({b"/td", b"/th"})
 LOOK_BACK: Final = 200_000
 """Tags that we count back to learn whether a surplus end tag closes something of the user's."""
 
@@ -63,6 +64,23 @@ def spans_of(window: Window, lo: int, hi: int) -> tuple[tuple[int, int], ...]:
     while len(spans) > 1 and window.body[spans[0][0] : spans[0][1]].isspace():
         spans.pop(0)
     return tuple(spans)
+
+
+def to_own_end(window: Window, lo: int, hi: int) -> int:
+    """Move the end of a block over the end tags of elements that began inside of it and show nothing behind it.
+
+    Those are the rows of a table that somebody put the lines of the block into. A cell goes with its row only: without
+    it, the cells beside it would move.
+    """
+    first = window.next_token(lo)
+    end = hi
+    while True:
+        index = window.after_blanks(end)
+        if index >= len(window.names) or not first <= window.mates[index] < index:
+            return hi
+        end = window.ends[index]
+        if window.names[index] not in CELL_ENDS:
+            hi = end
 
 
 def place_of(window: Window, spans: tuple[tuple[int, int], ...]) -> Place | None:

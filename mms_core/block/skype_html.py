@@ -6,7 +6,7 @@ import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.marks import Mark, Rule, has_rule, rule_after, rule_before
+from mms_core.block.marks import NO_PROOF, Mark, Rule, has_rule, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 
@@ -27,6 +27,9 @@ HEAD_TEXT: Final = 300
 FOOTER_TEXT: Final = 1_800
 """Visible characters between the last anchor and a closing line of dots that is certainly the block's."""
 
+LABEL_ROOM: Final = 1_500
+"""Characters of HTML between the page of numbers and the end of the conference id below it: three tags of Word's."""
+
 PARAGRAPH: Final = frozenset({b"p"})
 """What may go together with a lone link: a paragraph of its own, but no element that could be the user's."""
 
@@ -42,6 +45,10 @@ HELP_LINKS: Final = frozenset({"rlidLync", "rlidOC"})
 _POSITION: Final = itemgetter(0)
 _BOOKMARK = re.compile(rb"name\s*+=\s*+[\"']?(?:x_)*outjoinlink")
 _BIG_FONT = re.compile(r"font-size:\s*(?:1[4-9]|2\d)(?:\.\d+)?pt", re.IGNORECASE)
+_LABELLED = re.compile(
+    rb"[:?](?:\s|&nbsp;|\xa0|<[^<>]{1,300}>)*+[0-9][0-9 ]{2,16}[0-9](?=(?:[ \t\xa0]|&nbsp;)*+(?:[<\r\n]|\Z))"
+)
+"""A full-width colon is a question mark in the shadow."""
 _TAIL = re.compile(rb"tel:[0-9+&%]|dialin\.|/dialin|\[!oc\(\[|o15\.officeredir|linkid=389737")
 
 
@@ -117,7 +124,7 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     """The extent of one block, or ``None`` where the anchors are too few for one."""
     shadow = window.shadow
     lo, hi = cluster.lo, cluster.hi
-    names = {mark.name for mark in cluster.marks} - {"lync-online-host"}
+    names = {mark.name for mark in cluster.marks} - NO_PROOF
     before = rule_before(shadow, lo, max(floor, lo - NEAR), dots=True)
     if before is not None and (not window.in_text(before.lo) or _is_longer(window, before.hi, lo, HEAD_TEXT)):
         before = None
@@ -129,10 +136,13 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
     after = _closing(window, hi, before, after, is_lone_above_another=big and ceiling < window.end)
     helped = bool(cluster.links) and not names.isdisjoint(HELP_LINKS)
+    identified = conference_line(shadow, hi, ceiling) if names == {"dial-in-page"} and cluster.links else -1
+    if identified >= 0:
+        names.add("conference-id")
     count = len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1)
     if count < 2 and not big and not helped:  # noqa: PLR2004
         return None
-    if not cluster.links and not (before and after) and "OutJoinLink" not in names:
+    if not cluster.links and (not (before and after) or not names) and "OutJoinLink" not in names:
         return None
     region = Region(kind=BlockKind.SKYPE, lo=lo, hi=hi, anchors=names)
     region.urls = [link.url for link in cluster.links]
@@ -151,8 +161,14 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
         region.hi = window.wrap(after.lo, after.hi)[1]
         region.anchors.add("separator-after")
     else:
-        region.hi = _tail(window, hi, ceiling)
+        region.hi = _tail(window, max(hi, identified), ceiling)
     return region
+
+
+def conference_line(shadow: bytes, lo: int, hi: int) -> int:
+    """End of the number that a label introduces shortly below a block's last link, ``-1`` if there is none."""
+    labelled = _LABELLED.search(shadow, lo, min(hi, lo + LABEL_ROOM))
+    return labelled.end() if labelled is not None else -1
 
 
 def _closing(

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from mms_core.block.marks import Rule, find_all, holds, rule_after, rule_before
+from mms_core.block.marks import PRODUCT, Rule, find_all, holds, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
 from mms_core.block.tokens import INLINE, VOID_MATE, is_blank
@@ -45,7 +45,8 @@ TYPED_TEXT: Final = 300
 ELEMENT_CLASS: Final = b"me-email-text"
 
 _LANG = re.compile(r"""\slang\s*+=\s*+["']?([A-Za-z-]{2,20})""", re.IGNORECASE)
-_CONTAINER = re.compile(r"(?:x_)*me-email-text\Z", re.IGNORECASE)
+_CONTAINER = re.compile(r"(?:x_|m_-?\d+|yiv\d+)*+me-email-text\Z", re.IGNORECASE)
+"""Outlook on the web, Gmail and Yahoo put these before a class that they copy."""
 _CONFERENCE_URI = re.compile(rb"tel:[^\"'<>]{3,60},,")
 _SECONDARY: Final[tuple[tuple[bytes, str], ...]] = (
     (b"meetingoptions", "meeting-options-link"),
@@ -303,7 +304,7 @@ def _headline(window: Window, start: int, floor: int) -> int | None:
 
     The product's name is the one part of the headline that no language translates.
     """
-    above = window.shadow.rfind(b"microsoft teams", max(floor, start - CHAIN), start)
+    above = window.shadow.rfind(PRODUCT, max(floor, start - CHAIN), start)
     if above < 0 or not window.in_text(above):
         return None
     headline = window.line(above)[0]

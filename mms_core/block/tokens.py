@@ -220,10 +220,10 @@ class Window:
             kinds: Which elements of block level.
         """
         while True:
-            left = self._over_blanks_left(lo)
+            left = self.before_blanks(lo)
             if left < 0 or self.names[left].startswith(b"/") or self.mates[left] == VOID_MATE:
                 return lo, hi
-            right = self._over_blanks_right(hi)
+            right = self.after_blanks(hi)
             name = self.names[left]
             if (
                 self.mates[left] == IMPLIED
@@ -293,7 +293,7 @@ class Window:
         name = self.names[index]
         return name.removeprefix(b"/") in INLINE or name in {b"!", b"img", b"wbr"}
 
-    def _over_blanks_left(self, position: int) -> int:
+    def before_blanks(self, position: int) -> int:
         """The nearest token on the left that is not an empty element, if only blanks lie between."""
         body, names, starts, ends, mates = self.body, self.names, self.starts, self.ends, self.mates
         index = bisect_right(ends, position) - 1
@@ -311,7 +311,7 @@ class Window:
             index = mate - 1
         return -1
 
-    def _over_blanks_right(self, position: int) -> int:
+    def after_blanks(self, position: int) -> int:
         """The same on the right; the number of tokens if there is none."""
         body, names, starts, ends, mates = self.body, self.names, self.starts, self.ends, self.mates
         index = bisect_left(starts, position)

@@ -62,8 +62,9 @@ _WRAPPERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"(?:[\w-]+\.)*(?:linkprotect\.cudasvc\.com|protection\.sophos\.com)\Z"), "a"),
     (re.compile(r"(?:[\w-]+\.)*protection\.sophos\.com\Z"), "u"),
     (re.compile(r"urldefense\.proofpoint\.com\Z"), "u"),
+    (re.compile(r"www\.google\.[a-z.]{2,6}\Z"), "q"),
 )
-_GATEWAYS: Final = ("safelinks", "cudasvc", "sophos", "urldefense")
+_GATEWAYS: Final = ("safelinks", "cudasvc", "sophos", "urldefense", "www.google.")
 """What is in the URL of every gateway: without one of these there is nothing to take off."""
 _URLDEFENSE_3 = re.compile(r"https?://urldefense\.(?:com|us)/v3/__(.*?)__;([\w-]*+)", re.IGNORECASE | re.DOTALL)
 _DEFENDED = re.compile(r"\*(?:\*(.))?", re.DOTALL)

@@ -90,6 +90,8 @@ REWRITE_HTML = {
     ),
     "classes with x_": (teams(prefix="x_"), "§"),
     "classes with x_x_": (f"<div class=x_wrap>{teams(prefix='x_x_')}</div>", "<div class=x_wrap>§</div>"),
+    "classes as Gmail copies them": (teams(prefix="m_-4711"), "§"),
+    "classes as Yahoo copies them": (teams(prefix="yiv0815"), "§"),
     "attributes without quotes": (teams().replace('class="me-email-text"', "class=me-email-text"), "§"),
     "attributes in single quotes": (teams().replace('class="me-email-text"', "class = 'me-email-text other'"), "§"),
     "everything in upper case": (teams().replace("div", "DIV").replace('class="me-email', 'CLASS="ME-EMAIL'), "§"),

@@ -46,6 +46,7 @@ SAME = {
     "a gateway that we do not know, in its query": f"https://gateway.example/v1/url?k=1&u={quote(CLASSIC, safe='')}&e=2",
     "a Safe Link in a gateway that we do not know": "https://gateway.example/u?a="
     + quote(safe(CLASSIC).replace("&amp;", "&"), safe=""),
+    "a link out of Google's calendar": f"https://www.google.com/url?q={quote(CLASSIC, safe=':/')}&sa=D&source=calendar",
     "a session under surveillance": CLASSIC.replace("teams.microsoft.com", "teams.microsoft.com.mcas.ms"),
     "as a browser shows it": CLASSIC.replace(".com/l/", ".com/v2/?meetingjoin=true#/l/"),
     "as a browser showed it": CLASSIC.replace(".com/l/", ".com/_#/l/"),
