@@ -25,12 +25,14 @@ import resource
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
+
+from opentelemetry import trace
 
 from bench.capacity_model.host import Fleet, World
 from bench.capacity_model.storage import Book, Papers, Users
@@ -47,9 +49,10 @@ from bench.capacity_model.tenant import (
 )
 from bench.capacity_model.virtual import VirtualClock, VirtualLoop
 from mms_core import block, planning
+from mms_core.adapters.graph import transport
 from mms_core.errors import TemporaryError
 from mms_core.model import Source, State, Target
-from mms_core.service import Options
+from mms_core.service import Options, applying, parts, runs
 from mms_core.service.intake import MOST_IDENTITIES, Wanted
 
 if TYPE_CHECKING:
@@ -166,16 +169,36 @@ def advised(case: Case) -> dict[str, int]:
     return {"AdmissionUsersPerMinute": min(admission, 10_000), "RecipientsPerDay": case.limits.externalADay}
 
 
+PURE = (
+    (block, "locate"),
+    (block, "decode_join_information"),
+    (block, "replace"),
+    (planning, "_outside"),
+    (planning, "_text"),
+    (planning, "find_damage"),
+    (applying, "form_hash"),
+)
+"""What says the same of the same invitation, and is slow."""
+
+
+TRACED = (applying, parts, runs, transport)
+"""What makes a trace, to which nobody listens here."""
+
+
+def _untraced(_name: str, **_: Any) -> nullcontext[trace.Span]:
+    return nullcontext(trace.INVALID_SPAN)
+
+
 @contextmanager
 def _remembered() -> Iterator[None]:
-    """Let the pure block functions remember their answers, and the log be silent."""
+    """Let the pure functions of invitations remember their answers, and log and traces be silent."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
-    with (
-        mock.patch.object(block, "locate", functools.lru_cache(4096)(block.locate)),
-        mock.patch.object(planning, "_text", functools.lru_cache(4096)(planning._text)),  # noqa: SLF001 - pure, and slow
-        mock.patch.object(block, "decode_join_information", functools.lru_cache(4096)(block.decode_join_information)),
-    ):
+    with ExitStack() as stack:
+        for module in TRACED:
+            stack.enter_context(mock.patch.object(module, "span", _untraced))
+        for module, name in PURE:
+            stack.enter_context(mock.patch.object(module, name, functools.lru_cache(4096)(getattr(module, name))))
         try:
             yield
         finally:

@@ -57,8 +57,7 @@ class _Wire:
         del kind, errors
         if self._instance.way.is_dead:
             raise Killed
-        answer = await self._tenant.exchange(call.operation, call.user, call.arguments)
-        await self._instance.compute()
+        answer = await self._tenant.exchange(call.operation, call.user, call.arguments, self._instance.compute)
         if self._instance.way.is_dead:
             raise Killed
         return answer
@@ -156,7 +155,9 @@ class Instance:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.way = Way(world.dice, world.tenant, latency=world.storage_latency, failure=world.storage_failure)
+        self.way = Way(
+            world.loop, world.dice, world.tenant, latency=world.storage_latency, failure=world.storage_failure
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._leased: dict[int, tuple[Queue, Letter]] = {}
         self._busy_until = 0.0
@@ -184,12 +185,11 @@ class Instance:
         claimed = await self.way.to(self._world.book, "claim").claim(key, generation)
         return self.way.to(claimed, "entries", "put", "settle", "originals")
 
-    async def compute(self) -> None:
-        """Take the processor for as long as an answer of Graph needs it; one thing after the other."""
-        cost, now = self._world.cpu_seconds, self._world.loop.time()
-        if cost:
-            self._busy_until = max(self._busy_until, now) + cost
-            await asyncio.sleep(self._busy_until - now)
+    def compute(self) -> float:
+        """Take the processor for an answer of Graph, one after the other; returns the seconds until it is read."""
+        now = self._world.loop.time()
+        self._busy_until = max(self._busy_until, now) + self._world.cpu_seconds
+        return self._busy_until - now
 
     def start(self) -> None:
         """Begin to take messages."""
@@ -231,13 +231,13 @@ class Instance:
                 self.spawn(self._handled(queue, letter, handle, hand))
             if found:
                 pause = 0.1
-                await asyncio.sleep(0.02)
+                await self._world.loop.pause(0.02)
                 continue
             if len(hand) <= host["newBatchThreshold"]:
                 await queue.visible()
             # It is somewhere between two polls when a message appears.
             pause = min(pause * 2, host["maxPollingInterval"])
-            await asyncio.sleep(pause * self._world.dice.random())
+            await self._world.loop.pause(pause * self._world.dice.random())
 
     async def _handled(
         self, queue: Queue, letter: Letter, handle: Callable[[str], Awaitable[None]], hand: set[int]

@@ -5,7 +5,6 @@ Conditional writes conflict here as they do in a table, because what was read ca
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import itertools
 from base64 import b64encode
@@ -15,11 +14,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from mms_core.adapters.memory import MemoryDocuments, MemoryLedger, MemoryUserStore
-from mms_core.errors import TemporaryError
+from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.model import State, Verdict
 from mms_core.ports import Stored
 
 if TYPE_CHECKING:
+    import asyncio
     import random
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime
@@ -154,7 +154,7 @@ class Book(MemoryLedger):
 
 
 class Papers(MemoryDocuments):
-    """Documents; decisions are counted, not kept."""
+    """Documents, as they are: nobody changes what was read or written. Decisions are counted, not kept."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,14 +162,18 @@ class Papers(MemoryDocuments):
 
     async def get(self, kind: str, key: str) -> Stored[dict[str, Any]] | None:
         """See :class:`~mms_core.ports.Documents`."""
-        return self._documents.get((kind, key)) if kind == "config" else await super().get(kind, key)
+        return self._documents.get((kind, key))
 
     async def put(self, kind: str, key: str, value: dict[str, Any], *, etag: str | None = None) -> str:
         """See :class:`~mms_core.ports.Documents`."""
         if kind == "decision":
             self.decisions += 1
             return "kept"
-        return await super().put(kind, key, value, etag=etag)
+        stored = self._documents.get((kind, key))
+        if etag is not None and etag != (stored.etag if stored else ""):
+            raise PreconditionLost("document")
+        self._documents[kind, key] = Stored(value, str(next(self._etags)))
+        return self._documents[kind, key].etag
 
 
 @dataclass(order=True)
@@ -250,8 +254,10 @@ class Queue:
 class Way:
     """The way from one instance to storage: latency, and now and then no answer."""
 
-    def __init__(self, dice: random.Random, tenant: Tenant, *, latency: float, failure: float) -> None:
-        self._dice, self._tenant = dice, tenant
+    def __init__(
+        self, loop: VirtualLoop, dice: random.Random, tenant: Tenant, *, latency: float, failure: float
+    ) -> None:
+        self._loop, self._dice, self._tenant = loop, dice, tenant
         self._latency, self._failure = latency, failure
         self.is_dead = False
         self.operations = 0
@@ -267,18 +273,18 @@ class Way:
         async def sent(*args: Any, **named: Any) -> Any:
             if self.is_dead:
                 raise Killed
-            chance, wait = self._dice.random(), self._latency * self._dice.uniform(0.5, 1.5)
+            chance, wait = self._dice.random(), self._latency * (0.5 + self._dice.random())
             self._tenant.count_storage()
             if chance < self._failure / 2:
-                await asyncio.sleep(wait)
+                await self._loop.pause(wait)
                 raise TemporaryError("no answer", code="StorageUnavailable")
             if chance > 0.5:
-                await asyncio.sleep(wait)
+                await self._loop.pause(wait)
                 if self.is_dead:
                     raise Killed
                 return await call(*args, **named)
             result = await call(*args, **named)
-            await asyncio.sleep(wait)
+            await self._loop.pause(wait)
             if self.is_dead:
                 raise Killed
             if chance < self._failure:

@@ -11,7 +11,7 @@ import math
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
@@ -23,6 +23,7 @@ from mms_core.ports import Written
 if TYPE_CHECKING:
     import asyncio
     import random
+    from collections.abc import Callable
 
     from bench.capacity_model.virtual import VirtualLoop
     from mms_core.ports import EventChange
@@ -178,6 +179,13 @@ def teams_meeting(number: int) -> OnlineMeeting:
     )
 
 
+class _Expected(NamedTuple):
+    """An answer that somebody waits for, and who reads it."""
+
+    future: asyncio.Future[Answer]
+    compute: Callable[[], float]
+
+
 class Tenant:
     """The tenant."""
 
@@ -246,7 +254,8 @@ class Tenant:
             self.mailboxes[user] = found
         return found
 
-    def _event(self, user: str, index: int) -> Event:
+    def _event(self, user: str, index: int, *, is_expanded: bool = True) -> Event:
+        """Make a meeting as it is now; the answer to a write expands no properties."""
         box, template = self.mailbox(user), index % TEMPLATES
         body, start = box.bodies[index], EPOCH + timedelta(days=200 + index)
         is_teams = body is not None
@@ -276,7 +285,7 @@ class Tenant:
             content_type="html",
             attendees=self._invited(self.outside_of(user, index)),
             locations=({"displayName": "Microsoft Teams Meeting" if is_teams else "Skype Meeting"},),
-            properties=properties,
+            properties=properties if is_expanded else {},
             organizer_address="organizer@contoso.example",
             is_online=is_teams,
             join_url=link if is_teams else None,
@@ -288,20 +297,28 @@ class Tenant:
 
     # -- how it answers -------------------------------------------------------------------------------------------
 
-    async def exchange(self, operation: str, user: str, arguments: dict[str, Any]) -> Answer:
+    async def exchange(
+        self, operation: str, user: str, arguments: dict[str, Any], compute: Callable[[], float]
+    ) -> Answer:
         """Answer one request. It goes on its way even if whoever sent it is gone meanwhile.
+
+        Args:
+            operation: What is asked.
+            user: Whom it is about.
+            arguments: Of the operation.
+            compute: Says, when the answer has arrived, in how many seconds its reader has read it.
 
         Raises:
             httpx.ReadError, httpx.ReadTimeout: The answer was lost.
         """
-        answer: asyncio.Future[Answer] = self._loop.create_future()
+        answer = _Expected(self._loop.create_future(), compute)
         self._loop.call_later(self._way() / 4, self._arrive, operation, user, arguments, answer)
-        return await answer
+        return await answer.future
 
     def _way(self) -> float:
-        return self._latency * self._dice.uniform(0.5, 1.5)
+        return self._latency * (0.5 + self._dice.random())
 
-    def _arrive(self, operation: str, user: str, arguments: dict[str, Any], answer: asyncio.Future[Answer]) -> None:
+    def _arrive(self, operation: str, user: str, arguments: dict[str, Any], answer: _Expected) -> None:
         now, hour = self._loop.time(), self.hours[int(self._loop.time() // HOUR)]
         box = self.mailbox(user) if operation in ("candidates", "event", "update") else None
         wait, reason = self._over(operation, user, box, now)
@@ -348,24 +365,23 @@ class Tenant:
         headers = {} if shape < 0.1 else {"Retry-After": f"{wait:.3f}" if shape < 0.3 else str(math.ceil(wait))}
         return _failed(429, "ApplicationThrottled", headers)
 
-    def _answer(self, answer: asyncio.Future[Answer], said: Answer | Exception, after: float) -> None:
+    def _answer(self, answer: _Expected, said: Answer | Exception, after: float) -> None:
         self._loop.call_later(after, self._deliver, answer, said)
 
-    @staticmethod
-    def _deliver(answer: asyncio.Future[Answer], said: Answer | Exception) -> None:
-        if answer.done():
+    def _deliver(self, answer: _Expected, said: Answer | Exception) -> None:
+        if answer.future.done():
             return  # whoever asked is gone
         if isinstance(said, Exception):
-            answer.set_exception(said)
+            answer.future.set_exception(said)
         else:
-            answer.set_result(said)
+            self._loop.call_later(answer.compute(), _read, answer.future, said)
 
     def _carry_out(  # noqa: PLR0917 - a timer passes by position
         self,
         operation: str,
         user: str,
         arguments: dict[str, Any],
-        answer: asyncio.Future[Answer],
+        answer: _Expected,
         box: Mailbox | None,
         is_bad: bool,  # noqa: FBT001
     ) -> None:
@@ -419,7 +435,7 @@ class Tenant:
         box.updates[index] += 1
         box.bodies[index] = self._bodies.setdefault(change.body, change.body)
         self._mail(box, now, self._attendees, self.outside_of(user, index))
-        return _ok(Written(event=replace(self._event(user, index), properties={}), request_id="request"))
+        return _ok(Written(event=self._event(user, index, is_expanded=False), request_id="request"))
 
     def _mail(self, box: Mailbox, now: float, recipients: int, outside: int) -> None:
         """Count an update's mails against the sending limits; what is over one is not delivered in Exchange."""
@@ -435,6 +451,11 @@ class Tenant:
             self.outside.note(now, outside)
             if self.outside.sum > self.outside.limit:
                 self.violations["over the tenant's recipients outside of a day"] += 1
+
+
+def _read(answer: asyncio.Future[Answer], said: Answer) -> None:
+    if not answer.done():
+        answer.set_result(said)
 
 
 def _ok(value: Any) -> Answer:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from mms_core.errors import MmsError, OutcomeUnknown, PreconditionLost, TemporaryError
+from mms_core.ports import Stored
 from mms_core.service.lease import LeaseLost, Stopped
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 
@@ -63,6 +64,9 @@ class Budget:
         self._row = (MAILBOX_KIND, mailbox) if mailbox else ("budget", "recipients")
         # A run works on several meetings at once: they must not meet in the row.
         self._lock = Lock()
+        self._is_ours = bool(mailbox)
+        self._last: Stored[dict[str, Any]] | None = None
+        """The row as we wrote it: nobody else writes a mailbox's while its user is leased."""
 
     async def reserve(self, recipients: int, limit: int, *, at: datetime) -> datetime | None:
         """Take recipients out of the budget; ``None`` if they fit, else the instant from which they may.
@@ -88,16 +92,18 @@ class Budget:
         # The hour in which the 24 begin counts as a whole: what was sent late in it is younger than a day.
         oldest, this = (at - DAY).strftime(_HOUR), at.strftime(_HOUR)
         for _ in range(CONFLICT_ATTEMPTS):
-            stored = await self._documents.get(*self._row)
+            stored = self._last or await self._documents.get(*self._row)
             hours = {h: n for h, n in (stored.value["hours"] if stored else {}).items() if h >= oldest}
             if recipients > 0 and hours and sum(hours.values()) + recipients > limit:
                 return self._free_at(hours, recipients, limit)
             count = max(hours.pop(this, 0) + recipients, 0)
             value: dict[str, Any] = {"hours": hours | ({this: count} if count else {}), "at": at.isoformat()}
             try:
-                await self._documents.put(*self._row, value, etag=stored.etag if stored else "")
+                etag = await self._documents.put(*self._row, value, etag=stored.etag if stored else "")
             except PreconditionLost:
+                self._last = None
                 continue
+            self._last = Stored(value, etag) if self._is_ours else None
             return None
         raise PreconditionLost("the recipients' budget")
 
