@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from system_stack import NOTICE_SENDER, Stack
+from system_stack import IDENTITY, NOTICE_SENDER, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,11 +51,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         raise
 
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """Run the whole stack, once for all tests: each test uses users of its own."""
+@contextmanager
+def _running(*options: str) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as directory:
-        process, ready = _start(Path(directory), *_SETTINGS)
+        process, ready = _start(Path(directory), *_SETTINGS, *options)
         stack = Stack(json.loads(ready.read_text()), ready)
         try:
             # Letters to organizers would be mails that most tests do not ask for.
@@ -64,6 +64,20 @@ def stack() -> Iterator[Stack]:
         finally:
             stack.http.close()
             _stop(process)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Run the whole stack, once for all tests: each test uses users of its own."""
+    with _running() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def stack_with_identity() -> Iterator[Stack]:
+    """Run a stack of its own, whose app signs in as an identity that the tenant can give rights to."""
+    with _running("--set", f"MMS_IDENTITY_CLIENT_ID={IDENTITY}") as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOTICE_SENDER = "notices@contoso.example"
+IDENTITY = "6f9d2a7c-1b04-4a7e-9e55-2c8d0b3a4f11"
+"""Whom the app signs in as where the tenant decides what it may do."""
 AUDIO_CONFERENCING = "3e26ee1f-8a5f-4d52-aee2-b81ce45c8f40"
 PUBLIC_STRINGS = "String {00020329-0000-0000-C000-000000000046} Name "
 DOTS = "." * 137
