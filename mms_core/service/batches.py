@@ -18,7 +18,7 @@ from mms_core.messages import AnyMessage, Batch, UnknownMessage, decode, encode
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from mms_core.service.parts import Parts
 
@@ -67,25 +67,27 @@ class Batches:
 
     async def work_off(self, message: Batch, not_understood: Callable[[str], Awaitable[None]]) -> None:
         """Hand the messages of a batch to the queue; safe to repeat. One that is none of ours is handed over."""
-        await self._send(message.texts, not_understood)
         documents, batch = self._parts.documents, message.batch
-        head = await documents.get(HEAD, batch) if batch else None
-        if head is None:
-            return  # it held all there was, or is a leftover
-        for number in range(head.value["rows"]):
-            row = await documents.get(ROWS, _key(batch, number))
-            await self._send(row.value["texts"] if row else (), not_understood)
-        await documents.purge(HEAD, low=batch, high=f"{batch}~")
-        await documents.purge(ROWS, low=batch, high=f"{batch}~")
-
-    async def _send(self, texts: Iterable[str], not_understood: Callable[[str], Awaitable[None]]) -> None:
-        for text in texts:
+        async for text in self.texts(message):
             try:
-                message = decode(text)
+                known = decode(text)
             except UnknownMessage:
                 await not_understood(text)  # of a newer version, which was rolled back
             else:
-                await self._parts.queue.send(message)
+                await self._parts.queue.send(known)
+        if batch:
+            await documents.purge(HEAD, low=batch, high=f"{batch}~")
+            await documents.purge(ROWS, low=batch, high=f"{batch}~")
+
+    async def texts(self, message: Batch) -> AsyncIterator[str]:
+        """Yield the messages that a batch holds, encoded; none of one that has been worked off."""
+        for text in message.texts:
+            yield text
+        head = await self._parts.documents.get(HEAD, message.batch) if message.batch else None
+        for number in range(head.value["rows"] if head else 0):
+            row = await self._parts.documents.get(ROWS, _key(message.batch, number))
+            for text in row.value["texts"] if row else ():
+                yield text
 
     async def forget_unanswered(self) -> int:
         """Remove rows of calls that broke off before they were answered, long ago; returns how many."""

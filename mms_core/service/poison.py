@@ -6,12 +6,25 @@ a timer began it, is a decision, refused, whose request id is that of the kept m
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import PreconditionLost, explain
-from mms_core.messages import Notice, Preview, Resolve, StartMany, TenantEvent, UsersChanged, Wake
+from mms_core.messages import (
+    Batch,
+    Notice,
+    Preview,
+    Resolve,
+    StartMany,
+    TenantEvent,
+    UnknownMessage,
+    UsersChanged,
+    Wake,
+    decode,
+)
 from mms_core.model import UserKey
+from mms_core.service.batches import Batches
 from mms_core.service.fanout import Fanout, row_due_at, run_id
 from mms_core.service.journal import Journal, Origin
 from mms_core.service.parts import CONFLICT_ATTEMPTS
@@ -49,6 +62,10 @@ class Poison:
                 await Fanout(self._parts).admit(message, code=CODE)
             case Preview():
                 await self._preview(message.preview_id, was="pending", state="failed", code=CODE, message=explain(CODE))
+            case Batch():
+                async for text in Batches(self._parts).texts(message):
+                    with contextlib.suppress(UnknownMessage):  # the kept message holds it
+                        await self.show(decode(text), kept=kept)
             case _:
                 await self._note(message, kept)
 

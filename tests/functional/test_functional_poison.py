@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mms_core.messages import (
     ActivityContent,
     AnyMessage,
+    Batch,
     JobStep,
     LookAfterSubscriptions,
     Notice,
@@ -26,6 +27,7 @@ from mms_core.messages import (
 )
 from mms_core.model import Source, State, Target, UserKey, name_key
 from mms_core.service import Journal, Previews
+from mms_core.service.batches import Batches
 from mms_core.service.fanout import run_id
 from mms_core.service.journal import DecisionQuery
 from mms_core.service.previews import Asked
@@ -113,6 +115,11 @@ def _made(message):
     return make
 
 
+async def _kept(world):
+    """Of one row, as a call makes it that is too large for one message."""
+    return await Batches(world.parts).keep([GRANTED])
+
+
 def _told(message, done):
     return Kind(_made(message), _decided, done)
 
@@ -124,6 +131,7 @@ KINDS = {
     Preview: Kind(_preview, _plan_failed, _planned),
     UsersChanged: _told(UsersChanged(users=(USER,), received=NOW.isoformat()), _called),
     TenantEvent: _told(GRANTED, _asked),
+    Batch: Kind(_kept, _decided, _asked),
     ActivityContent: _told(ActivityContent(uris=("https://feed.example/1",)), _called),
     LookAfterSubscriptions: _told(LookAfterSubscriptions(), _called),
     Notice: _told(Notice(user=USER, run="over", notice="after"), _nothing),
