@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from mms_simulator import content, ids, notify, online, outbox, recurrence, series
-from mms_simulator.errors import GraphError, bad_request, change_key_conflict, item_not_found
+from mms_simulator.errors import GraphError, bad_request, change_key_conflict, item_not_found, malformed_id
 from mms_simulator.model import Calendar, Copy, Item, User, plain_text
 from mms_simulator.store import Store, find_item
 from mms_simulator.zones import graph_instant
@@ -40,7 +40,7 @@ def resolve(store: Store, user: User, event_id: str) -> Target:
     box = store.mailbox(user.id)
     found, day = find_item(box, event_id)
     if found is None or (isinstance(found, Item) and found.gone):
-        raise item_not_found()
+        raise malformed_id() if ids.is_malformed(event_id) else item_not_found()
     copy = found if isinstance(found, Copy) else None
     item = store.source_of(found) if isinstance(found, Copy) else found
     if day:
@@ -212,10 +212,20 @@ def is_organizer(user: User, item: Item) -> bool:
 def etag(store: Store, item: Item, copy: Copy | None = None) -> str:
     """Give the change key as it is now; with housekeeping it moves by itself some time after creation (1.6)."""
     version = item.version + (copy.version if copy else 0)
-    switches = store.switches
-    if switches.etagHousekeeping and store.clock.now() >= item.created + switches.housekeepingSeconds:
+    if store.switches.etagHousekeeping and store.clock.now() >= _housekept(store, item):
         version += 1_000_000
     return ids.change_key(copy.id if copy else item.id, version)
+
+
+def modified(store: Store, item: Item) -> float:
+    """Give the instant of the last change, the one that housekeeping made included (1.6)."""
+    if store.switches.etagHousekeeping and store.clock.now() >= _housekept(store, item):
+        return max(item.modified, _housekept(store, item))
+    return item.modified
+
+
+def _housekept(store: Store, item: Item) -> float:
+    return item.created + store.switches.housekeepingSeconds
 
 
 def check_etag(store: Store, target: Target, if_match: str | None) -> None:
@@ -414,4 +424,4 @@ def calendar_of(user: User, calendar_id: str) -> Calendar:
     for calendar in user.calendars:
         if calendar.id == calendar_id:
             return calendar
-    raise item_not_found()
+    raise malformed_id() if ids.is_malformed(calendar_id) else item_not_found()

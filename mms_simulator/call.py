@@ -46,9 +46,15 @@ class Call:
         return options(self.query, self.store.switches.maxTop)
 
     @property
+    def prefer(self) -> str:
+        """The Prefer header; several lines count as one."""
+        lines = getattr(self.headers, "getall", None)
+        return ", ".join(lines("Prefer", ())) if lines else self.headers.get("Prefer", "")
+
+    @property
     def manner(self) -> Manner:
         """What the Prefer header asks for."""
-        return manner_of(self.headers.get("Prefer", ""))
+        return manner_of(self.prefer)
 
     @property
     def url(self) -> str:
@@ -58,6 +64,12 @@ class Call:
     def read(self, shape: type[msgspec.Struct]) -> dict[str, Any]:
         """Read the body as a JSON object of a shape; 400 for anything else."""
         return payloads.checked(self.json(), shape)
+
+    def entity(self, shape: type[msgspec.Struct]) -> dict[str, Any]:
+        """Read the body of a write to an entity, which may not be empty."""
+        if not self.body:
+            raise bad_request("Empty Payload. JSON content expected.", "BadRequest")
+        return self.read(shape)
 
     def json(self) -> dict[str, Any]:
         """Read the body as a JSON object; an empty body is an empty object. 400 for anything else."""
@@ -102,8 +114,10 @@ class Routes:
     A key that is not the id keeps its name: ``applications(appId='x')`` is ``applications/appId=x``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unknown: int = 404) -> None:
         self._root = _Step()
+        self._unknown = unknown
+        """The status for a path nobody answers; Graph's is 400."""
 
     def add(self, method: str, pattern: str, handler: Handler) -> None:
         """Register a handler for a pattern such as ``users/{user}/events``."""
@@ -131,7 +145,7 @@ class Routes:
         """Give handler, pattern and arguments for a path (raw, without its prefix).
 
         Raises:
-            GraphError: 404 for a path nobody answers, 405 for another method.
+            GraphError: for a path nobody answers, 405 for another method.
         """
         segments: list[str] = []
         for raw in path.strip("/").split("/"):
@@ -146,7 +160,9 @@ class Routes:
             segments = _joined(segments)
         found = _walk(self._root, segments, 0)
         if found is None:
-            raise GraphError(404, "BadRequest", f"Resource not found for the segment '{segments[-1]}'.")
+            if segments[0].lower() == "me":
+                raise bad_request("/me request is only valid with delegated authentication flow.", "BadRequest")
+            raise GraphError(self._unknown, "BadRequest", f"Resource not found for the segment '{segments[-1]}'.")
         if method not in found.handlers:
             allowed = ", ".join(found.handlers)
             raise GraphError(405, "BadRequest", f"The method {method} is not allowed here.", {"Allow": allowed})

@@ -15,7 +15,7 @@ READ_ONLY = frozenset({
     "id", "changeKey", "createdDateTime", "lastModifiedDateTime", "bodyPreview", "hasAttachments", "iCalUId", "uid",
     "isOrganizer", "isCancelled", "isDraft", "onlineMeeting", "onlineMeetingUrl", "responseStatus", "seriesMasterId",
     "type", "webLink", "originalStart", "occurrenceId", "cancelledOccurrences", "originalStartTimeZone",
-    "originalEndTimeZone", "transactionId",
+    "originalEndTimeZone", "organizer", "transactionId",
 })  # fmt: skip
 """1.3: read-only on update, by default ignored."""
 PRIVATE = frozenset({
@@ -90,6 +90,10 @@ def _check_times(item: Item) -> None:
     if item.all_day and (item.start % _DAY or item.end % _DAY or item.start_zone != item.end_zone):
         raise bad_request(
             "An all-day event starts and ends at midnight in one time zone.", "ErrorPropertyValidationFailure"
+        )
+    if item.all_day and item.end < item.start + _DAY:
+        raise bad_request(
+            "The duration of an event marked as All day must be at least 24 hours.", "ErrorPropertyValidationFailure"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mms_simulator import calendar, directory, listing, views
+from mms_simulator import calendar, directory, ids, listing, views
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.http_events import home, owner, preferred_size, span
@@ -20,6 +20,8 @@ _PAGE = 100
 _MOST_IDS = 50
 _REMEMBERED = 1000
 _ROUND = "viewRound "
+_REFUSED = frozenset({"$select", "$filter", "$expand", "$orderby", "$search"})
+"""2.4: what the delta of a calendarView cannot be asked."""
 
 
 class Token(msgspec.Struct, array_like=True):
@@ -121,8 +123,8 @@ def _ids(condition: str) -> set[str] | None:
 
 def view_delta(call: Call) -> Reply:
     """``GET …/calendarView/delta``: primary calendar, window fixed by the token, no query options (2.4)."""
-    for name in ("$select", "$filter", "$expand", "$orderby", "$search"):
-        if name in call.query:
+    for name in call.query:
+        if name.lower() in _REFUSED:
             raise bad_request(f"{name} is not supported with delta.", "ErrorInvalidUrlQuery")
     user = owner(call)
     text = call.query.get("$deltatoken") or call.query.get("$skiptoken")
@@ -147,7 +149,8 @@ def view_delta(call: Call) -> Reply:
     if rest:
         payload["@odata.nextLink"] = _view_link(call, "$skiptoken", start, end, {**seen, **kept})
     else:
-        payload["value"] += [{"id": key, "@removed": {"reason": "deleted"}} for key in removed]
+        named = ids.immutable if call.manner.immutable else str
+        payload["value"] += [{"id": named(key), "@removed": {"reason": "deleted"}} for key in removed]
         payload["@odata.deltaLink"] = _view_link(call, "$deltatoken", start, end, kept)
     return Reply(200, payload)
 

@@ -33,6 +33,11 @@ def item_not_found() -> GraphError:
     return GraphError(HTTPStatus.NOT_FOUND, "ErrorItemNotFound", "The specified object was not found in the store.")
 
 
+def malformed_id() -> GraphError:
+    """400 for text that is no id of an item or a calendar."""
+    return bad_request("Id is malformed.", "ErrorInvalidIdMalformed")
+
+
 def resource_not_found(what: str, code: str = "Request_ResourceNotFound") -> GraphError:
     """404 for a directory object, a subscription, a route."""
     return GraphError(

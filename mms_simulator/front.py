@@ -34,7 +34,7 @@ from mms_simulator import (
 )
 from mms_simulator.call import Call, Reply, Routes, error_body
 from mms_simulator.courier import Courier
-from mms_simulator.errors import GraphError
+from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.faults import Fault, Faults
 from mms_simulator.limits import Limits, retry_after
 from mms_simulator.store import Store
@@ -65,7 +65,7 @@ class Front:
         self.limits = Limits(store)
         self.traffic = Traffic(directory)
         self.courier = Courier(store, lambda: self.sign_in.token(signin.API, [signin.OPERATE]))
-        self.graph = Routes()
+        self.graph = Routes(400)
         self.open = Routes()
         http_events.register(self.graph)
         http_users.register(self.graph)
@@ -166,6 +166,8 @@ class Front:
             mailbox = self._mailbox_of(call, call.route)
         finally:
             self.limits.requests[f"{call.method} {call.route}"] += 1
+        if call.body and "json" not in call.headers.get("Content-Type", ""):
+            raise bad_request("Entity only allows writes with a JSON Content-Type header.", "BadRequest")
         if mailbox:
             self.limits.enter(mailbox)
         try:

@@ -44,7 +44,9 @@ def target(call: Call) -> Target:
 
 def one(call: Call, found: Target, status: int = 200) -> Reply:
     """Answer with one event."""
-    payload = views.render(views.shown(call.store, found), call.options, call.manner)
+    wanted = call.options
+    views.check_names(wanted)
+    payload = views.render(views.shown(call.store, found), wanted, call.manner)
     payload = {"@odata.context": f"{call.store.base}/v1.0/$metadata#users('id')/events/$entity", **payload}
     headers = {"Location": f"{call.url}/{payload['id']}"} if status == 201 else {}  # noqa: PLR2004
     return Reply(status, payload, {**headers, **_applied(call)})
@@ -53,6 +55,8 @@ def one(call: Call, found: Target, status: int = 200) -> Reply:
 def many(call: Call, rows: Sequence[Shown], wanted: Options | None = None) -> Reply:
     """Answer with one page of rows (2.1): ten unless asked, nextLink with ``$skip``, the empty-page mode."""
     wanted, switches = wanted or call.options, call.store.switches
+    views.check_names(wanted)
+    wanted = views.in_list(wanted)
     total = len(rows)
     if wanted.orderby:
         rows = sort_rows(list(rows), wanted.orderby, lambda row, name: listing.sort_key(name)(row))
@@ -106,12 +110,13 @@ def get_event(call: Call) -> Reply:
 def post_event(call: Call) -> Reply:
     """``POST …/events``."""
     user = owner(call)
-    return one(call, calendar.create(call.store, user, home(call, user), call.read(payloads.Event)), 201)
+    return one(call, calendar.create(call.store, user, home(call, user), call.entity(payloads.Event)), 201)
 
 
 def patch_event(call: Call) -> Reply:
     """``PATCH …/events/{id}``; an occurrence's id makes an exception."""
-    return one(call, calendar.change(call.store, target(call), call.read(payloads.Event), call.headers.get("If-Match")))
+    given = call.entity(payloads.Event)
+    return one(call, calendar.change(call.store, target(call), given, call.headers.get("If-Match")))
 
 
 def delete_event(call: Call) -> Reply:
@@ -267,11 +272,10 @@ def span(call: Call) -> tuple[int, int]:
 
 def preferred_size(call: Call) -> int | None:
     """Give the page size of ``Prefer: odata.maxpagesize`` (1.7)."""
-    _, found, size = call.headers.get("Prefer", "").lower().partition("odata.maxpagesize=")
+    _, found, size = call.prefer.lower().partition("odata.maxpagesize=")
     digits = size.split(",")[0].strip().strip('"')
     return min(int(digits), call.store.switches.maxTop) if found and digits.isdigit() and int(digits) else None
 
 
 def _applied(call: Call) -> dict[str, str]:
-    prefer = call.headers.get("Prefer")
-    return {"Preference-Applied": prefer} if prefer else {}
+    return views.applied(call.prefer)

@@ -63,7 +63,7 @@ def _patch_application(call: Call) -> Reply:
     """``PATCH /applications/{id}``: 204. By uniqueName with ``Prefer: create-if-missing`` it makes a missing one."""
     store, identity = call.store, call.arguments["application"]
     name, _, value = identity.partition("=")
-    missing_is_fine = "create-if-missing" in call.headers.get("Prefer", "").lower()
+    missing_is_fine = "create-if-missing" in call.prefer.lower()
     if name == "uniqueName" and missing_is_fine and not _knows_unique_name(call, value):
         return _shown(call, registrations.create_application(store, call.json(), value), 201, "applications")
     registrations.update_application(store, registrations.application(store, identity), call.json())
@@ -102,7 +102,7 @@ def _get_principal(call: Call) -> Reply:
 def _patch_principal(call: Call) -> Reply:
     """``PATCH /servicePrincipals/{id}``: 204; by appId with ``Prefer: create-if-missing`` it makes a missing one."""
     name, _, value = call.arguments["principal"].partition("=")
-    missing_is_fine = "create-if-missing" in call.headers.get("Prefer", "").lower()
+    missing_is_fine = "create-if-missing" in call.prefer.lower()
     if name == "appId" and missing_is_fine and registrations.identity_of(call.store, value) is None:
         return _shown(call, registrations.create_principal(call.store, value.lower()), 201, "servicePrincipals")
     registrations.update_principal(call.store, _principal(call), call.read(payloads.Principal))

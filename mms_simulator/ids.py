@@ -7,7 +7,6 @@ another kind byte.
 """
 
 import base64
-import binascii
 import hashlib
 import os
 
@@ -33,18 +32,18 @@ def occurrence_id(item_id: str, day: int) -> str:
     return _encode(raw[3], raw[4:-4], day)
 
 
+def is_malformed(text: str) -> bool:
+    """Tell whether text cannot be an id of this service, whatever its mailbox."""
+    return _raw(text) is None
+
+
 def split_id(text: str) -> tuple[str, int]:
     """Split any id of ours, immutable or not, into the item's normal id and the day of the occurrence (0: none).
 
     Text that is no id of ours comes back unchanged with day 0, so that a look-up simply does not find it.
     """
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return text, 0
-    if len(raw) != _LENGTH or not raw.startswith(_MAGIC):
-        return text, 0
-    return _encode(_NORMAL, raw[4:-4], 0), int.from_bytes(raw[-4:], "big")
+    raw = _raw(text)
+    return (_encode(_NORMAL, raw[4:-4], 0), int.from_bytes(raw[-4:], "big")) if raw else (text, 0)
 
 
 def immutable(item_id: str) -> str:
@@ -67,6 +66,14 @@ def series_uid(item_id: str) -> str:
 def occurrence_uid(uid: str, year: int, month: int, day: int) -> str:
     """Give the iCalUId of one occurrence: it differs for each (1.2)."""
     return f"{uid[:32]}{year:04X}{month:02X}{day:02X}{uid[40:]}"
+
+
+def _raw(text: str) -> bytes | None:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return raw if len(raw) == _LENGTH and raw.startswith(_MAGIC) else None
 
 
 def _encode(kind: int, middle: bytes, day: int) -> str:

@@ -1,5 +1,6 @@
 """Finding events (fact sheet 2): lists, views in time, instances, and what ``$filter`` may say about them."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -19,12 +20,15 @@ _DAY = 86_400
 _TIMES: dict[str, Callable[[Shown], float]] = {
     "start/dateTime": lambda row: row.start,
     "end/dateTime": lambda row: row.end,
-    "lastModifiedDateTime": lambda row: row.item.modified,
+    "lastModifiedDateTime": lambda row: calendar.modified(row.store, row.item),
 }
+_STAMP = re.compile(r"T.*(?:Z|[+-]\d\d:?\d\d)$")
 _FLAGS: dict[str, Callable[[Shown], bool]] = {
     "isOrganizer": lambda row: row.copy is None and calendar.is_organizer(row.user, row.item),
     "isCancelled": lambda row: row.cancelled,
 }
+_SPELLED = {name.lower(): name for name in (*_TIMES, *_FLAGS, "type", "subject", "isOnlineMeeting")}
+"""Names of properties count whatever their case."""
 _KINDS = {"singleInstance", "occurrence", "exception", "seriesMaster"}
 _SORTABLE: dict[str, Callable[[Shown], Any]] = {
     **_TIMES,
@@ -115,7 +119,7 @@ class _Compiler:
                 return lambda row: first(row) or second(row)
             case filters.Compare():
                 return self.compare(node)
-            case filters.Call(function=function, path="subject", value=value):
+            case filters.Call(function="contains" | "startswith" as function, path="subject", value=value):
                 return lambda row: filters.call(function, row.item.subject, value)
             case filters.AnyOf():
                 return self.any_of(node)
@@ -130,7 +134,7 @@ class _Compiler:
                 raise unsupported_filter("The operator 'not' is not supported for filtering.")
 
     def compare(self, node: filters.Compare) -> Test:
-        path, operator, value = node.path, node.operator, node.value
+        path, operator, value = _SPELLED.get(node.path.lower(), node.path), node.operator, node.value
         if node.cast:
             raise self.refusal(path)
         if path in _TIMES:
@@ -153,9 +157,22 @@ class _Compiler:
         raise self.refusal(path)
 
     def moment(self, path: str, operator: str, value: Any) -> Test:
+        # dateTime of start and end is text in Graph's schema; only the stamps are instants (2.2).
+        stamp = path == "lastModifiedDateTime"
         text = value.text if isinstance(value, filters.Moment) else value
-        if not isinstance(text, str):
-            raise unsupported_filter(f"The value of '{path}' is not a date-time.")
+        if not isinstance(text, str) or isinstance(value, filters.Moment) is not stamp:
+            types = ("DateTimeOffset", "String") if stamp else ("String", "DateTimeOffset")
+            raise bad_request(
+                "Invalid filter clause: A binary operator with incompatible types was detected. "
+                f"Found operand types 'Edm.{types[0]}' and 'Edm.{types[1]}'.",
+                "BadRequest",
+            )
+        if stamp and not _STAMP.search(text):
+            raise bad_request(
+                f"Invalid filter clause: The DateTimeOffset text '{text}' should be in format "
+                "'yyyy-mm-ddThh:mm:ss('.'s+)?(zzzzzz)?' and each field value is within valid range.",
+                "BadRequest",
+            )
         read, instant = _TIMES[path], parse_instant(text)
         return lambda row: filters.ordered(read(row), operator, instant)
 
@@ -170,6 +187,11 @@ class _Compiler:
             if not known:
                 raise self.refusal(node.path)
         identity, value = f"{node.variable}/id", f"{node.variable}/value"
+        if not any(
+            isinstance(leaf, filters.Compare) and leaf.path == identity and leaf.operator == "eq"
+            for leaf in filters.leaves(node.condition)
+        ):
+            raise self.refusal(node.path)
         condition = _canonical(node.condition, identity)
 
         def has(row: Shown) -> bool:

@@ -40,7 +40,7 @@ def validated(recurrence: Any) -> dict[str, Any]:
         or (range_type == "numbered" and not span.get("numberOfOccurrences"))
         or pattern.get("index") not in {None, *_INDEX}
         or pattern.get("firstDayOfWeek") not in {None, *_DAYS}
-        or not 0 <= (pattern.get("interval") or 1) <= _LONGEST
+        or not 1 <= (1 if pattern.get("interval") is None else pattern["interval"]) <= _LONGEST
         or not 0 <= (pattern.get("month") or 0) <= _MONTHS
         or not 0 <= (pattern.get("dayOfMonth") or 0) <= _LONGEST_MONTH
         or not 0 <= (span.get("numberOfOccurrences") or 0) <= _LONGEST

@@ -10,6 +10,7 @@ from typing import Any
 
 from mms_simulator import calendar, ids, meetings, online, outbox, series
 from mms_simulator.content import canonical_property
+from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.model import Calendar, Copy, Item, User, plain_text
 from mms_simulator.odata import filters
 from mms_simulator.odata.query import Options
@@ -18,6 +19,12 @@ from mms_simulator.zones import graph_instant, graph_local
 
 ON_DEMAND = frozenset({"cancelledOccurrences", "exceptionOccurrences", "attachments", "calendar", "instances",
                        "singleValueExtendedProperties", "multiValueExtendedProperties", "extensions"})  # fmt: skip
+_BY_ID = frozenset({"cancelledOccurrences", "exceptionOccurrences"})
+_PREFERENCE = re.compile(
+    r"((?:outlook\.timezone|outlook\.body-content-type|IdType|odata\.maxpagesize)\s*=\s*(?:\"[^\"]*\"|[^,;\s]+)"
+    r"|outlook\.allow-unsafe-html)",
+    re.IGNORECASE,
+)
 _NO_TIME = "0001-01-01T00:00:00Z"
 _PREVIEW = 255
 _UNSAFE = re.compile(
@@ -113,6 +120,8 @@ def render(row: Shown, wanted: Options, manner: Manner) -> dict[str, Any]:
                 result[name] = reader(row, manner)
     if row.day or row.item.recurrence is None:
         result.pop("cancelledOccurrences", None)
+    if row.kind != "seriesMaster":
+        result.pop("exceptionOccurrences", None)
     if not row.day:
         result.pop("originalStart", None)
         result.pop("occurrenceId", None)
@@ -123,6 +132,38 @@ def render(row: Shown, wanted: Options, manner: Manner) -> dict[str, Any]:
 def manner_of(prefer: str) -> Manner:
     """Read a Prefer header; several values stand in one, divided by commas (9)."""
     return _manner(prefer) if prefer else _PLAIN
+
+
+def applied(prefer: str) -> dict[str, str]:
+    """Give the header that says which of the preferences were heeded (1.7)."""
+    found = _PREFERENCE.findall(prefer) if prefer else None
+    return {"Preference-Applied": ", ".join(found)} if found else {}
+
+
+def check_names(wanted: Options) -> None:
+    """Refuse names in ``$select`` and ``$expand`` that an event does not have."""
+    for name in wanted.select or ():
+        if name not in PROPERTIES and name not in ON_DEMAND and name != "id":
+            raise _no_property(name)
+    for name, inner in wanted.expand.items():
+        if name not in ON_DEMAND - {"cancelledOccurrences"}:
+            raise _no_property(name)
+        if name == "exceptionOccurrences":
+            check_names(inner)
+
+
+def in_list(wanted: Options) -> Options:
+    """Leave out what Graph shows only of one master that is asked for by its id (1.2)."""
+    if wanted.select and wanted.select & _BY_ID:
+        wanted.select -= _BY_ID
+    if "exceptionOccurrences" in wanted.expand:
+        wanted.expand = {name: inner for name, inner in wanted.expand.items() if name != "exceptionOccurrences"}
+    return wanted
+
+
+def _no_property(name: str) -> GraphError:
+    text = f"Could not find a property named '{name}' on type 'Microsoft.OutlookServices.Event'."
+    return bad_request(text, "RequestBroker--ParseUri")
 
 
 _PLAIN = Manner()
@@ -331,7 +372,7 @@ def _cancelled_days(row: Shown, manner: Manner) -> list[str]:
 
 PROPERTIES: dict[str, Callable[[Shown, Manner], Any]] = {
     "createdDateTime": lambda row, _: graph_instant(row.copy.created if row.copy else row.item.created),
-    "lastModifiedDateTime": lambda row, _: graph_instant(row.item.modified),
+    "lastModifiedDateTime": lambda row, _: graph_instant(calendar.modified(row.store, row.item)),
     "changeKey": lambda row, _: calendar.etag(row.store, row.item, row.copy),
     "categories": lambda row, _: row.own("categories") if not row.copy else row.copy.own.get("categories", []),
     "transactionId": lambda row, _: None if row.copy or row.day else row.item.transaction_id,

@@ -25,13 +25,25 @@ class Options:
     count: bool = False
 
 
+_KNOWN = frozenset({
+    "select", "expand", "filter", "orderby", "top", "skip", "count", "format", "skiptoken", "deltatoken",
+})  # fmt: skip
+"""Options that Graph knows here; ``$search`` it knows elsewhere."""
+
+
 def parse_query(raw: str) -> dict[str, str]:
-    """Decode a query string; the last of several values wins."""
+    """Decode a query string; 400 for an OData option that stands in it twice."""
     result: dict[str, str] = {}
     for pair in raw.split("&"):
         if pair:
-            name, _, value = pair.partition("=")
-            result[unquote_plus(name)] = unquote_plus(value)
+            text, _, value = pair.partition("=")
+            name = unquote_plus(text)
+            if name in result and name.startswith("$"):
+                raise bad_request(
+                    f"Query option '{name}' was specified more than once, but it must be specified at most once.",
+                    "BadRequest",
+                )
+            result[name] = unquote_plus(value)
     return result
 
 
@@ -45,7 +57,7 @@ def options(query: dict[str, str], max_top: int) -> Options:
         orderby=get("orderby"),
         top=_number(get("top"), "$top", 1, max_top),
         skip=_number(get("skip"), "$skip", 0, None) or 0,
-        count=(get("count") or "").lower() == "true",
+        count=_truth(get("count")),
     )
 
 
@@ -109,7 +121,10 @@ def sort_rows(rows: list[Any], orderby: str | None, read: Callable[[Any, str], A
     """Sort by ``$orderby``: several keys, each with asc or desc; null comes first."""
     for key in reversed(split_outside(orderby or "", ",")):
         name, _, direction = key.strip().partition(" ")
-        rows = sorted(rows, key=lambda row: _sortable(read(row, name)), reverse=direction.strip().lower() == "desc")
+        turned = direction.strip().lower()
+        if turned not in {"", "asc", "desc"}:
+            raise bad_request(f"Syntax error at position {len(name) + 1} in '{key.strip()}'.", "BadRequest")
+        rows = sorted(rows, key=lambda row: _sortable(read(row, name)), reverse=turned == "desc")
     return rows
 
 
@@ -119,7 +134,16 @@ def _sortable(value: Any) -> tuple[bool, Any]:
 
 def _option_reader(query: dict[str, str]) -> Callable[[str], str | None]:
     lowered = {name.lower().removeprefix("$"): value for name, value in query.items() if name.startswith("$")}
+    if not lowered.keys() <= _KNOWN:
+        unknown = min(lowered.keys() - _KNOWN)
+        raise bad_request(f"The query parameter '${unknown}' is not supported.", "ErrorInvalidUrlQuery")
     return lowered.get
+
+
+def _truth(text: str | None) -> bool:
+    if (text or "false").lower() not in {"true", "false"}:
+        raise bad_request(f"Invalid value '{text}' for $count query option found.", "ErrorInvalidParameter")
+    return (text or "").lower() == "true"
 
 
 def _names(text: str | None) -> frozenset[str] | None:

@@ -63,7 +63,7 @@ class TestBody:
         text = "<html><body>cut \ud83d here, whole \U0001f600</body></html>"
         content = json.dumps({**meeting(subject="half \ude00"), "body": {"contentType": "html", "content": text}})
         path = f"{tenant.base}/v1.0/users/ada@contoso.example/events"
-        answer = await tenant.client.post(path, content=content)
+        answer = await tenant.client.post(path, content=content, headers={"Content-Type": "application/json"})
         assert answer.status_code == 201
         found = json.loads((await tenant.client.get(path)).content)["value"][0]
         assert (found["subject"], found["body"]["content"]) == ("half \ude00", text)
@@ -129,8 +129,9 @@ class TestWrites:
         changed = await tenant.patch(event, {"iCalUId": "x", "isCancelled": True, "categories": ["a"]})
         assert (changed["iCalUId"], changed["isCancelled"]) == (event["iCalUId"], False)
         await tenant.switch(readOnlyProperties="refuse")
-        answer = await tenant.raw("PATCH", f"users/ada@contoso.example/events/{enc(event['id'])}", {"iCalUId": "x"})
-        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ErrorInvalidProperty")
+        for wrong in ({"iCalUId": "x"}, {"organizer": attendee("eve@fabrikam.example")}):
+            answer = await tenant.raw("PATCH", f"users/ada@contoso.example/events/{enc(event['id'])}", wrong)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ErrorInvalidProperty")
 
     @pytest.mark.parametrize(
         "wrong",
@@ -145,6 +146,7 @@ class TestWrites:
             {"importance": "huge"},
             {"body": {"contentType": "rtf", "content": ""}},
             {"singleValueExtendedProperties": [{"value": "x"}]},
+            {"recurrence": {**WEEKLY, "pattern": {**WEEKLY["pattern"], "interval": 0}}},
             {"recurrence": {"pattern": {"type": "weekly"}, "range": {"type": "noEnd", "startDate": "2027-01-05"}}},
         ],
     )
@@ -162,6 +164,23 @@ class TestWrites:
         )
         shown = await tenant.get(event, headers={"Prefer": f'outlook.timezone="{zone}"'})
         assert shown["start"] == {"dateTime": "2027-01-05T00:00:00.0000000", "timeZone": zone}
+
+    async def test_all_day_events_last_a_day(self, tenant):
+        """1.2: midnight to the same midnight is refused."""
+        given = meeting(isAllDay=True, start=at("2027-01-05T00:00:00"), end=at("2027-01-05T00:00:00"))
+        assert (await tenant.raw("POST", "users/ada@contoso.example/events", given)).status_code == 400
+
+    @pytest.mark.parametrize(
+        ("content", "kind"),
+        [(b"", "application/json"), (b'{"subject": "B"}', "text/plain"), (b"{", "application/json")],
+    )
+    async def test_a_write_is_a_json_object(self, tenant, content, kind):
+        """Nothing, something that does not say that it is JSON, something that is none."""
+        event = await tenant.event()
+        path = f"{tenant.base}/v1.0/users/ada@contoso.example/events/{enc(event['id'])}"
+        answer = await tenant.client.patch(path, content=content, headers={"Content-Type": kind})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+        assert (await tenant.get(event))["changeKey"] == event["changeKey"]
 
     async def test_transaction_id_makes_creation_idempotent(self, tenant):
         """The same id gives the same event and no second invitation."""
@@ -466,6 +485,11 @@ class TestSeries:
         assert "cancelledOccurrences" not in await tenant.get(master)
         shown = await tenant.get(master, params={"$select": "cancelledOccurrences"})
         assert shown["cancelledOccurrences"] == [f"OID.{master['id']}.2027-01-12"]
+        wanted = {"$select": "subject,cancelledOccurrences,exceptionOccurrences", "$expand": "exceptionOccurrences"}
+        for row in (await tenant.graph("GET", "users/ada@contoso.example/events", params=wanted))["value"]:
+            assert row.keys() == {"@odata.etag", "id", "subject"}
+        single = await tenant.event()
+        assert (await tenant.get(single, params=wanted)).keys() == {"@odata.context", "@odata.etag", "id", "subject"}
         assert (await tenant.raw("GET", f"users/ada@contoso.example/events/{enc(exception['id'])}")).status_code == 404
 
     async def test_an_occurrence_may_not_cross_its_neighbour(self, tenant):
@@ -571,6 +595,9 @@ class TestConcurrency:
         await tenant.switch(etagHousekeeping=True)
         moved = await tenant.get(event)
         assert moved["changeKey"] != event["changeKey"]
+        assert moved["lastModifiedDateTime"] > event["lastModifiedDateTime"]
+        later = {"$filter": f"lastModifiedDateTime gt {event['lastModifiedDateTime']}"}
+        assert len((await tenant.graph("GET", "users/ada@contoso.example/events", params=later))["value"]) == 1
         assert (await tenant.get(event))["@odata.etag"] == f'W/"{moved["changeKey"]}"'
         await tenant.patch(event, {"categories": ["a"]}, headers={"If-Match": moved["@odata.etag"]})
 
@@ -615,8 +642,30 @@ class TestHeadersAndIds:
         shown = await tenant.get(event, headers={"Prefer": 'IdType="ImmutableId"'})
         assert shown["id"] != event["id"]
         assert (await tenant.get(shown))["id"] == event["id"]
-        answer = await tenant.raw("GET", f"users/ada@contoso.example/events/{enc(event['id'].swapcase())}")
-        assert answer.json()["error"]["code"] == "ErrorItemNotFound"
+        answer = await tenant.raw(
+            "GET", f"users/ada@contoso.example/events/{enc(event['id'][:40] + event['id'][40:].swapcase())}"
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ErrorItemNotFound")
+
+    async def test_what_is_no_id_is_malformed(self, tenant):
+        """Of an event and of a calendar."""
+        for path in ("events/nope", "calendars/nope/events"):
+            answer = await tenant.raw("GET", f"users/ada@contoso.example/{path}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ErrorInvalidIdMalformed")
+
+    async def test_preferences_in_several_lines_count_and_only_those_heeded_are_told(self, tenant):
+        """1.7: ``Preference-Applied`` names no preference that Graph does not know."""
+        event = await tenant.event(body={"contentType": "html", "content": "<p>a</p><script>b</script>"})
+        lines = [
+            ("Prefer", 'outlook.timezone="Europe/Berlin", return=minimal'),
+            ("Prefer", "outlook.allow-unsafe-html"),
+        ]
+        path = f"{tenant.base}/v1.0/users/ada@contoso.example/events/{enc(event['id'])}"
+        answer = await tenant.client.get(path, headers=lines)
+        assert answer.json()["start"]["dateTime"] == "2027-01-05T10:00:00.0000000"
+        assert "<script>" in answer.json()["body"]["content"]
+        assert answer.headers["Preference-Applied"] == 'outlook.timezone="Europe/Berlin", outlook.allow-unsafe-html'
+        assert "Preference-Applied" not in (await tenant.client.get(path, headers={"Prefer": "return=minimal"})).headers
 
     async def test_ids_hold_slashes_pluses_and_equals_signs(self, tenant):
         """Sooner or later; encoded or, but for the slash, as they are."""

@@ -52,6 +52,7 @@ class TestFilter:
             ("type eq 'seriesMaster' and isCancelled eq false", {"Running"}),
             ("type eq 'singleInstance' and contains(subject,'bob''s')", {"Bob's"}),
             ("lastModifiedDateTime gt 2020-01-01T00:00:00Z and contains(subject,'ast')", {"Past"}),
+            ("Start/DateTime ge '2026-01-01' and Type eq 'singleInstance'", {"Future", "Bob's"}),
             ("start/dateTime ge '2030-01-07T12:00:00+02:00' and isOrganizer ne false", {"Future"}),
         ],
     )  # fmt: skip
@@ -73,6 +74,12 @@ class TestFilter:
             ("type eq", 400),
             ("start/dateTime ge '2026-13-45'", 400),
             ("(type eq 'seriesMaster'", 400),
+            ("start/dateTime ge 2026-01-01T00:00:00Z", 400),
+            ("lastModifiedDateTime gt '2026-01-01T00:00:00Z'", 400),
+            ("lastModifiedDateTime gt 2026-01-01", 400),
+            ("lastModifiedDateTime gt 2026-01-01T00:00:00", 400),
+            ("endswith(subject,'x')", 400),
+            ("singleValueExtendedProperties/any(ep: ep/value eq '1')", 400),
         ],
     )
     async def test_the_rest_is_refused(self, tenant, condition, status):
@@ -226,6 +233,34 @@ class TestLists:
         await tenant.switch(calendarViewSelect="refuse")
         assert (await tenant.raw("GET", chosen)).status_code == 400
 
+    @pytest.mark.parametrize(
+        ("query", "code"),
+        [
+            ("$select=uniqueBody", "RequestBroker--ParseUri"),
+            ("$expand=nonsense", "RequestBroker--ParseUri"),
+            ("$expand=exceptionOccurrences($select=nonsense)", "RequestBroker--ParseUri"),
+            ("$nonsense=1", "ErrorInvalidUrlQuery"),
+            ('$search="x"', "ErrorInvalidUrlQuery"),
+            ("$count=maybe", "ErrorInvalidParameter"),
+            ("$top=1&$top=2", "BadRequest"),
+            ("$orderby=subject sideways", "BadRequest"),
+        ],
+    )
+    async def test_options_that_do_not_exist_are_refused(self, tenant, query, code):
+        """Names of properties, of options, and their values."""
+        answer = await tenant.raw("GET", f"{LIST}?{query}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+    async def test_paths_that_do_not_exist_are_bad_requests(self, tenant):
+        """An application has no /me either."""
+        answer = await tenant.raw("GET", "users/ada@contoso.example/nonsense")
+        error = answer.json()["error"]
+        expected = (400, "BadRequest", "Resource not found for the segment 'nonsense'.")
+        assert (answer.status_code, error["code"], error["message"]) == expected
+        answer = await tenant.raw("GET", "me/events")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+        assert "delegated" in answer.json()["error"]["message"]
+
     async def test_views_need_a_window(self, tenant):
         """400 without one."""
         assert (await tenant.raw("GET", "users/ada@contoso.example/calendarView")).status_code == 400
@@ -289,7 +324,19 @@ class TestDelta:
         await tenant.graph("DELETE", f"{LIST}/{enc(future['id'])}")
         page = await tenant.graph("GET", page["@odata.deltaLink"].removeprefix(f"{tenant.base}/v1.0/"))
         assert page["value"] == [{"id": future["id"], "@removed": {"reason": "deleted"}}]
-        assert (await tenant.raw("GET", f"{path}&$select=subject")).status_code == 400
+        for option in ("$select=subject", "$Filter=type eq 'occurrence'"):
+            assert (await tenant.raw("GET", f"{path}&{option}")).status_code == 400
+
+    async def test_deletions_are_named_by_the_kind_of_id_that_was_asked_for(self, tenant):
+        """1.7: immutable ids in ``@removed`` as well."""
+        immutable = {"Prefer": 'IdType="ImmutableId"'}
+        path = "users/ada@contoso.example/calendarView/delta?startDateTime=2030-01-01&endDateTime=2030-01-10"
+        page = await tenant.graph("GET", path, headers=immutable)
+        (future,) = (row["id"] for row in page["value"] if row["subject"] == "Future")
+        await tenant.graph("DELETE", f"{LIST}/{enc(future)}")
+        link = page["@odata.deltaLink"].removeprefix(f"{tenant.base}/v1.0/")
+        page = await tenant.graph("GET", link, headers=immutable)
+        assert page["value"] == [{"id": future, "@removed": {"reason": "deleted"}}]
 
 
 class TestAccess:
