@@ -36,12 +36,14 @@ def register(routes: Routes, answer: Answer) -> None:
     async def post(call: Call) -> Reply:
         parts = _checked(call.read(payloads.Batch)["requests"])
         done: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        turns = asyncio.Semaphore(call.store.switches.batchConcurrency)
 
         async def run(part: dict[str, Any]) -> dict[str, Any]:
             for needed in part.get("dependsOn") or ():
                 if (await done[needed])["status"] >= _OK:
                     return _failed_dependency(part["id"])
-            return await _run(call, part, answer)
+            async with turns:
+                return await _run(call, part, answer)
 
         for part in parts:
             done[part["id"]] = asyncio.create_task(run(part))
@@ -64,6 +66,8 @@ def _checked(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
             raise bad_request("Batch request urls must be relative, and not batches themselves.", "BadRequest")
         if not set(part.get("dependsOn") or ()) <= known:
             raise bad_request("dependsOn must name an earlier request of the batch.", "BadRequest")
+        if "body" in part and "content-type" not in {header.lower() for header in part.get("headers") or ()}:
+            raise bad_request(f"Write request id : {name} does not contain Content-Type header or body.", "BadRequest")
         known.add(name)
     return parts
 

@@ -377,9 +377,13 @@ def _attach(store: Store, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lifecycle(store: Store, given: dict[str, Any]) -> dict[str, Any]:
-    """Send a lifecycle notification now: reauthorizationRequired, subscriptionRemoved or missed (7)."""
+    """Send a lifecycle notification now: reauthorizationRequired, or to Outlook's subscriptions the other two (7)."""
     what = given.get("event") or "reauthorizationRequired"
-    rows = list(store.subscriptions.values())
+    rows = [
+        each
+        for each in store.subscriptions.values()
+        if what == "reauthorizationRequired" or notify.mailbox_of(store, each.resource)
+    ]
     for subscription in rows:
         notify.lifecycle(store, subscription, what)
         if what == "subscriptionRemoved":

@@ -137,7 +137,8 @@ class Courier:
         headers, body = self._message(kind, batch)
         started = asyncio.get_running_loop().time()
         try:
-            async with self.session.post(url, data=body, headers=headers) as answer:
+            limit = aiohttp.ClientTimeout(total=self._store.switches.answerSeconds)
+            async with self.session.post(url, data=body, headers=headers, timeout=limit) as answer:
                 ok = answer.status < _OK
                 if not ok:
                     _log.info("webhook answered %s", answer.status, extra={"kind": kind})

@@ -75,8 +75,13 @@ def create(store: Store, given: dict[str, Any]) -> User:
     return user
 
 
-def assign_license(store: Store, user: User, added: list[str], removed: list[str]) -> User:
-    """Assign and take away plans; what is taken stays in assignedPlans as Deleted (6.1)."""
+def assign_license(
+    store: Store, user: User, added: list[str], removed: list[str], licenses: list[dict[str, Any]] | None = None
+) -> User:
+    """Assign and take away plans; what is taken stays in assignedPlans as Deleted (6.1).
+
+    *licenses* are the user's SKUs afterwards; without them each plan stands for the SKU that is sold for it.
+    """
     at = graph_instant(int(store.clock.now()))
     gone = {plan.lower() for plan in removed}
     new = {plan.lower() for plan in added}
@@ -87,14 +92,12 @@ def assign_license(store: Store, user: User, added: list[str], removed: list[str
         for plan in user.plans
         if plan["servicePlanId"] not in new
     ]
-    lost = {plans.sku_of(plan) for plan in gone}
-    licenses = [row for row in user.licenses if row["skuId"] not in lost]
-    held = {row["skuId"] for row in licenses}
-    for plan in added:
-        sku = plans.sku_of(plan)
-        if sku not in held:
-            licenses.append({"skuId": sku, "disabledPlans": []})
-            held.add(sku)
+    if licenses is None:
+        lost = {plans.sku_of(plan) for plan in gone}
+        licenses = [row for row in user.licenses if row["skuId"] not in lost]
+        held = {row["skuId"] for row in licenses}
+        wanted = dict.fromkeys(plans.sku_of(plan) for plan in added)
+        licenses += [{"skuId": sku, "disabledPlans": []} for sku in wanted if sku not in held]
     tracked = not store.switches.deltaMissesLicences
     changed = touch(
         store,
@@ -252,9 +255,7 @@ def license_details(user: User) -> list[dict[str, Any]]:
     rows = []
     for license_row in user.licenses:
         sku = license_row["skuId"]
-        own = [plan for plan in user.plans if plans.sku_of(plan["servicePlanId"]) == sku]
-        if sku == plans.BASE_SKU:
-            own = [plan for plan in user.plans if plan["servicePlanId"] in {plans.TEAMS, plans.EXCHANGE}]
+        states = {plan["servicePlanId"]: plan["capabilityStatus"] for plan in user.plans}
         rows.append(
             {
                 "id": f"{user.id}_{sku}",
@@ -262,12 +263,14 @@ def license_details(user: User) -> list[dict[str, Any]]:
                 "skuPartNumber": names.get(sku, "SPE_E3"),
                 "servicePlans": [
                     {
-                        "servicePlanId": plan["servicePlanId"],
-                        "servicePlanName": plans.NAMES.get(plan["servicePlanId"], ("UNKNOWN", ""))[0],
-                        "provisioningStatus": "Success" if plan["capabilityStatus"] in plans.LICENSED else "Disabled",
+                        "servicePlanId": plan,
+                        "servicePlanName": plans.NAMES.get(plan, ("UNKNOWN", ""))[0],
+                        "provisioningStatus": "Disabled"
+                        if plan in license_row["disabledPlans"] or states.get(plan) not in plans.LICENSED
+                        else "Success",
                         "appliesTo": "User",
                     }
-                    for plan in own
+                    for plan in plans.plans_of(sku)
                 ],
             }
         )

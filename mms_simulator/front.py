@@ -171,8 +171,8 @@ class Front:
         if mailbox:
             self.limits.enter(mailbox)
         try:
-            self.limits.check(mailbox, call.route)
-            charged = self.limits.charge(call.route, call.query)
+            self.limits.check(mailbox, call.route, len(call.body))
+            charged = self.limits.charge(call.method, call.route, call.query)
             fault = self._fault(call)
             await self._wait(fault)
             if fault and fault.when == "before" and fault.status:

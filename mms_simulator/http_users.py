@@ -141,11 +141,23 @@ def get_audit(call: Call) -> Reply:
 
 
 def assign_license(call: Call) -> Reply:
-    """``POST /users/{id}/assignLicense``: by SKU; those we know bring their plan, others stand for themselves."""
+    """``POST /users/{id}/assignLicense``: by SKU, with the plans of it that stay disabled (6.1)."""
     user, given = call.store.user(call.arguments["user"]), call.read(payloads.AssignLicense)
-    added = [plans.plan_of(row["skuId"]) for row in given.get("addLicenses") or ()]
-    removed = [plans.plan_of(sku) for sku in given.get("removeLicenses") or ()]
-    changed = directory.assign_license(call.store, user, added, removed)
+    licenses = {row["skuId"]: row for row in user.licenses}
+    for sku in given.get("removeLicenses") or ():
+        if licenses.pop(sku.lower(), None) is None:
+            raise bad_request("User does not have a corresponding license.", "Request_BadRequest")
+    for row in given.get("addLicenses") or ():
+        sku, off = row["skuId"].lower(), [plan.lower() for plan in row.get("disabledPlans") or ()]
+        licenses[sku] = {"skuId": sku, "disabledPlans": off}
+    held = {
+        plan for row in licenses.values() for plan in plans.plans_of(row["skuId"]) if plan not in row["disabledPlans"]
+    }
+    had = {row["servicePlanId"] for row in user.plans if row["capabilityStatus"] in plans.LICENSED}
+    brought = {plan for sku in {*licenses, *(row["skuId"] for row in user.licenses)} for plan in plans.plans_of(sku)}
+    changed = directory.assign_license(
+        call.store, user, sorted(held - had), sorted((had - held) & brought), list(licenses.values())
+    )
     return Reply(200, project(directory.graph_user(changed), DEFAULT))
 
 

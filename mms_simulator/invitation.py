@@ -179,10 +179,11 @@ def _generation_3(block: Block, words: Wording) -> list[str]:
     code = f'<span data-tid="meeting-code">{words.meeting_id}: {digits}</span>'
     download = _link("me-email-link", "https://www.microsoft.com/microsoft-teams/download-app", words.download)
     web = _link("me-email-link", "https://www.microsoft.com/microsoft-teams/join-a-meeting", words.web)
+    passcode = f"<br>{words.passcode}: {block.passcode}" if block.passcode else ""
     return [
         _sibling_rule("#5F5F5F"),
         *_headline(block, words, words.devices),
-        f'<div style="margin-top:20px">{code}<br>{words.passcode}: {block.passcode}<div>{download} | {web}</div></div>',
+        f'<div style="margin-top:20px">{code}{passcode}<div>{download} | {web}</div></div>',
         *_phone_2(block, words),
         *_video(block, words),
         _footer_2(block, words),
@@ -287,7 +288,8 @@ def _footer_2(block: Block, words: Wording) -> str:
 
 
 def _codes(block: Block, words: Wording) -> list[str]:
-    return [_pair(words.meeting_id, _spaced(block.code)), _pair(words.passcode, block.passcode)]
+    passcode = [_pair(words.passcode, block.passcode)] if block.passcode else []
+    return [_pair(words.meeting_id, _spaced(block.code)), *passcode]
 
 
 def _pair(name: str, value: str) -> str:

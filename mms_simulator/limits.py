@@ -6,10 +6,14 @@ from email.utils import formatdate
 from typing import Any
 
 from mms_simulator.errors import GraphError
+from mms_simulator.notify import APPLICATION
 from mms_simulator.store import Store
 
 _TEN_MINUTES = 600.0
+_FIVE_MINUTES = 300.0
+_WRITES_SECONDS = 150.0
 _TEN_SECONDS = 10.0
+_MEGABYTE = 1_000_000
 _SMALL_PAGE = 20
 _TELL_FROM = 0.8
 
@@ -31,6 +35,7 @@ class Limits:
         self.throttled_by_reason: Counter[str] = Counter()
         self._mailbox: defaultdict[str, deque[float]] = defaultdict(deque)
         self._windows: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._uploads: defaultdict[str, deque[tuple[float, int]]] = defaultdict(deque)
 
     def enter(self, mailbox: str) -> None:
         """Count a request to a mailbox as begun."""
@@ -44,8 +49,8 @@ class Limits:
         if not self.in_flight[mailbox]:
             del self.in_flight[mailbox]
 
-    def check(self, mailbox: str | None, route: str) -> None:
-        """Refuse a request that is over a limit: 429 with Retry-After as the switch shapes it.
+    def check(self, mailbox: str | None, route: str, size: int = 0) -> None:
+        """Refuse a request that is over a limit: 429 with Retry-After as the switch shapes it. *size* is of its body.
 
         Windows pass by the tenant's clock, so that a test whose waiting takes no time is judged like one that waits.
         """
@@ -57,6 +62,8 @@ class Limits:
                 raise self._refusal("MailboxConcurrency")
             if _over(self._mailbox[mailbox], limits.mailboxRequests, _TEN_MINUTES, now):
                 raise self._refusal("MailboxRequests")
+            if size and self._uploaded(mailbox, size, now) > limits.uploadMegabytes * _MEGABYTE:
+                raise self._refusal("MailboxUpload")
         if "onlinemeetings" in route.lower() or route.startswith("admin/teams"):
             if _over(self._windows["teams"], limits.teamsRequests, 1.0, now):
                 raise self._refusal("TeamsRequests")
@@ -65,7 +72,7 @@ class Limits:
         if _over(self._windows["tenant"], limits.tenantRequests, _TEN_SECONDS, now):
             raise self._refusal("TenantRequests")
 
-    def charge(self, route: str, query: dict[str, str]) -> dict[str, str]:
+    def charge(self, method: str, route: str, query: dict[str, str]) -> dict[str, str]:
         """Charge a request to the directory in resource units; gives the headers that tell of it (8.1)."""
         if not route.startswith("users") or (route.startswith("users/{user}/") and "licenseDetails" not in route):
             return {}
@@ -78,7 +85,10 @@ class Limits:
         headers = {"x-ms-resource-unit": str(units)}
         if limits.throttle:
             if any(_over(window, limits.identityUnits, _TEN_SECONDS, now) for _ in range(units)):
-                raise self._refusal("IdentityUnits")
+                raise self._identity_refusal("IdentityUnits", "ResourceUnitLimitExceeded", "ReadWrite")
+            writes = method != "GET" and "licenseDetails" not in route
+            if writes and _over(self._windows["writes"], limits.identityWrites, _WRITES_SECONDS, now):
+                raise self._identity_refusal("IdentityWrites", "WriteLimitExceeded", "Write")
             share = len(window) / max(limits.identityUnits, 1)
             if share > _TELL_FROM:
                 headers["x-ms-throttle-limit-percentage"] = f"{share:.2f}"
@@ -96,6 +106,23 @@ class Limits:
             "throttled": self.throttled,
             "throttledByReason": dict(self.throttled_by_reason),
         }
+
+    def _identity_refusal(self, reason: str, information: str, kind: str) -> GraphError:
+        """The directory says besides which limit was met, and whose it is."""
+        error = self._refusal(reason)
+        error.headers |= {
+            "x-ms-throttle-information": information,
+            "x-ms-throttle-scope": f"Tenant_Application/{kind}/{APPLICATION}/{self._store.tenant_id}",
+        }
+        return error
+
+    def _uploaded(self, mailbox: str, size: int, now: float) -> int:
+        """Count a body; gives the characters that a mailbox was sent within five minutes."""
+        sent = self._uploads[mailbox]
+        while sent and not now - _FIVE_MINUTES < sent[0][0] <= now:
+            sent.popleft()
+        sent.append((now, size))
+        return sum(each for _, each in sent)
 
     def _refusal(self, reason: str) -> GraphError:
         self.throttled += 1

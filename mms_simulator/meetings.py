@@ -6,7 +6,7 @@ import os
 import re
 import uuid
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -160,9 +160,14 @@ def event_properties(store: Store, meeting: OnlineMeeting, user: User) -> dict[s
         "SkypeTeamsProperties": f'{{"cid":"{meeting.thread}","private":true,"type":0,"mid":0,"rid":0,"uid":null}}',
         "SchedulingServiceUpdateUrl": "https://api.scheduler.teams.microsoft.com/teams/"
         f"{store.tenant_id}/{user.id}/{meeting.thread}/0",
+        "SchedulingServiceMeetingOptionsUrl": options_url(store, meeting, wording(user.language).tag),
     }
     if dial:
-        values |= {"OnlineMeetingConferenceId": dial.conference_id, "OnlineMeetingTollNumber": dial.number}
+        values |= {
+            "OnlineMeetingConferenceId": dial.conference_id,
+            "OnlineMeetingTollNumber": dial.number,
+            "ConferenceTelURI": f"tel:{dial.number.replace(' ', '').replace('-', '')},,{dial.conference_id}",
+        }
     return {property_id(name): value for name, value in values.items()}
 
 
@@ -186,9 +191,9 @@ def view(store: Store, meeting: OnlineMeeting, language: str | None = None) -> d
         "meetingType": "scheduled",
         "externalId": meeting.external_id,
         "joinMeetingIdSettings": {
-            "isPasscodeRequired": True,
+            "isPasscodeRequired": bool(meeting.passcode),
             "joinMeetingId": meeting.code,
-            "passcode": meeting.passcode,
+            "passcode": meeting.passcode or None,
         },
         "chatInfo": {"threadId": meeting.thread, "messageId": "0", "replyChainMessageId": None},
         "meetingOptionsWebUrl": options_url(store, meeting, wording(language).tag),
@@ -229,7 +234,7 @@ def find_by_url(store: Store, user: User, url: str) -> OnlineMeeting | None:
     """Find a meeting by its classic URL, exactly but for escapes and their case (5.1)."""
     for thread in teams_threads(url):
         meeting = store.meetings.get(store.meeting_threads.get(thread, ""))
-        if meeting and meeting.organizer == user.id:
+        if meeting and meeting.organizer == user.id and unquote(url) == unquote(classic_url(store, meeting)):
             return meeting
     return None
 

@@ -39,11 +39,7 @@ def user_changed(store: Store, user: User, change: str = "updated") -> None:
 def event_changed(store: Store, mailbox: str, event_id: str, etag: str, change: str) -> None:
     """Tell the subscriptions of a mailbox's events."""
     for subscription in list(store.subscriptions.values()):
-        parts = subscription.resource.strip("/").lower().split("/")
-        if parts[0] != "users" or parts[-1] != "events" or change not in subscription.changeType.split(","):
-            continue
-        owner = store.find_user(parts[1])
-        if owner is None or owner.id != mailbox:
+        if change not in subscription.changeType.split(",") or mailbox_of(store, subscription.resource) != mailbox:
             continue
         shown = ids.immutable(event_id) if subscription.immutableIds else event_id
         resource = f"Users/{mailbox}/Events/{shown}"
@@ -54,6 +50,13 @@ def event_changed(store: Store, mailbox: str, event_id: str, etag: str, change: 
             "id": shown,
         }
         graph_notification(store, subscription, change, resource, data)
+
+
+def mailbox_of(store: Store, resource: str) -> str | None:
+    """Give the mailbox whose events a subscription watches; ``None`` for one that watches users."""
+    parts = resource.strip("/").lower().split("/")
+    owner = store.find_user(parts[1]) if parts[0] == "users" and parts[-1] == "events" else None
+    return owner.id if owner else None
 
 
 def graph_notification(

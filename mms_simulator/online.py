@@ -1,6 +1,7 @@
 """How an event becomes, stays and stops being an online meeting (fact sheet 1.4, 3.3, 5.2)."""
 
 import hashlib
+import uuid
 from html import escape
 from typing import Any
 
@@ -139,12 +140,27 @@ def _make_skype(user: User, item: Item) -> None:
             **item.properties,
             _CONF_LINK: f"conf:sip:{name}@{domain};gruu;opaque=app:conf:focus:id:{code}",
             _EXTERNAL_LINK: link,
+            **_skype_properties(link, code),
         }
     if not has_skype_block(item.body):
         body = _as_html(item)
         item.body = invitation.insert(body, invitation.skype_fragment(link, wording(user.language), None))
         item.body_type = "html"
     item.online, item.provider, item.skype_url = True, SKYPE, link
+
+
+def _skype_properties(link: str, code: str) -> dict[str, str]:
+    """Give what Skype for Business leaves on an event besides its links (3.1); what the texts hold is our own."""
+    setting = f'<OnlineMeeting Id="{code}"><AccessLevel>Everyone</AccessLevel></OnlineMeeting>'
+    values = {
+        "OnlineMeetingInternalLink": link,
+        "UCCapabilities": '<Capabilities><Capability Name="OnlineMeeting"/></Capabilities>',
+        "UCInband": f'<InbandData Id="{code}"/>',
+        "UCMeetingSetting": setting,
+        "UCMeetingSettingSent": setting,
+        "UCOpenedConferenceID": str(uuid.uuid5(uuid.NAMESPACE_URL, link)),
+    }
+    return {meetings.property_id(name): value for name, value in values.items()}
 
 
 def _as_html(item: Item) -> str:

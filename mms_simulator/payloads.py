@@ -258,6 +258,7 @@ class Meeting(_Part):
     endDateTime: Text = None
     externalId: Text = None
     participants: Participants | None = None
+    joinMeetingIdSettings: dict[str, Any] | None = None
     lobbyBypassSettings: dict[str, Any] | None = None
 
 

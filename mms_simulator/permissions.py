@@ -61,6 +61,7 @@ _NEEDED: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("GET", r"users/\{user\}/mailboxSettings", _EXCHANGE, ("MailboxSettings.Read", "MailboxSettings.ReadWrite")),
     ("GET", r"users/\{user\}/onlineMeetings.*", _TEAMS, ("OnlineMeetings.Read.All", _MEETINGS)),
     (".*", r"users/\{user\}/onlineMeetings.*", _TEAMS, (_MEETINGS,)),
+    ("GET", r"communications/onlineMeetings", _TEAMS, ("OnlineMeetings.Read.All", _MEETINGS)),
     (".*", r"admin/teams/.*", _TEAMS, ("TeamsUserConfiguration.Read.All",)),
     ("GET", r"auditLogs/.*", _DIRECTORY, ("AuditLog.Read.All",)),
     ("POST", r"users/\{user\}/(check|get)Member(Groups|Objects)", _DIRECTORY, (*_USERS, *_GROUPS)),

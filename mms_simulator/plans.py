@@ -29,6 +29,14 @@ SKU_OF_PLAN: dict[str, tuple[str, str]] = {
 }
 
 
+_PLANS_OF_SKU: dict[str, tuple[str, ...]] = {
+    BASE_SKU: (EXCHANGE, TEAMS),
+    **{sku: (plan,) for plan, (sku, _) in SKU_OF_PLAN.items()},
+    "c2cda955-3359-44e5-989f-852ca0cfa02f": (AUDIO_CONFERENCING,),  # for faculty
+    "2d3091c7-0712-488b-b3d8-6b97bde6a1f5": (AUDIO_CONFERENCING,),  # for the government cloud
+}
+
+
 def assigned_plan(plan_id: str, at: str, status: str = "Enabled") -> dict[str, Any]:
     """Write an entry of assignedPlans."""
     service = NAMES.get(plan_id.lower(), ("", "MicrosoftCommunicationsOnline"))[1]
@@ -45,9 +53,14 @@ def sku_of(plan_id: str) -> str:
     return SKU_OF_PLAN.get(plan_id.lower(), (plan_id.lower(), ""))[0]
 
 
-def plan_of(sku: str) -> str:
-    """Give the plan that a SKU brings; SKUs we do not know stand for themselves."""
-    return next((plan for plan, (known, _) in SKU_OF_PLAN.items() if known == sku.lower()), sku.lower())
+def plans_of(sku: str) -> tuple[str, ...]:
+    """Give the plans that a SKU brings; SKUs we do not know stand for themselves."""
+    return _PLANS_OF_SKU.get(sku.lower(), (sku.lower(),))
+
+
+def has_teams(plans: list[dict[str, Any]]) -> bool:
+    """Tell whether assignedPlans license Teams."""
+    return any(plan["servicePlanId"] == TEAMS and plan["capabilityStatus"] in LICENSED for plan in plans)
 
 
 def has_dial_in(plans: list[dict[str, Any]]) -> bool:

@@ -145,7 +145,7 @@ class SignIn:
                 text, self._key.public_key(), algorithms=["RS256"], options={"verify_aud": False}, issuer=self.issuer
             )
         except jwt.ExpiredSignatureError as exc:
-            challenge = f'Bearer realm="", error="invalid_token", claims="{_CLAIMS_CHALLENGE}"'
+            challenge = f'Bearer realm="", error="insufficient_claims", claims="{_CLAIMS_CHALLENGE}"'
             raise unauthorized(
                 "Access token has expired or is not yet valid.", {"WWW-Authenticate": challenge}
             ) from exc

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 
-from mms_simulator import payloads
+from mms_simulator import notify, payloads
 from mms_simulator.call import Call, Handler, Reply, Routes
 from mms_simulator.courier import Courier
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
@@ -23,7 +23,7 @@ EVENTS_MINUTES = 4_230
 _HANDSHAKE_SECONDS = 10
 _CLIENT_STATE = 128
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_SUBSCRIPTIONS_PER_TENANT = 100
+_USERS_PER_APPLICATION, _USERS_PER_TENANT, _EVENTS_PER_MAILBOX = 100, 1_000, 1_000
 
 
 def register(routes: Routes, courier: Courier) -> None:
@@ -84,8 +84,8 @@ def _new(call: Call, payload: dict[str, Any]) -> Subscription:
     for name in ("notificationUrl", "lifecycleNotificationUrl"):
         if payload.get(name):
             _check_url(payload[name], name)
-    if len(store.subscriptions) >= _SUBSCRIPTIONS_PER_TENANT:
-        raise GraphError(403, "ExtensionError", "The subscription limit of the application in the tenant is reached.")
+    application = call.token.get("appid") or APPLICATION
+    _check_quota(store, resource, application)
     return Subscription(
         id=str(uuid.uuid4()),
         resource=resource,
@@ -94,9 +94,22 @@ def _new(call: Call, payload: dict[str, Any]) -> Subscription:
         lifecycleNotificationUrl=payload.get("lifecycleNotificationUrl"),
         clientState=payload.get("clientState"),
         expires=_expiry(store, payload["expirationDateTime"], limit),
-        applicationId=call.token.get("appid") or APPLICATION,
+        applicationId=application,
         immutableIds=call.manner.immutable,
     )
+
+
+def _check_quota(store: Store, resource: str, application: str) -> None:
+    """Refuse one more subscription than the directory (6.3) or a mailbox (7) takes."""
+    mailbox = notify.mailbox_of(store, resource)
+    rows = [each for each in store.subscriptions.values() if notify.mailbox_of(store, each.resource) == mailbox]
+    if mailbox:
+        full = len(rows) >= _EVENTS_PER_MAILBOX
+    else:
+        own = sum(each.applicationId == application for each in rows)
+        full = own >= _USERS_PER_APPLICATION or len(rows) >= _USERS_PER_TENANT
+    if full:
+        raise GraphError(403, "ExtensionError", "The limit of subscriptions for this resource is reached.")
 
 
 def _limit(store: Store, resource: str, changes: list[str]) -> int:
@@ -176,8 +189,8 @@ def _list(call: Call) -> Reply:
 def _renew(call: Call) -> Reply:
     found, payload = _find(call), call.read(payloads.Subscription)
     changes: dict[str, Any] = {"reauthorize_sent": False}
-    if payload.get("lifecycleNotificationUrl") and not found.lifecycleNotificationUrl:
-        raise bad_request("lifecycleNotificationUrl cannot be added later.", "InvalidRequest")
+    if payload.get("lifecycleNotificationUrl") not in {None, found.lifecycleNotificationUrl}:
+        raise bad_request("lifecycleNotificationUrl cannot be added or changed later.", "InvalidRequest")
     if payload.get("expirationDateTime"):
         limit = _limit(call.store, found.resource, found.changeType.split(","))
         changes["expires"] = _expiry(call.store, payload["expirationDateTime"], limit)

@@ -71,6 +71,8 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """5.3: the Teams application access policy."""
     policyDeniedUsers: list[str] = []
     """5.3: object ids without the policy although the others have it."""
+    teamsLicenceMissing: Literal[404, 403] = 404
+    """5.3: the answer about online meetings of a user without a licence for Teams."""
     deniedMailboxes: list[str] = []
     """2.6: object ids or addresses outside the application's scope."""
     newMailboxSeconds: float = 0
@@ -108,6 +110,8 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """7: notifications for one address within this time travel together."""
     slowReceiver: bool = False
     """7: receivers slower than 2.9 s are delayed by ten minutes (10 of 100 answers) and then dropped (15)."""
+    answerSeconds: float = 30
+    """7: a webhook that has not answered by then has failed; documented are 3, more spares a busy machine."""
     notificationRetrySeconds: float = 1
     """7: first delay before a failed delivery is repeated; it doubles up to a minute."""
     reauthorizeSeconds: float = 0
@@ -128,6 +132,14 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """8.1: requests to Teams resources in a second."""
     identityUnits: int = 5_000
     """8.1: resource units of the directory in ten seconds."""
+    identityWrites: int = 3_000
+    """8.1: writes to the directory in two and a half minutes."""
+    uploadMegabytes: float = 150
+    """8.1: what a mailbox may be sent in five minutes."""
+    meetingsPerMonth: int = 2_000
+    """8.1: online meetings that a user may have made in thirty days."""
+    batchConcurrency: int = 4
+    """8.2: parts of a batch that run at once; others report that all do, and that the fifth for a mailbox gets 429."""
     auditRequests: int = 5
     """8.1: requests to audit logs in ten seconds."""
     messagesPerMinute: int = 30

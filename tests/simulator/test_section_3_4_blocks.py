@@ -85,6 +85,28 @@ async def test_switch_provider_follows_blob(tenant):
         assert shown["onlineMeetingProvider"] == provider
 
 
+LINKS = {"OnlineMeetingConfLink", "OnlineMeetingExternalLink"}
+OF_TEAMS = {
+    "OnlineMeetingConferenceId", "OnlineMeetingTollNumber", "ConferenceTelURI", "SkypeTeamsMeetingUrl",
+    "SkypeTeamsProperties", "SchedulingServiceUpdateUrl", "SchedulingServiceMeetingOptionsUrl",
+}  # fmt: skip
+OF_SKYPE = {
+    "OnlineMeetingInternalLink", "UCCapabilities", "UCInband", "UCMeetingSetting", "UCMeetingSettingSent",
+    "UCOpenedConferenceID",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "own"), [("teamsForBusiness", OF_TEAMS), ("skypeForBusiness", OF_SKYPE)])
+async def test_named_properties_of_a_meeting_that_graph_made(tenant, provider, own):
+    """3.1: which of them each kind has, Teams with dial-in."""
+    await tenant.user("rex", plans=[AUDIO], allowedOnlineMeetingProviders=["teamsForBusiness", "skypeForBusiness"])
+    event = await tenant.event("rex", isOnlineMeeting=True, onlineMeetingProvider=provider)
+    wanted = " or ".join(f"id eq '{PUBLIC}{name}'" for name in sorted(LINKS | OF_TEAMS | OF_SKYPE))
+    shown = await tenant.get(event, "rex", params={"$expand": f"singleValueExtendedProperties($filter={wanted})"})
+    names = {row["id"].rpartition(" ")[2] for row in shown["singleValueExtendedProperties"] if row["value"]}
+    assert names == LINKS | own
+
+
 async def test_teams_conf_link_does_not_mean_skype(tenant):
     """0.6: ``focus:id:teams:`` is on Teams meetings."""
     await tenant.switch(skypeRepresentation="provider")

@@ -68,6 +68,12 @@ async def test_meetings_are_found_by_classic_url_and_by_meeting_id(tenant, base)
     assert len((await tenant.graph("GET", base, params={"$filter": wanted}))["value"]) == 1
     short = "JoinWebUrl eq 'https://teams.microsoft.com/meet/41234567890123?p=x'"
     assert (await tenant.graph("GET", base, params={"$filter": short}))["value"] == []
+    for other in (url.partition("?")[0], f"{url}x", f"Join {url}", url.replace("%22Oid", "%22oid")):
+        rows = await tenant.graph("GET", base, params={"$filter": f"JoinWebUrl eq '{other}'"})
+        assert rows["value"] == []
+    (known,) = tenant.front.store.meetings.values()
+    wanted = f"joinMeetingIdSettings/joinMeetingId eq '{known.short_code}'"
+    assert (await tenant.graph("GET", base, params={"$filter": wanted}))["value"] == []
     assert (await tenant.raw("GET", base)).status_code == 400
     eve = await tenant.user("eve")
     other = await tenant.graph("GET", f"users/{eve['id']}/onlineMeetings", params={"$filter": f"JoinWebUrl eq '{url}'"})
@@ -81,10 +87,49 @@ async def test_times_change_together_and_some_things_never(tenant, base):
     path = f"{base}/{enc(made['id'])}"
     assert (await tenant.raw("PATCH", path, {"startDateTime": "2027-01-05T08:00:00Z"})).status_code == 400
     assert (await tenant.raw("PATCH", path, {"joinMeetingIdSettings": {}})).status_code == 400
+    backwards = {"startDateTime": "2027-01-05T08:00:00Z", "endDateTime": "2027-01-05T07:00:00Z"}
+    assert (await tenant.raw("PATCH", path, backwards)).status_code == 400
+    people = {"organizer": {"upn": "eve@fabrikam.example"}, "attendees": [{"upn": "bob@contoso.example"}]}
+    invited = (await tenant.graph("PATCH", path, {"participants": people}))["participants"]
+    assert invited["organizer"]["upn"] == "ada@contoso.example"
+    assert [row["upn"] for row in invited["attendees"]] == ["bob@contoso.example"]
     changed = await tenant.graph("PATCH", path, {"subject": "B", "lobbyBypassSettings": {"scope": "everyone"}})
     assert (changed["subject"], changed["lobbyBypassSettings"]["scope"]) == ("B", "everyone")
     await tenant.graph("DELETE", path, expect=204)
     assert (await tenant.raw("GET", path)).status_code == 404
+
+
+async def test_a_meeting_without_a_passcode_tells_none(tenant, base):
+    """5.1: neither in its settings nor in its invitation."""
+    for needed in (True, False):
+        for generation in ("3", "4"):
+            await tenant.switch(teamsGeneration=generation)
+            made = await tenant.graph("POST", base, {"joinMeetingIdSettings": {"isPasscodeRequired": needed}})
+            settings = made["joinMeetingIdSettings"]
+            assert (settings["isPasscodeRequired"], settings["passcode"] is not None) == (needed, needed)
+            assert ("Passcode" in made["joinInformation"]["content"]) is needed
+
+
+async def test_conferences_are_found_in_the_whole_tenant(tenant, ada, base):
+    """5.1: by videoTeleconferenceId, below /communications, and by nothing else there."""
+    await tenant.control("POST", "actions/setCvi", {"user": ada["id"], "policy": "Pexip"})
+    made = await tenant.graph("POST", base, {"subject": "Video"})
+    for number, found in ((made["videoTeleconferenceId"], [made["id"]]), ("1", [])):
+        wanted = {"$filter": f"VideoTeleconferenceId eq '{number}'"}
+        rows = (await tenant.graph("GET", "communications/onlineMeetings", params=wanted))["value"]
+        assert [row["id"] for row in rows] == found
+    for wanted in ("", f"?$filter=JoinWebUrl eq '{enc(made['joinWebUrl'])}'"):
+        assert (await tenant.raw("GET", f"communications/onlineMeetings{wanted}")).status_code == 400
+
+
+async def test_switch_teams_licence_missing(tenant, ada, base):
+    """5.3: who has no licence for Teams has no online meetings."""
+    await tenant.graph("POST", base, {}, expect=201)
+    act = {"user": ada["id"], "plans": ["57ff2da0-773e-42df-b2af-ffb7a2317929"]}
+    await tenant.control("POST", "actions/removeLicense", act)
+    for status in (404, 403):
+        await tenant.switch(teamsLicenceMissing=status)
+        assert (await tenant.raw("POST", base, {})).status_code == status
 
 
 async def test_the_meeting_follows_its_event(tenant, base):

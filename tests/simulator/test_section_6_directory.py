@@ -44,6 +44,46 @@ async def test_licences_leave_deleted_entries(tenant, ada):
     assert state(await tenant.control("POST", "actions/assignLicense", act)) == ["Enabled"]
 
 
+async def test_a_disabled_plan_is_not_licensed(tenant, ada):
+    """6.1: the licence says so, assignedPlans and licenseDetails too, and there is no dial-in."""
+    path, sku = f"users/{ada['id']}", "0c266dff-15dd-4b49-8397-2bb16070ed52"
+    for disabled, dial_in in (([], True), ([AUDIO], False), ([], True)):
+        body = {"addLicenses": [{"skuId": sku, "disabledPlans": disabled}], "removeLicenses": []}
+        await tenant.graph("POST", f"{path}/assignLicense", body)
+        shown = await tenant.graph("GET", f"{path}?$select=assignedLicenses,assignedPlans,licenseAssignmentStates")
+        assert {"skuId": sku, "disabledPlans": disabled} in shown["assignedLicenses"]
+        assert ("Enabled" in state(shown)) is dial_in
+        details = (await tenant.graph("GET", f"{path}/licenseDetails"))["value"]
+        (plan,) = next(row["servicePlans"] for row in details if row["skuId"] == sku)
+        assert plan["provisioningStatus"] == ("Success" if dial_in else "Disabled")
+        meeting = await tenant.graph("POST", f"{path}/onlineMeetings", {})
+        assert ("audioConferencing" in meeting) is dial_in
+
+
+@pytest.mark.parametrize(
+    ("sku", "plan"),
+    [
+        ("0c266dff-15dd-4b49-8397-2bb16070ed52", AUDIO),
+        ("c2cda955-3359-44e5-989f-852ca0cfa02f", AUDIO),
+        ("2d3091c7-0712-488b-b3d8-6b97bde6a1f5", AUDIO),
+        ("df9561a4-4969-4e6a-8e73-c601b68ec077", "bb038288-76ab-49d6-afc1-eaa6c222c65a"),
+        ("1c27243e-fb4d-42b1-ae8c-fe25c9616588", "9974d6cf-cd24-4ba2-921c-e2aa687da846"),
+        ("05e9a617-0261-4cee-bb44-138d3ef5d965", "57ff2da0-773e-42df-b2af-ffb7a2317929"),
+    ],
+)
+async def test_a_licence_brings_its_plans_and_takes_them_along(tenant, ada, sku, plan):
+    """6.2; a licence that is not there cannot be taken."""
+    path = f"users/{ada['id']}"
+    for body, expected in (
+        ({"addLicenses": [{"skuId": sku}], "removeLicenses": []}, ["Enabled"]),
+        ({"addLicenses": [], "removeLicenses": [sku]}, ["Deleted"]),
+    ):
+        await tenant.graph("POST", f"{path}/assignLicense", body)
+        assert state(await tenant.graph("GET", f"{path}?$select=assignedPlans"), plan) == expected
+    body = {"addLicenses": [], "removeLicenses": [sku]}
+    assert (await tenant.raw("POST", f"{path}/assignLicense", body)).status_code == 400
+
+
 async def test_users_answer_to_id_name_and_sip_address(tenant, ada):
     """And to the new SIP address after a change, no longer to the old one."""
     for name in (ada["id"], "ada@contoso.example", "ADA@contoso.example", "sip:ada@contoso.example"):

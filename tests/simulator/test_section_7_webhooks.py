@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import jwt
+import msgspec
 import pytest
 from simulator_support import AUDIO, WEEKLY, enc
 
@@ -90,6 +91,11 @@ class TestSubscriptions:
         assert renewed["expirationDateTime"] == later
         body = {"lifecycleNotificationUrl": receiver.url}
         assert (await tenant.raw("PATCH", path, body)).status_code == 400
+        told = (await subscribe(tenant, receiver, lifecycleNotificationUrl=receiver.url + "/life")).json()
+        for url, status in ((receiver.url, 400), (receiver.url + "/life", 200)):
+            body = {"lifecycleNotificationUrl": url, "expirationDateTime": later}
+            assert (await tenant.raw("PATCH", f"subscriptions/{told['id']}", body)).status_code == status
+        await tenant.graph("DELETE", f"subscriptions/{told['id']}")
         await tenant.graph("POST", f"{path}/reauthorize", expect=202)
         await tenant.control("POST", "clock", {"advanceSeconds": 3 * 3600})
         answer = await tenant.raw("PATCH", path, {"expirationDateTime": minutes(500)})
@@ -241,12 +247,39 @@ class TestDelivery:
         (item,) = items(await receiver.wait(1))
         assert item["lifecycleEvent"] == "reauthorizationRequired"
 
-    async def test_lifecycle_messages_on_request(self, tenant, receiver):
-        """7: subscriptionRemoved means what it says."""
-        await subscribe(tenant, receiver, lifecycleNotificationUrl=receiver.url + "/life")
-        await tenant.control("POST", "actions/lifecycle", {"event": "subscriptionRemoved"})
-        assert items(await receiver.wait(1))[0]["lifecycleEvent"] == "subscriptionRemoved"
-        assert (await tenant.graph("GET", "subscriptions"))["value"] == []
+    async def test_lifecycle_messages_on_request(self, tenant, ada, receiver):
+        """7: missed and subscriptionRemoved are for Outlook alone; the second means what it says."""
+        life = {"lifecycleNotificationUrl": receiver.url + "/life"}
+        users = (await subscribe(tenant, receiver, **life)).json()
+        events = (await subscribe(tenant, receiver, resource=f"users/{ada['id']}/events", **life)).json()
+        for what, told in (
+            ("reauthorizationRequired", {users["id"], events["id"]}),
+            ("missed", {events["id"]}),
+            ("subscriptionRemoved", {events["id"]}),
+        ):
+            receiver.calls.clear()
+            assert (await tenant.control("POST", "actions/lifecycle", {"event": what}))["sent"] == len(told)
+            rows = items(await receiver.wait(1))
+            assert {(row["lifecycleEvent"], row["subscriptionId"]) for row in rows} == {(what, each) for each in told}
+        (left,) = (await tenant.graph("GET", "subscriptions"))["value"]
+        assert left["id"] == users["id"]
+
+    async def test_the_directory_takes_a_hundred_subscriptions_of_an_application_a_mailbox_a_thousand(
+        self, tenant, ada, receiver
+    ):
+        """6.3 and 7: each counts for itself; the one too many is forbidden."""
+        users = (await subscribe(tenant, receiver)).json()
+        events = (await subscribe(tenant, receiver, resource=f"users/{ada['id']}/events")).json()
+        store = tenant.front.store
+        for made, most in ((users, 100), (events, 1000)):
+            known = store.subscriptions[made["id"]]
+            for number in range(most - 2):
+                store.save(msgspec.structs.replace(known, id=f"{made['id']}-{number}"))
+            wanted = {"resource": made["resource"]}
+            assert (await subscribe(tenant, receiver, **wanted)).status_code == 201
+            assert (await subscribe(tenant, receiver, **wanted)).status_code == 403
+        bob = await tenant.user("bob")
+        assert (await subscribe(tenant, receiver, resource=f"users/{bob['id']}/events")).status_code == 201
 
     async def test_switch_events_url(self, tenant, ada, receiver):
         """6.7: delivered to the events address, which stands for the partner topic; to nobody without one."""
@@ -292,6 +325,22 @@ class TestSlowReceivers:
         await asyncio.sleep(0.3)
         assert len(receiver.calls) == 1
         assert (await tenant.control("GET", ""))["pendingDeliveries"] == 0
+
+    async def test_switch_answer_seconds(self, tenant, ada, receiver):
+        """Who answers later has not answered: it is repeated."""
+        await subscribe(tenant, receiver)
+        await tenant.switch(notificationRetrySeconds=0.01)
+        receiver.delay = 0.3
+        await edit(tenant, ada)
+        assert len(await receiver.wait(1)) == 1
+        await tenant.switch(answerSeconds=0.05)
+        await edit(tenant, ada)
+        deliveries = tenant.front.store.deliveries
+        for _ in range(250):
+            if any(each.attempts > 1 for each in deliveries.values()):
+                break
+            await asyncio.sleep(0.02)
+        assert [each.attempts > 1 for each in deliveries.values()] == [True]
 
     async def test_delayed_ones_come_ten_minutes_later(self, tenant, ada, receiver):
         """10 of 100."""

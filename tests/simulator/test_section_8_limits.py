@@ -14,6 +14,12 @@ LIST = "users/ada@contoso.example/events"
 
 
 @pytest.fixture
+async def ada(tenant):
+    """Whose calendar it is."""
+    return await tenant.graph("GET", "users/ada@contoso.example")
+
+
+@pytest.fixture
 async def tenant(tenant):
     """Ada's calendar."""
     await tenant.user("ada")
@@ -144,6 +150,44 @@ class TestThrottling:
         answer = await tenant.raw("GET", "users/ada@contoso.example")
         assert answer.headers["x-ms-throttle-limit-percentage"] == "1.00"
 
+    async def test_switch_identity_writes(self, tenant):
+        """Of the directory, in two and a half minutes; the refusal says which limit it was, and whose."""
+        await tenant.switch(throttle=True)
+        asked = [await tenant.raw("PATCH", "users/ada@contoso.example", {"city": "Paris"}) for _ in range(3)]
+        assert [answer.status_code for answer in asked] == [204] * 3
+        await tenant.switch(identityWrites=4)
+        asked = [await tenant.raw("PATCH", "users/ada@contoso.example", {"city": "Paris"}) for _ in range(2)]
+        assert [answer.status_code for answer in asked] == [204, 429]
+        assert asked[1].headers["x-ms-throttle-information"] == "WriteLimitExceeded"
+        assert asked[1].headers["x-ms-throttle-scope"].startswith("Tenant_Application/Write/")
+        await tenant.control("POST", "clock", {"seconds": 151})
+        assert (await tenant.raw("PATCH", "users/ada@contoso.example", {"city": "Rome"})).status_code == 204
+
+    async def test_switch_upload_megabytes(self, tenant):
+        """What is sent to a mailbox, in five minutes."""
+        await tenant.switch(throttle=True)
+        large = {"body": {"contentType": "html", "content": "x" * 60_000}}
+        event = await tenant.event()
+        path = f"{LIST}/{enc(event['id'])}"
+        assert [(await tenant.raw("PATCH", path, large)).status_code for _ in range(2)] == [200, 200]
+        await tenant.switch(uploadMegabytes=0.2)
+        asked = [(await tenant.raw("PATCH", path, large)).status_code for _ in range(2)]
+        assert asked == [200, 429]
+        assert (await tenant.raw("GET", path)).status_code == 200
+        await tenant.control("POST", "clock", {"seconds": 301})
+        assert (await tenant.raw("PATCH", path, large)).status_code == 200
+
+    async def test_switch_meetings_per_month(self, tenant, ada):
+        """Of one organiser, in thirty days."""
+        await tenant.switch(throttle=True)
+        path = f"users/{ada['id']}/onlineMeetings"
+        assert [(await tenant.raw("POST", path, {})).status_code for _ in range(3)] == [201, 201, 201]
+        await tenant.switch(meetingsPerMonth=3)
+        answer = await tenant.raw("POST", path, {})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
+        await tenant.control("POST", "clock", {"days": 31})
+        assert (await tenant.raw("POST", path, {})).status_code == 201
+
     async def test_switch_latency_ms(self, tenant, monkeypatch):
         """Every Graph answer waits so long, or does not wait."""
         slept, sleep = [], asyncio.sleep
@@ -255,6 +299,7 @@ class TestBatch:
             [{"id": "1", "method": "GET", "url": "/users"}] * 2,
             [{"id": str(number), "method": "GET", "url": "/users"} for number in range(21)],
             [{"id": "1", "method": "POST", "url": "/$batch"}],
+            [{"id": "1", "method": "PATCH", "url": "/users/ada@contoso.example", "body": {"city": "Rome"}}],
             [{"id": "1", "method": "GET", "url": "https://graph.microsoft.com/v1.0/users"}],
             [
                 {"id": "1", "method": "GET", "url": "/users", "dependsOn": ["2"]},
@@ -266,12 +311,14 @@ class TestBatch:
         """None, doubles, more than twenty, nested, absolute, backwards."""
         assert (await tenant.raw("POST", "$batch", {"requests": parts})).status_code == 400
 
-    async def test_a_mailboxs_parts_count_against_its_limit(self, tenant):
-        """Up to four of a batch run at once in a mailbox."""
+    async def test_switch_batch_concurrency(self, tenant):
+        """Four of a batch run at once, so that it keeps a mailbox's limit by itself; or all, and the fifth does not."""
         await tenant.switch(throttle=True, latencyMs=50)
         parts = [{"id": str(number), "method": "GET", "url": f"/{LIST}"} for number in range(6)]
-        answers = (await tenant.graph("POST", "$batch", {"requests": parts}))["responses"]
-        assert sorted(row["status"] for row in answers) == [200, 200, 200, 200, 429, 429]
+        for position, refused in ((4, 0), (20, 2)):
+            await tenant.switch(batchConcurrency=position)
+            answers = (await tenant.graph("POST", "$batch", {"requests": parts}))["responses"]
+            assert sorted(row["status"] for row in answers) == [200] * (6 - refused) + [429] * refused
 
 
 class TestSignIn:
@@ -373,7 +420,8 @@ class TestControl:
     )
     async def test_bodies_of_the_wrong_shape_are_refused(self, tenant, method, path, body):
         """400, before anything is done with them."""
-        answer = await tenant.client.request(method, f"{tenant.base}/{path}", content=json.dumps(body))
+        headers = {"Content-Type": "application/json"}
+        answer = await tenant.client.request(method, f"{tenant.base}/{path}", content=json.dumps(body), headers=headers)
         assert answer.status_code == 400
         assert answer.json()["error"]["message"]
 
