@@ -8,10 +8,11 @@ import msgspec
 
 from mms_simulator import calendar, directory, ids, listing, views
 from mms_simulator.call import Call, Reply, Routes
+from mms_simulator.directory import CREATED
 from mms_simulator.errors import GraphError, bad_request
 from mms_simulator.http_events import home, owner, preferred_size, span
-from mms_simulator.http_users import DEFAULT, project
-from mms_simulator.model import Setting
+from mms_simulator.http_users import DEFAULT, check_names, project
+from mms_simulator.model import Setting, User
 from mms_simulator.odata import filters
 from mms_simulator.odata.query import DEFAULT_PAGE
 
@@ -57,7 +58,12 @@ def users_delta(call: Call) -> Reply:
     if token.since < 0:  # latest: only the place to go on from
         return Reply(200, {"value": [], "@odata.deltaLink": _link(url, "$deltatoken", _next_round(call, token))})
     since = token.before if store.switches.deltaReplays else token.since
-    rows = [user for user in store.users.values() if since < user.sequence <= token.until]
+    selected = frozenset(token.select.split(",")) if token.select else None
+    rows = [
+        user
+        for user in store.users.values()
+        if since < user.sequence <= token.until and (selected is None or changes(user, since) & {CREATED, *selected})
+    ]
     rows.sort(key=lambda user: user.sequence)
     gone = [
         {"id": user_id, "@removed": {"reason": "changed"}}
@@ -65,10 +71,14 @@ def users_delta(call: Call) -> Reply:
         if since < sequence <= token.until and since > 0
     ]
     wanted = _ids(token.filter)
-    names = frozenset(token.select.split(",")) if token.select else DEFAULT
-    shown: list[dict[str, Any]] = [
-        project(directory.graph_user(user), names) for user in rows if wanted is None or user.id in wanted
-    ]
+    names = selected or frozenset(DEFAULT)
+    check_names(store, names)
+    minimal = "return=minimal" in call.prefer.lower()
+    shown: list[dict[str, Any]] = []
+    for user in rows:
+        if wanted is None or user.id in wanted:
+            fresh = changes(user, since) if minimal else {CREATED}
+            shown.append(project(directory.graph_user(user), names if CREATED in fresh else names & fresh))
     shown += [row for row in gone if wanted is None or row["id"] in wanted]
     payload: dict[str, Any] = {"@odata.context": f"{store.base}/v1.0/$metadata#users"}
     page = shown[token.skip : token.skip + _PAGE]
@@ -78,7 +88,12 @@ def users_delta(call: Call) -> Reply:
         payload["@odata.nextLink"] = _link(url, "$skiptoken", token)
     else:
         payload["@odata.deltaLink"] = _link(url, "$deltatoken", _next_round(call, token))
-    return Reply(200, payload)
+    return Reply(200, payload, {"Preference-Applied": "return=minimal"} if minimal else {})
+
+
+def changes(user: User, since: int) -> set[str]:
+    """Name the properties of a user that have changed since a token, or all at once for one made since (6.3)."""
+    return {name for name, sequence in user.changed.items() if sequence > since}
 
 
 def _token(call: Call) -> Token:
@@ -114,8 +129,12 @@ def _ids(condition: str) -> set[str] | None:
     """Give the ids a filter names; nothing but ``id eq`` joined by or is allowed (6.3)."""
     if not condition:
         return None
-    found = filters.leaves(filters.parse(condition))
-    wanted = {str(leaf.value).lower() for leaf in found if isinstance(leaf, filters.Compare) and leaf.path == "id"}
+    found = filters.alternatives(filters.parse(condition))
+    wanted = {
+        str(leaf.value).lower()
+        for leaf in found
+        if isinstance(leaf, filters.Compare) and (leaf.path, leaf.operator) == ("id", "eq")
+    }
     if len(wanted) != len(found) or len(wanted) > _MOST_IDS:
         raise bad_request("The filter of a delta query may only name up to 50 ids.", "Request_UnsupportedQuery")
     return wanted

@@ -17,6 +17,10 @@ _KNOWN = frozenset({
     "audioConferencing", "cvi", "language", "timeZone", "allowedOnlineMeetingProviders", "calendars", "directMode",
     "createdDateTime", "groups",
 })  # fmt: skip
+CREATED = "*"
+"""Stands in a user's ``changed`` for all properties at once."""
+_UNTRACKED = frozenset({"licenseAssignmentStates", "mailboxSettings"})
+"""6.3: users/delta shows them, but does not notice when they change."""
 _INSTANCES = {"TeamsOnly": "UpgradeToTeams"}
 _UPGRADE = "TeamsUpgradePolicy"
 _MODES = {"Islands", "SfBOnly", "SfBWithTeamsCollab", "SfBWithTeamsCollabAndMeetings", "TeamsOnly"}
@@ -39,6 +43,7 @@ def create(store: Store, given: dict[str, Any]) -> User:
     mailbox = given.get("mailbox") or "exchangeOnline"
     base = [plans.TEAMS] if mailbox != "exchangeOnline" else [plans.EXCHANGE, plans.TEAMS]
     audio = {key: value for key, value in (given.get("audioConferencing") or {}).items() if value is not None}
+    sequence = store.next_number("userSequence")
     user = User(
         id=user_id,
         upn=upn,
@@ -68,7 +73,8 @@ def create(store: Store, given: dict[str, Any]) -> User:
         groups=group_ids(given.get("groups") or []),
         extra={key: value for key, value in given.items() if key not in _KNOWN},
         modified=now,
-        sequence=store.next_number("userSequence"),
+        sequence=sequence,
+        changed={CREATED: sequence},
     )
     store.save(user)
     notify.user_changed(store, user)
@@ -159,10 +165,12 @@ def set_audio(store: Store, user: User, changes: dict[str, Any]) -> tuple[User, 
 
 def touch(store: Store, user: User, *, tracked: bool = False, **changes: Any) -> User:
     """Replace fields of a user and count the change; *tracked* ones show in users/delta."""
-    sequence = store.next_number("userSequence") if tracked else user.sequence
-    changed = msgspec.structs.replace(
-        user, **changes, version=user.version + 1, modified=store.clock.now(), sequence=sequence
-    )
+    changed = msgspec.structs.replace(user, **changes, version=user.version + 1, modified=store.clock.now())
+    if tracked:
+        changed.sequence = store.next_number("userSequence")
+        before, after = graph_user(user), graph_user(changed)
+        names = {name for name, value in after.items() if value != before.get(name)} - _UNTRACKED
+        changed.changed = {**user.changed, **dict.fromkeys(names, changed.sequence)}
     store.save(changed)
     return changed
 

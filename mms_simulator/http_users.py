@@ -8,6 +8,7 @@ from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
 from mms_simulator.odata import filters
 from mms_simulator.odata.query import next_link, page_of, sort_rows
+from mms_simulator.store import Store
 from mms_simulator.zones import parse_instant
 
 DEFAULT = ("businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
@@ -16,6 +17,24 @@ _PROFILE = frozenset({
     "displayName", "givenName", "surname", "jobTitle", "department", "officeLocation", "mobilePhone", "usageLocation",
     "preferredLanguage", "accountEnabled", "city", "country", "companyName", "businessPhones", "employeeId",
 })  # fmt: skip
+PROPERTIES = frozenset({
+    "id", "deletedDateTime", "aboutMe", "accountEnabled", "ageGroup", "assignedLicenses", "assignedPlans",
+    "authorizationInfo", "birthday", "businessPhones", "city", "companyName", "consentProvidedForMinor", "country",
+    "createdDateTime", "creationType", "customSecurityAttributes", "department", "displayName", "employeeHireDate",
+    "employeeId", "employeeLeaveDateTime", "employeeOrgData", "employeeType", "externalUserState",
+    "externalUserStateChangeDateTime", "faxNumber", "givenName", "hireDate", "identities", "imAddresses", "interests",
+    "isManagementRestricted", "isResourceAccount", "jobTitle", "lastPasswordChangeDateTime",
+    "legalAgeGroupClassification", "licenseAssignmentStates", "mail", "mailNickname", "mailboxSettings", "mobilePhone",
+    "mySite", "officeLocation", "onPremisesDistinguishedName", "onPremisesDomainName",
+    "onPremisesExtensionAttributes", "onPremisesImmutableId", "onPremisesLastSyncDateTime",
+    "onPremisesProvisioningErrors", "onPremisesSamAccountName", "onPremisesSecurityIdentifier",
+    "onPremisesSyncEnabled", "onPremisesUserPrincipalName", "otherMails", "passwordPolicies", "passwordProfile",
+    "pastProjects", "postalCode", "preferredDataLocation", "preferredLanguage", "preferredName", "provisionedPlans",
+    "proxyAddresses", "responsibilities", "schools", "securityIdentifier", "serviceProvisioningErrors",
+    "showInAddressList", "signInActivity", "signInSessionsValidFromDateTime", "skills", "state", "streetAddress",
+    "surname", "usageLocation", "userPrincipalName", "userType",
+})  # fmt: skip
+"""What a user may be asked for; most of it we do not know of anybody."""
 _PAGE = 100
 _MAX_PAGE = 999
 
@@ -61,11 +80,40 @@ def list_users(call: Call) -> Reply:
     """``GET /users``: a page of 100, at most 999."""
     if (call.options.top or 0) > _MAX_PAGE:
         raise bad_request("Invalid page size specified: must be between 1 and 999 inclusive.", "Request_BadRequest")
-    store = call.store
-    if not call.options.filter and not call.options.orderby:
+    store, wanted = call.store, call.options
+    if wanted.skip:
+        raise bad_request("'$skip' is not supported by the service.", "Request_UnsupportedQuery")
+    check_names(store, wanted.select or frozenset())
+    if not wanted.filter and not wanted.orderby:
         return _quick_list(call)
+    if wanted.filter:
+        _check_filter(call, filters.parse(wanted.filter))
     rows = [_without_settings(directory.graph_user(user)) for user in store.users.values()]
     return collection(call, rows, DEFAULT, "users")
+
+
+def check_names(store: Store, names: frozenset[str]) -> None:
+    """Refuse names that no user has."""
+    for name in names - PROPERTIES:
+        if not any(name in user.extra for user in store.users.values()):
+            raise bad_request(f"Could not find a property named '{name}' on type 'microsoft.graph.user'.", "BadRequest")
+
+
+def _check_filter(call: Call, node: filters.Node) -> None:
+    """Refuse what the directory cannot filter by: contains at all, some without ConsistencyLevel: eventual."""
+    for leaf in filters.leaves(node):
+        if isinstance(leaf, filters.Not):
+            _check_filter(call, leaf.condition)
+        else:
+            check_names(call.store, frozenset({leaf.path.partition("/")[0]}))
+        function = leaf.function if isinstance(leaf, filters.Call) else ""
+        negated = isinstance(leaf, filters.Not) or (isinstance(leaf, filters.Compare) and leaf.operator == "ne")
+        if function == "contains" or ((negated or function == "endswith") and not _is_advanced(call)):
+            raise bad_request("Unsupported Query.", "Request_UnsupportedQuery")
+
+
+def _is_advanced(call: Call) -> bool:
+    return call.headers.get("ConsistencyLevel", "").lower() == "eventual"
 
 
 def _quick_list(call: Call) -> Reply:
@@ -86,14 +134,17 @@ def _quick_list(call: Call) -> Reply:
 
 
 def count_users(call: Call) -> Reply:
-    """``GET /users/$count``."""
+    """``GET /users/$count``: an advanced query."""
+    if not _is_advanced(call):
+        raise bad_request("$count is not currently supported.", "Request_BadRequest")
     return Reply(200, raw=str(len(call.store.users)).encode(), content_type="text/plain")
 
 
 def get_user(call: Call) -> Reply:
     """``GET /users/{id, userPrincipalName or sip:address}``."""
-    user = call.store.user(call.arguments["user"])
-    row = project(directory.graph_user(user), call.options.select or DEFAULT)
+    user, wanted = call.store.user(call.arguments["user"]), call.options.select
+    check_names(call.store, wanted or frozenset())
+    row = project(directory.graph_user(user), wanted or DEFAULT)
     return Reply(200, {"@odata.context": f"{call.store.base}/v1.0/$metadata#users/$entity", **row})
 
 

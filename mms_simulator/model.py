@@ -55,6 +55,8 @@ class User(msgspec.Struct, kw_only=True):
     groups: list[str] = []
     """Object ids of the groups that the user is in directly."""
     extra: dict[str, Any] = {}
+    changed: dict[str, int] = {}
+    """For each property of the Graph user the *sequence* of its last change that users/delta notices."""
     version: int = 1
     sequence: int = 0
     """Position among all changes of users that a delta query tells (6.3)."""

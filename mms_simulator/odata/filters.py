@@ -99,6 +99,13 @@ def leaves(node: Node) -> list[Compare | Call | AnyOf | In | Not]:
     return [node]
 
 
+def alternatives(node: Node) -> list[Node]:
+    """Give the conditions that a tree joins by or alone."""
+    if isinstance(node, Either):
+        return alternatives(node.left) + alternatives(node.right)
+    return [node]
+
+
 @lru_cache(maxsize=2048)
 def parse(text: str) -> Node:
     """Read a filter; 400 when it is no filter at all."""

@@ -114,6 +114,34 @@ async def test_users_are_listed_in_pages_and_filtered(tenant, ada):
     assert rows[0]["displayName"] == "u118"
 
 
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("?$select=nonsense", "BadRequest"),
+        ("/ada@contoso.example?$select=nonsense", "BadRequest"),
+        ("/delta?$select=nonsense", "BadRequest"),
+        ("?$filter=nonsense eq 'a'", "BadRequest"),
+        ("?$filter=contains(displayName,'a')", "Request_UnsupportedQuery"),
+        ("?$filter=displayName ne 'a'", "Request_UnsupportedQuery"),
+        ("?$filter=not (displayName eq 'a')", "Request_UnsupportedQuery"),
+        ("?$skip=1", "Request_UnsupportedQuery"),
+        ("/$count", "Request_BadRequest"),
+    ],
+)
+async def test_what_users_cannot_be_asked(tenant, ada, query, code):
+    """Names that are none, and queries that the directory does not know or only with ConsistencyLevel: eventual."""
+    answer = await tenant.raw("GET", f"users{query}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+async def test_advanced_queries_say_so(tenant, ada):
+    """``ConsistencyLevel: eventual``."""
+    advanced = {"ConsistencyLevel": "eventual"}
+    assert (await tenant.raw("GET", "users/$count", headers=advanced)).text == "1"
+    rows = await tenant.graph("GET", "users?$filter=displayName ne 'x'&$count=true", headers=advanced)
+    assert [row["id"] for row in rows["value"]] == [ada["id"]]
+
+
 async def test_users_change_through_graph_as_well(tenant, ada):
     """AssignLicense by SKU, PATCH of the profile, DELETE."""
     path = f"users/{ada['id']}"
@@ -206,7 +234,7 @@ class TestDelta:
         await tenant.control(
             "POST", "users", [{"userPrincipalName": f"u{number}@contoso.example"} for number in range(120)]
         )
-        rows, link = await self.follow(tenant, "users/delta?$select=id,displayName")
+        rows, link = await self.follow(tenant, "users/delta?$select=id,displayName,jobTitle")
         assert len(rows) == 121
         assert (await self.follow(tenant, link))[0] == []
         await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
@@ -262,7 +290,33 @@ class TestDelta:
         await tenant.user("bob")
         rows, _ = await self.follow(tenant, f"users/delta?$filter=id eq '{ada['id']}'")
         assert [row["id"] for row in rows] == [ada["id"]]
-        assert (await tenant.raw("GET", "users/delta?$filter=displayName eq 'x'")).status_code == 400
+        for wrong in ("displayName eq 'x'", f"id ne '{ada['id']}'", f"id eq '{ada['id']}' and id eq '{ada['id']}'"):
+            assert (await tenant.raw("GET", f"users/delta?$filter={wrong}")).status_code == 400
+
+    async def test_only_changes_of_what_was_selected_are_told(self, tenant, ada):
+        """6.3; what lies outside the directory's own store is shown, but its changes are not."""
+        _, plans = await self.follow(tenant, "users/delta?$select=assignedPlans")
+        _, states = await self.follow(tenant, "users/delta?$select=licenseAssignmentStates")
+        await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
+        assert (await self.follow(tenant, plans))[0] == []
+        await tenant.control("POST", "actions/assignLicense", {"user": ada["id"], "plans": [AUDIO]})
+        assert [row.keys() for row in (await self.follow(tenant, plans))[0]] == [{"id", "assignedPlans"}]
+        assert (await self.follow(tenant, states))[0] == []
+        bob = await tenant.user("bob")
+        for link in (plans, states):
+            assert bob["id"] in {row["id"] for row in (await self.follow(tenant, link))[0]}
+
+    async def test_minimal_answers_hold_what_has_changed(self, tenant, ada):
+        """6.3: ``Prefer: return=minimal``."""
+        _, link = await self.follow(tenant, "users/delta?$select=displayName,jobTitle")
+        await tenant.control("POST", "actions/editProfile", {"user": ada["id"]})
+        for prefer, names in (
+            ({}, {"id", "displayName", "jobTitle"}),
+            ({"Prefer": "return=minimal"}, {"id", "jobTitle"}),
+        ):
+            answer = await tenant.client.get(link, headers=prefer)
+            assert [row.keys() for row in answer.json()["value"]] == [names]
+            assert answer.headers.get("Preference-Applied") == prefer.get("Prefer")
 
 
 class TestPolicies:
