@@ -34,6 +34,11 @@ class Target:
         """Whether this is an occurrence that nobody has written yet."""
         return bool(self.day) and not self.item.master
 
+    @property
+    def home(self) -> str:
+        """The id of the calendar that it is in."""
+        return self.copy.calendar if self.copy else self.item.calendar
+
 
 def resolve(store: Store, user: User, event_id: str) -> Target:
     """Find what *event_id* means, or answer 404 ErrorItemNotFound."""
@@ -62,8 +67,7 @@ def create(store: Store, user: User, calendar: Calendar, payload: dict[str, Any]
     for name in ("start", "end"):
         if not payload.get(name):
             raise bad_request(f"The property '{name}' is required.", "ErrorPropertyValidationFailure")
-    if not calendar.can_edit:
-        raise GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+    _check_editable(calendar)
     now = store.clock.now()
     item_id = ids.new_item_id(user.id)
     organizer = ((payload.get("organizer") or {}).get("emailAddress") or {}).get("address") or user.mail
@@ -98,6 +102,7 @@ def create(store: Store, user: User, calendar: Calendar, payload: dict[str, Any]
 
 def change(store: Store, target: Target, payload: dict[str, Any], if_match: str | None) -> Target:
     """Write to an event; an occurrence becomes an exception, and the outbox gets who is to know (1.5)."""
+    _check_editable(calendar_of(target.user, target.home))
     check_etag(store, target, if_match)
     _check_read_only(store, payload)
     if target.copy:
@@ -139,6 +144,7 @@ def change(store: Store, target: Target, payload: dict[str, Any], if_match: str 
 
 def remove(store: Store, target: Target, if_match: str | None = None) -> None:
     """Delete or cancel: attendees of the organiser's item are told, their copies stay as cancelled (1.2)."""
+    _check_editable(calendar_of(target.user, target.home))
     check_etag(store, target, if_match)
     if target.copy:
         if not target.day:
@@ -247,6 +253,12 @@ def _align(item: Item) -> None:
     length = item.end - item.start
     item.start = series.start_of(item, first.toordinal())
     item.end = item.start + length
+
+
+def _check_editable(home: Calendar) -> None:
+    """Refuse a write to a calendar that its user may only read (2.3)."""
+    if not home.can_edit:
+        raise GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
 
 
 def _check_read_only(store: Store, payload: dict[str, Any]) -> None:

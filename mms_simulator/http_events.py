@@ -8,7 +8,7 @@ import msgspec
 from mms_simulator import calendar, listing, outbox, payloads, views
 from mms_simulator.calendar import Target
 from mms_simulator.call import Call, Reply, Routes
-from mms_simulator.errors import GraphError, access_denied, bad_request
+from mms_simulator.errors import GraphError, access_denied, bad_request, item_not_found
 from mms_simulator.ids import new_item_id
 from mms_simulator.model import Calendar, User, plain_text
 from mms_simulator.odata.query import DEFAULT_PAGE, Options, next_link, page_of, sort_rows
@@ -38,8 +38,12 @@ def home(call: Call, user: User) -> Calendar:
 
 
 def target(call: Call) -> Target:
-    """Find the event in the path."""
-    return calendar.resolve(call.store, owner(call), call.arguments["event"])
+    """Find the event in the path; a calendar in front of it must be the event's own."""
+    user = owner(call)
+    found = calendar.resolve(call.store, user, call.arguments["event"])
+    if not call.route.startswith("users/{user}/events") and found.home != home(call, user).id:
+        raise item_not_found()
+    return found
 
 
 def one(call: Call, found: Target, status: int = 200) -> Reply:

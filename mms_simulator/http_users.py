@@ -215,6 +215,10 @@ def assign_license(call: Call) -> Reply:
 def patch_user(call: Call) -> Reply:
     """``PATCH /users/{id}``: profile properties are kept as they come; names and licences are not changed here."""
     user, given = call.store.user(call.arguments["user"]), payloads.plain(call.json())
+    for unknown in given.keys() - PROPERTIES - user.extra.keys():
+        if not unknown.startswith("@"):
+            text = f"Property '{unknown}' does not exist as a declared property or extension property."
+            raise bad_request(text, "Request_BadRequest")
     kept = {name: value for name, value in given.items() if name in _PROFILE}
     name = kept.pop("displayName", None) or user.name
     rows = [{"Name": key, "OldValue": "", "NewValue": str(value)} for key, value in kept.items()]
@@ -247,8 +251,18 @@ def register(routes: Routes) -> None:
     routes.add("GET", "auditLogs/directoryAudits/{audit}", get_audit)
 
 
+_AUDITED = frozenset({
+    "id", "activityDateTime", "activityDisplayName", "category", "correlationId", "initiatedBy", "loggedByService",
+    "operationType", "result", "resultReason", "targetResources",
+})  # fmt: skip
+"""What audits can be filtered by."""
+
+
 def _audits_matching(call: Call, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     node = filters.parse(call.options.filter or "")
+    for leaf in filters.leaves(node):
+        if isinstance(leaf, filters.Not) or leaf.path.partition("/")[0] not in _AUDITED:
+            raise bad_request("Invalid filter clause.", "BadRequest")
 
     def read(row: dict[str, Any]) -> Callable[[str], Any]:
         plain = reader(row)

@@ -199,8 +199,19 @@ class TestLists:
         body = {"subject": "x", "start": at("2030-01-01T00:00:00"), "end": at("2030-01-02T00:00:00")}
         assert (await tenant.raw("POST", path, body)).status_code == 403
 
+    async def test_an_event_is_found_below_its_own_calendar_only(self, tenant):
+        """And below no calendar."""
+        dan = await tenant.user("dan", calendars=[{"name": "Team"}])
+        own, team = (await tenant.graph("GET", f"users/{dan['id']}/calendars"))["value"]
+        event = await tenant.event("dan")
+        found = []
+        for place in ("", "calendar/", f"calendars/{enc(own['id'])}/", f"calendars/{enc(team['id'])}/"):
+            answer = await tenant.raw("GET", f"users/{dan['id']}/{place}events/{enc(event['id'])}")
+            found.append(answer.status_code)
+        assert found == [200, 200, 200, 404]
+
     async def test_a_filled_calendar_can_be_made_one_that_is_only_read(self, tenant):
-        """As a subscribed one is: what is in it is listed still, and nothing more gets in."""
+        """As a subscribed one is: what is in it is listed still and stays as it is, and nothing more gets in."""
         await tenant.user("sub", calendars=[{"name": "Fixtures"}])
         rows = (await tenant.graph("GET", "users/sub@contoso.example/calendars"))["value"]
         path = f"users/sub@contoso.example/calendars/{enc(rows[1]['id'])}/events"
@@ -210,8 +221,13 @@ class TestLists:
         await tenant.control("POST", "actions/protectCalendar", given)
         rows = (await tenant.graph("GET", "users/sub@contoso.example/calendars"))["value"]
         assert [row["canEdit"] for row in rows] == [True, False]
-        assert [row["subject"] for row in (await tenant.graph("GET", path))["value"]] == ["Match"]
-        assert (await tenant.raw("POST", path, body)).status_code == 403
+        (match,) = (await tenant.graph("GET", path))["value"]
+        assert match["subject"] == "Match"
+        item = f"{path}/{enc(match['id'])}"
+        for method, place, given in (("POST", path, body), ("PATCH", item, {"subject": "B"}), ("DELETE", item, None)):
+            answer = await tenant.raw(method, place, given)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "ErrorAccessDenied")
+        assert (await tenant.graph("GET", item))["subject"] == "Match"
 
     async def test_switch_calendar_view_max_days(self, tenant):
         """2.1: a view that is too long, where there is a limit."""

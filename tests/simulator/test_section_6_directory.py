@@ -134,6 +134,13 @@ async def test_what_users_cannot_be_asked(tenant, ada, query, code):
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
+async def test_properties_that_do_not_exist_are_neither_written_nor_looked_for(tenant, ada):
+    """Of users, and of audits."""
+    answer = await tenant.raw("PATCH", f"users/{ada['id']}", {"nonsense": 1})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "Request_BadRequest")
+    assert (await tenant.raw("GET", "auditLogs/directoryAudits?$filter=nonsense eq 'x'")).status_code == 400
+
+
 async def test_advanced_queries_say_so(tenant, ada):
     """``ConsistencyLevel: eventual``."""
     advanced = {"ConsistencyLevel": "eventual"}
