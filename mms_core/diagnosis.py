@@ -60,13 +60,21 @@ class Right:
     method: str = "GET"
     path: str
     body: bytes | None = None
+    is_scopable: bool = False
+    """A role of Exchange gives it for some mailboxes (RBAC for Applications); held by the token it reaches all."""
 
 
 RIGHTS: Final = (
     Right(value="User.Read.All", path="/users?$top=1&$select=id"),
     Right(value="TeamsUserConfiguration.Read.All", path="/admin/teams/userConfigurations?$top=1"),
-    Right(value="Calendars.ReadWrite", method="PATCH", path=f"/users/{{user}}/events/{NOBODYS}", body=b"{}"),
-    Right(value="MailboxSettings.Read", path="/users/{user}/mailboxSettings"),
+    Right(
+        value="Calendars.ReadWrite",
+        method="PATCH",
+        path=f"/users/{{user}}/events/{NOBODYS}",
+        body=b"{}",
+        is_scopable=True,
+    ),
+    Right(value="MailboxSettings.Read", path="/users/{user}/mailboxSettings", is_scopable=True),
     Right(
         value="OnlineMeetings.ReadWrite.All",
         method="PATCH",
@@ -80,7 +88,13 @@ RIGHTS: Final = (
         body=b'{"groupIds":["00000000-0000-0000-0000-000000000000"]}',
     ),
     # A mail without recipients is refused as invalid; without the right it is refused before anybody looks at it.
-    Right(value="Mail.Send", method="POST", path="/users/{sender}/sendMail", body=b'{"message":{"toRecipients":[]}}'),
+    Right(
+        value="Mail.Send",
+        method="POST",
+        path="/users/{sender}/sendMail",
+        body=b'{"message":{"toRecipients":[]}}',
+        is_scopable=True,
+    ),
     Right(value="ActivityFeed.Read", api="activity", path="/subscriptions/list"),
 )
 

@@ -239,11 +239,18 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "RightMissing": Explanation(
         "The app's identity lacks a right that it needs.",
-        "Run infra/rights/rights.py grant, or the Exchange commands that it prints; a right takes up to 2 hours.",
+        "Run infra/rights/rights.py grant, or the Exchange commands that it prints. A right takes up to 2 hours in "
+        "Exchange, and up to 24 where Azure still keeps the identity's older token.",
     ),
     "RightTooMuch": Explanation(
         "The app's identity holds a right that the service never uses.",
         "Remove it from the identity; infra/rights/rights.py check names what belongs.",
+    ),
+    "RightTenantWide": Explanation(
+        "The app's identity reaches every mailbox: a tenant-wide consent defeats any scope that Exchange sets "
+        "(RBAC for Applications), because rights add up.",
+        "Remove the consent from the identity and give the right for a scope, by the commands that "
+        "infra/rights/rights.py grant prints. Nothing to do where all mailboxes are meant.",
     ),
     "SubscriptionMissing": Explanation(
         "The tenant does not tell the app what happens: the subscription is missing, expired, or leads elsewhere.",

@@ -105,6 +105,10 @@ class Checkup:
         found += [
             Finding(check="token", status="warning", code="RightTooMuch", detail=role) for role in sorted(roles - known)
         ]
+        # A scope in Exchange is not seen from here, but a token never holds what only a scope gives.
+        unlimited = ", ".join(sorted(roles & {each.value for each in RIGHTS if each.is_scopable}))
+        if unlimited:
+            found.append(Finding(check="token", status="warning", code="RightTenantWide", detail=unlimited))
         return found
 
     async def _rights(self, user: str | None) -> list[Finding]:

@@ -111,7 +111,9 @@ async def world() -> AsyncIterator[World]:
     await front.stop()
 
 
+CONSENTED = "Calendars.ReadWrite, Mail.Send, MailboxSettings.Read"
 NO_SUBSCRIPTIONS = {
+    ("token", "RightTenantWide", CONSENTED),
     ("subscriptions", "SubscriptionMissing", "users"),
     ("subscriptions", "SubscriptionMissing", "activity feed"),
 }
@@ -152,6 +154,25 @@ async def test_right_that_is_too_much_is_named(world):
     """Least privilege is not only about what is missing."""
     world.identity.rights = ALL | {"Directory.ReadWrite.All"}
     assert ("token", "RightTooMuch", "Directory.ReadWrite.All") in await world.faults()
+
+
+@pytest.mark.parametrize(
+    ("scoped", "consented"),
+    [
+        (set(), CONSENTED),
+        ({"MailboxSettings.Read", "Mail.Send"}, "Calendars.ReadWrite"),
+        ({"Calendars.ReadWrite", "MailboxSettings.Read", "Mail.Send"}, None),
+    ],
+    ids=["all", "calendars", "none"],
+)
+async def test_consent_for_the_whole_tenant_that_defeats_a_scope_is_named_with_its_remedy(world, scoped, consented):
+    """What Exchange gives for a scope is in no token; what a token holds reaches every mailbox, whatever the scope."""
+    world.identity.rights = ALL - scoped
+    found = [each for each in await world.examine() if each.code == "RightTenantWide"]
+    assert [(each.check, each.status, each.detail) for each in found] == (
+        [("token", "warning", consented)] if consented else []
+    )
+    assert all("rights.py grant" in each.remedy for each in found)
 
 
 async def test_missing_policy_of_teams_is_told_from_a_missing_right(world):

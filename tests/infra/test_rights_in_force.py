@@ -191,7 +191,7 @@ def test_with_exactly_the_rights_of_the_table_everything_works(package, tmp_path
             # Each right is proven by the doctor, from within the deployed app.
             report = stack.api("GET", f"health?deep=true&user={user.id}").json()
             wrong = {(each["check"], each["code"]) for each in report["findings"] if each["status"] != "ok"}
-            assert wrong == {("appSettings", "SettingForOneMachine")}, report
+            assert wrong == {("appSettings", "SettingForOneMachine"), ("token", "RightTenantWide")}, report
             rights = {each["check"] for each in report["findings"] if each["check"].startswith("right ")}
             assert rights == {f"right {each.value}" for each in permissions.PERMISSIONS}
 

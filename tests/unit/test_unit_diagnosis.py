@@ -108,6 +108,8 @@ def test_the_rights_that_are_proven_are_those_that_are_granted():
     """By the script of infra/rights, from its own table."""
     granted = runpy.run_path(str(ROOT / "infra" / "rights" / "permissions.py"))["PERMISSIONS"]
     assert {each.value for each in RIGHTS} == {each.value for each in granted}
+    scoped = {each.value for each in granted if each.scoped_by == "exchange"}
+    assert {each.value for each in RIGHTS if each.is_scopable} == scoped
 
 
 def test_examining_needs_no_graph_sdk():
