@@ -69,14 +69,14 @@ param eventGridPartner bool = false
 @description('Name of the activated partner topic whose events go to the app. Empty until Graph has made it.')
 param partnerTopicName string = ''
 
-@description('Who hears of alerts and of the budget.')
-param alertEmails array = []
+@description('Who hears of alerts and of the budget: addresses, separated by commas. Owners hear of the budget in any case.')
+param alertEmails string = ''
 
 @description('Monthly budget of the resource group, in the currency of the subscription. 0: none.')
 param monthlyBudget int = 0
 
-@description('First day of the month in which the budget begins.')
-param budgetStart string = '2026-01-01'
+@description('First day of the month in which the budget begins: the current one when it is made, and never changed.')
+param budgetStart string = utcNow('yyyy-MM-01')
 
 @description('Days for which logs are kept.')
 param logRetentionDays int = 90
@@ -85,6 +85,7 @@ var tags = {
   'azd-env-name': environmentName
   application: 'meeting-migration-service'
 }
+var emails = empty(alertEmails) ? [] : split(alertEmails, ',')
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 
@@ -212,7 +213,7 @@ module alerts 'modules/alerts.bicep' = {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    emails: alertEmails
+    emails: emails
   }
 }
 
@@ -244,7 +245,7 @@ module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
     name: 'budget-mms-${environmentName}'
     amount: monthlyBudget
     start: budgetStart
-    emails: alertEmails
+    emails: emails
   }
 }
 

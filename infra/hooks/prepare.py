@@ -11,10 +11,30 @@ import os
 import secrets
 import subprocess
 import sys
-from typing import Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
-MADE: Final = ("MMS_CLIENT_STATE", "MMS_ACTIVITY_AUTH_ID")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _BYTES: Final = 48  # 64 characters; Graph takes 128 at most
+
+
+def _secret() -> str:
+    return secrets.token_urlsafe(_BYTES)
+
+
+def _month() -> str:
+    """Return the first day of this month: Azure takes no other for a new budget, and lets nobody change it later."""
+    return datetime.now(UTC).strftime("%Y-%m-01")
+
+
+MADE: Final[dict[str, Callable[[], str]]] = {
+    "MMS_CLIENT_STATE": _secret,
+    "MMS_ACTIVITY_AUTH_ID": _secret,
+    "MMS_BUDGET_START": _month,
+}
+"""What is made once and kept in the azd environment, and how."""
 
 
 def main() -> int:
@@ -25,10 +45,9 @@ def main() -> int:
         say += "It stores MMS_API_AUDIENCE in this azd environment; then run azd up again."
         print(say, file=sys.stderr)  # noqa: T201
         return 1
-    for name in MADE:
+    for name, make in MADE.items():
         if not os.environ.get(name):
-            value = secrets.token_urlsafe(_BYTES)
-            subprocess.run(["azd", "env", "set", name, value], check=True)  # noqa: S603, S607
+            subprocess.run(["azd", "env", "set", name, make()], check=True)  # noqa: S603, S607
     return 0
 
 

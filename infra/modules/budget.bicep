@@ -20,6 +20,9 @@ resource budget 'Microsoft.Consumption/budgets@2023-11-01' = {
         threshold: 80
         thresholdType: 'Actual'
         contactEmails: emails
+        contactRoles: [
+          'Owner'
+        ]
       }
       forecast: {
         enabled: true
@@ -27,6 +30,9 @@ resource budget 'Microsoft.Consumption/budgets@2023-11-01' = {
         threshold: 100
         thresholdType: 'Forecasted'
         contactEmails: emails
+        contactRoles: [
+          'Owner'
+        ]
       }
     }
   }

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -188,3 +192,60 @@ def test_a_run_is_over_before_the_host_ends_it():
     hours, minutes, seconds = map(int, json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(":"))
     budget = float(app_settings()["MMS_FUNCTION_BUDGET_SECONDS"])
     assert budget + 60 < hours * 3600 + minutes * 60 + seconds
+
+
+# -- what azd does ------------------------------------------------------------------------------------------------------
+
+
+def _azd_parameters():
+    text = (ROOT / "infra/main.parameters.json").read_text(encoding="utf-8")
+    return {name: each["value"] for name, each in json.loads(text)["parameters"].items()}
+
+
+def test_azd_gives_every_parameter_that_has_no_default():
+    """``azd up`` would ask for it; and what it gives exists."""
+    taken = parsed("main.bicep")["parameters"]
+    required = {each for each, about in taken.items() if about.get("default") is None}
+    assert required <= set(_azd_parameters()) <= set(taken)
+
+
+def _prepared(directory, **environment):
+    """Run the hook before provisioning; gives its exit code and what it told azd to keep."""
+    azd = directory / "azd"
+    azd.write_text(f'#!/bin/sh\necho "$@" >> {directory}/told\n', encoding="utf-8")
+    azd.chmod(0o755)
+    told = directory / "told"
+    told.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, "infra/hooks/prepare.py"],
+        cwd=ROOT,
+        env={"PATH": f"{directory}:{os.environ['PATH']}", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    return done.returncode, dict(line.removeprefix("env set ").split(" ", 1) for line in lines)
+
+
+def test_what_is_made_once_is_made_once_and_reaches_the_deployment(tmp_path):
+    """Secrets, and the month in which the budget begins: Azure takes no past one for a new budget."""
+    code, made = _prepared(tmp_path, MMS_API_AUDIENCE="api")
+    assert code == 0
+    assert {f"${{{name}}}" for name in made} <= set(_azd_parameters().values())
+    assert len(made["MMS_CLIENT_STATE"]) == 64
+    assert made["MMS_CLIENT_STATE"] != made["MMS_ACTIVITY_AUTH_ID"]
+    now = datetime.now(UTC)
+    assert made["MMS_BUDGET_START"] in {f"{at:%Y-%m}-01" for at in (now, now - timedelta(minutes=5))}
+    assert _prepared(tmp_path, MMS_API_AUDIENCE="api", **made) == (0, {})
+
+
+def test_nothing_is_made_before_the_api_is_registered(tmp_path):
+    """The hook ends the command and says what an administrator has to run."""
+    assert _prepared(tmp_path) == (1, {})
+
+
+def test_a_new_workspace_takes_the_alerts():
+    """It has no table yet, and would refuse a query that names one."""
+    alerts = parsed("modules/alerts.bicep")["resources"]["alerts"]["config"]
+    assert "skipQueryValidation" in json.dumps(alerts)
