@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mms_cli.client import path
+from mms_cli.commands import forecasts
 from mms_cli.commands.shared import FIELDS, INSTANTS, RUN_COLUMNS, connected, named, some
 from mms_cli.failures import CliError, Exit, UsageError
 from mms_cli.rows import writer
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mms_cli.client import Client
     from mms_cli.terminal import Screen
@@ -23,14 +24,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     order = arguments.command
     body: dict[str, Any] | None = None
     with connected(arguments, screen) as client:
-        if order == "cancel":
-            _ask_cancel(arguments, screen, users)
-        elif order == "undo":
-            if arguments.event_id:
-                if len(users) > 1:
-                    raise UsageError("--event-id names meetings of one user")
-                body = {"eventIds": arguments.event_id}
-            _ask_undo(arguments, screen, client, users)
+        if order == "undo" and arguments.event_id:
+            if len(users) > 1:
+                raise UsageError("--event-id names meetings of one user")
+            body = {"eventIds": arguments.event_id}
+        if not arguments.yes:
+            screen.confirm(_sentences(screen, client, order, users, body), f"{order.capitalize()}?", yes=False)
         return _give(arguments, screen, client, order=order, users=users, body=body)
 
 
@@ -57,27 +56,21 @@ def _give(
     return Exit.SOME_FAILED if failed else Exit.DONE
 
 
-def _ask_cancel(arguments: argparse.Namespace, screen: Screen, users: Sequence[str]) -> None:
+def _sentences(
+    screen: Screen, client: Client, order: str, users: Sequence[str], body: Mapping[str, Any] | None
+) -> list[str]:
+    """Say what the order will do, and who gets mail."""
     who = users[0] if len(users) == 1 else f"{len(users):,} users"
-    screen.confirm(
-        [f"The migration of {who} is cancelled; meetings that are done stay as they are."],
-        "Cancel?",
-        yes=arguments.yes,
+    if order == "cancel":
+        first = (
+            f"The migration of {who} is cancelled: what waits has changed nothing, what runs stops after the meeting"
+        )
+        return [f"{first} in hand. What is migrated stays so.", "Nobody will get mail beyond those who already have."]
+    if len(users) > forecasts.MOST:
+        return [f"For more than {forecasts.MOST} users at once it is not looked up who gets mail."]
+    made = forecasts.plans(
+        screen,
+        client,
+        [{"identity": user, "action": order, **({"meetings": body} if body else {})} for user in users],
     )
-
-
-def _ask_undo(arguments: argparse.Namespace, screen: Screen, client: Client, users: Sequence[str]) -> None:
-    if arguments.yes:
-        return
-    sentences = []
-    for user in users:
-        meetings = client.get(path("migrations", user, "meetings"))["value"]
-        restorable = [
-            row
-            for row in meetings
-            if row["verdict"] in ("migrated", "refreshed")
-            and (not arguments.event_id or row["eventId"] in arguments.event_id)
-        ]
-        sentences.append(f"{user}: about {len(restorable):,} of {len(meetings):,} meetings get their original back.")
-    sentences.append("The attendees of each get one more update. Meetings edited since are left as they are.")
-    screen.confirm(sentences, "Restore them now?", yes=False)
+    return forecasts.undone(made) if order == "undo" else forecasts.told(f"{who}: tried again at once.", made)

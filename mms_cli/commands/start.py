@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_cli import lists
+from mms_cli.commands import forecasts
 from mms_cli.commands.shared import connected, named, narrowed, some
 from mms_cli.commands.wait import Awaited, wait_for
 from mms_cli.failures import CliError, Exit, UsageError
@@ -100,22 +101,24 @@ class _Order:
 
 
 def _send_users(arguments: argparse.Namespace, screen: Screen, order: _Order, users: list[str]) -> None:
-    if len(users) > 1:
-        _ask(arguments, screen, f"{len(users):,} users")
+    if len(users) > 1 and not arguments.yes:
+        wishes = [{**_planned(order.wish), "identity": user} for user in users[: forecasts.MOST + 1]]
+        whom = f"{len(users):,} users"
+        _ask(screen, whom, forecasts.plans(screen, order.client, wishes) if len(users) <= forecasts.MOST else None)
     for first in range(0, len(users), BATCH):
         order.send(users[first : first + BATCH], order.wish, str(uuid.uuid4()))
 
 
-def _ask(arguments: argparse.Namespace, screen: Screen, whom: str) -> None:
-    target = arguments.target_meeting_type
-    screen.confirm(
-        [
-            f"The meetings of {whom} are migrated (source {arguments.source_meeting_type}, target {target}).",
-            "The attendees of each meeting that changes get one update; mms preview tells how many for a user.",
-        ],
-        "Start?",
-        yes=arguments.yes,
-    )
+def _planned(wish: dict[str, Any]) -> dict[str, Any]:
+    """Return what a plan can be asked for: everything but when."""
+    return {name: value for name, value in wish.items() if name not in ("settleMinutes", "notBefore")}
+
+
+def _ask(screen: Screen, whom: str, made: Sequence[forecasts.Plan | None] | None) -> None:
+    first = f"The migration of {whom} starts after the settling time; until then each can be cancelled."
+    limit = f"That is looked up for {forecasts.MOST} users at most; mms preview tells it for one."
+    sentences = [first, f"How many people get mail is not known. {limit}"]
+    screen.confirm(sentences if made is None else forecasts.told(first, made), "Start?", yes=False)
 
 
 # -- lists ------------------------------------------------------------------------------------------------------------
@@ -125,18 +128,14 @@ def _send_list(arguments: argparse.Namespace, screen: Screen, order: _Order) -> 
     name = arguments.from_csv
     is_file = name != "-"
     total: int | None = None
+    good = bad = 0
     if is_file:
         good, bad = lists.count(name)
         total = good + bad
         if not good:
             raise UsageError(f"{name} names no user that could be started")
-        _ask(
-            arguments,
-            screen,
-            f"{good:,} users" + (f" ({bad:,} more {'row' if bad == 1 else 'rows'} cannot be read)" if bad else ""),
-        )
-    elif not arguments.yes:
-        _ask(arguments, screen, "the users on standard input")
+    if not arguments.yes:
+        _ask(screen, _whom(good, bad) if is_file else "the users on standard input", _made(screen, order, name, good))
     keeps_mark = is_file and not arguments.no_resume
     progress_file = ProgressFile(name) if keeps_mark else NoProgressFile()
     if arguments.restart:
@@ -152,6 +151,28 @@ def _send_list(arguments: argparse.Namespace, screen: Screen, order: _Order) -> 
         entries = stack.enter_context(lists.opened(name))
         sender = _Sender(screen, order, progress_file, Progress(screen, "users", total))
         sender.send(name, entries, mark)
+
+
+def _whom(good: int, bad: int) -> str:
+    more = f" ({bad:,} more {'row' if bad == 1 else 'rows'} cannot be read)" if bad else ""
+    return forecasts.counted(good, "user") + more
+
+
+def _made(screen: Screen, order: _Order, name: str, good: int) -> list[forecasts.Plan | None] | None:
+    """Return the plans of a list that is short enough to be looked at first; standard input is read only once."""
+    if name == "-" or good > forecasts.MOST:
+        return None
+    with lists.opened(name) as entries:
+        wishes = [
+            {**_planned(wish_of(order.wish, each)), "identity": each.identity} for each in entries if not each.problem
+        ]
+    return forecasts.plans(screen, order.client, wishes)
+
+
+def wish_of(wish: dict[str, Any], entry: Entry) -> dict[str, Any]:
+    """Return what a row asks for: its own columns go before the options."""
+    own = {"sourceMeetingType": entry.source, "targetMeetingType": entry.target, "notBefore": entry.not_before}
+    return {**wish, **{name: value for name, value in own.items() if value}}
 
 
 class _Sender:
@@ -197,7 +218,7 @@ class _Sender:
         self._file.save(mark)
         try:
             if good:
-                self._order.send([_row_of(entry) for entry in good], self._wish_of(good[0]), mark.key)
+                self._order.send([_row_of(entry) for entry in good], wish_of(self._order.wish, good[0]), mark.key)
         except CliError as error:
             self._progress.close()
             can_go_on = not isinstance(self._file, NoProgressFile)
@@ -214,14 +235,6 @@ class _Sender:
         mark = sent(mark, rows=len(batch), digest=batch[-1].digest, failed=failed)
         self._file.save(mark)
         return mark
-
-    def _wish_of(self, entry: Entry) -> dict[str, Any]:
-        own = {
-            "sourceMeetingType": entry.source,
-            "targetMeetingType": entry.target,
-            "notBefore": entry.not_before,
-        }
-        return {**self._order.wish, **{name: value for name, value in own.items() if value}}
 
     def _show_bad(self, batch: list[Entry]) -> None:
         for entry in batch:

@@ -49,6 +49,8 @@ class Starts:
 
     def __call__(self, method, route, _, body, headers):
         """Answer a request."""
+        if route.startswith("previews"):
+            return {"id": "p", "state": "ready", "writes": 2, "updates": 2, "mailTo": ["x@b.example"], "meetings": []}
         assert (method, route) == ("POST", "migrations")
         key = headers["Idempotency-Key"]
         if key not in self.keys:
@@ -190,7 +192,9 @@ def test_starting_many_asks_on_a_terminal_and_one_does_not(tmp_path):
         code, shown = service.on_terminal("start", "--from-csv", str(path), types="n\n")
         assert code == Exit.NOT_CONFIRMED
         assert "3 users" in shown
-        assert service.requests == []
+        assert "1 person will get mail, 6 updates in all." in shown
+        assert service.requests
+        assert all(asked[1].startswith("previews") for asked in service.requests)
         code, shown = service.on_terminal("start", "--from-csv", str(path), types="y\n")
         assert code == Exit.DONE
         assert "3 of 3 users  100 %" in shown
@@ -201,7 +205,7 @@ def test_starting_many_asks_on_a_terminal_and_one_does_not(tmp_path):
 PREVIEW = {
     "id": "p1", "state": "ready", "identity": "a@b.example", "userId": "id1", "sourceMeetingType": "All",
     "targetMeetingType": "Teams", "createdAt": "2026-11-21T11:00:00+00:00", "code": None, "message": None,
-    "correlationId": None, "updates": 3, "recipients": 2,
+    "correlationId": None, "updates": 3, "recipients": 2, "mailTo": ["yan@b.example", "zoe@fabrikam.example"], "writes": 1,
     "meetings": [
         {
             "eventId": "e1", "iCalUId": "i1", "subject": "\x1b]0;pwned\x07 会議", "start": "2026-11-28T11:00:00+00:00",
@@ -215,28 +219,56 @@ PREVIEW = {
 }  # fmt: skip
 
 
-def test_apply_and_undo_say_how_many_people_get_mail_before_they_ask():
-    """The preview knows."""
+def test_orders_say_how_many_people_get_mail_before_they_ask():
+    """What the service has planned, and not what the list of meetings lets one guess."""
+    state = {"pending": 2}
 
     def answer(method, route, query, body, headers):
+        if route == "previews":
+            state["wish"] = body
+            return 202, {"id": "p1", "state": "pending"}
         if method == "POST":
             return 202, _row(1)
-        if route.endswith("/meetings"):
-            return {"value": [{"eventId": "e1", "verdict": "migrated"}, {"eventId": "e2", "verdict": "skipped"}]}
-        return PREVIEW
+        state["pending"] -= 1
+        return {**PREVIEW, "state": "pending"} if state["pending"] > 0 else PREVIEW
 
     with FakeService(answer) as service:
+        code, shown = service.on_terminal("undo", "a@b.example", "--event-id", "e1", types="\n")
+        assert code == Exit.NOT_CONFIRMED
+        assert "1 invitation goes back to what it was before the migration, at once." in shown
+        assert "2 people will get mail, 3 updates in all." in shown
+        assert state["wish"] == {"identity": "a@b.example", "action": "undo", "meetings": {"eventIds": ["e1"]}}
+        code, shown = service.on_terminal("retry", "a@b.example", "c@b.example", types="\n")
+        assert code == Exit.NOT_CONFIRMED
+        assert "2 meetings would be changed." in shown
+        assert "2 people will get mail, 6 updates in all." in shown
+        assert state["wish"] == {"identity": "c@b.example", "action": "retry"}
+        code, shown = service.on_terminal("start", "a@b.example", "c@b.example", "--target", "teams", types="\n")
+        assert code == Exit.NOT_CONFIRMED
+        assert "2 people will get mail, 6 updates in all." in shown
+        assert (state["wish"]["targetMeetingType"], state["wish"]["identity"]) == ("Teams", "c@b.example")
+        code, shown = service.on_terminal("cancel", "a@b.example", types="\n")
+        assert code == Exit.NOT_CONFIRMED
+        assert "Nobody will get mail" in shown
+        assert {asked[1] for asked in service.requests if asked[0] == "POST"} == {"previews"}
+        before = len(service.requests)
+        assert service.mms("undo", "a@b.example", "--yes", "--event-id", "e1").returncode == Exit.DONE
+        assert service.mms("retry", "a@b.example", "--yes").returncode == Exit.DONE
+        assert [asked[1] for asked in service.requests[before:]] == [
+            "migrations/a%40b.example/undo",
+            "migrations/a%40b.example/retry",
+        ]
+        assert service.requests[before][3] == {"eventIds": ["e1"]}
+
+
+def test_apply_says_what_the_preview_says_before_it_asks():
+    """How much mail, and how much of it leaves the organization."""
+    with FakeService(lambda method, *_: (202, _row(1)) if method == "POST" else PREVIEW) as service:
         code, shown = service.on_terminal("apply", "p1", types="\n")
         assert code == Exit.NOT_CONFIRMED
         assert "3 updates go to 2 people, 1 of them outside" in shown
-        code, shown = service.on_terminal("undo", "a@b.example", types="\n")
-        assert code == Exit.NOT_CONFIRMED
-        assert "1 of 2 meetings" in shown
-        assert service.on_terminal("cancel", "a@b.example", types="\n")[0] == Exit.NOT_CONFIRMED
         assert not any(asked[0] == "POST" for asked in service.requests)
         assert service.on_terminal("apply", "p1", types="y\n")[0] == Exit.DONE
-        assert service.mms("undo", "a@b.example", "--yes", "--event-id", "e1").returncode == Exit.DONE
-        assert service.requests[-1][3] == {"eventIds": ["e1"]}
 
 
 @pytest.mark.parametrize("output", ["table", "list", "json", "csv"])

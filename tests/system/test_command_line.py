@@ -67,6 +67,9 @@ def test_preview_apply_look_and_undo(stack: Stack, mms: Mms) -> None:
     assert "skype -> teams" in mms("meetings", user.name)
     assert "InvalidState" in mms("apply", preview["id"], "--yes", expects=3)
 
+    asked = mms("undo", user.name, expects=6)
+    assert "1 invitation goes back to what it was before the migration" in asked
+    assert "1 person will get mail, 1 update in all." in asked
     mms("undo", user.name, "--yes")
     mms("wait", user.name, "--poll", "0.3")
     assert "Restored" in mms("meetings", user.name)
@@ -97,7 +100,8 @@ def test_list_is_started_waited_for_and_its_failure_told(stack: Stack, mms: Mms,
     failed = list(csv.DictReader(io.StringIO(mms("status", bad.name, "--state", "failed", "-o", "csv"))))
     assert [row["LastMessage"].partition(":")[0] for row in failed] == ["W2 MailboxOnPremises"]
     assert mms("status", bad.name, "--end-time", "10/1/2018") == ""
-    retried = json.loads(mms("retry", bad.name, "-o", "json"))
+    assert "MailboxOnPremises" in mms("retry", bad.name, expects=6)
+    retried = json.loads(mms("retry", bad.name, "--yes", "-o", "json"))
     assert retried[0]["State"] == "Pending"
 
 

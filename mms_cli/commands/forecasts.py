@@ -1,0 +1,113 @@
+"""What an order would do, in the words of the web page: the service plans it first, and writes nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from mms_cli.client import path
+from mms_cli.failures import CliError, Exit
+from mms_cli.terminal import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mms_cli.client import Client
+    from mms_cli.terminal import Screen
+
+MOST: Final = 200
+"""Users whose calendars are looked at before a question is asked; a plan reads as much as a run does."""
+_AT_ONCE: Final = 20
+_PATIENCE_SECONDS: Final = 600.0
+_POLL_SECONDS: Final = 0.4
+
+Plan = dict[str, Any]
+
+
+def plans(screen: Screen, client: Client, wishes: Sequence[Mapping[str, Any]]) -> list[Plan | None]:
+    """Return the plan of each wish, in order; ``None`` of one that cannot be planned any more.
+
+    Raises:
+        CliError: The service does not answer, or a plan is not made in ten minutes.
+    """
+    progress = Progress(screen, "users looked at", len(wishes))
+    made: list[Plan | None] = []
+    for first in range(0, len(wishes), _AT_ONCE):
+        asked = [_ask(client, wish) for wish in wishes[first : first + _AT_ONCE]]
+        for preview_id in asked:
+            made.append(None if preview_id is None else _made(client, preview_id))
+            progress.show(len(made))
+    progress.close()
+    return made
+
+
+def _ask(client: Client, wish: Mapping[str, Any]) -> str | None:
+    try:
+        return str(client.post("previews", wish)["id"])
+    except CliError as error:
+        if error.exit_code is not Exit.REFUSED:
+            raise
+        return None
+
+
+def _made(client: Client, preview_id: str) -> Plan:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        plan: Plan = client.get(path("previews", preview_id))
+        if plan["state"] != "pending":
+            return plan
+        if time.monotonic() > deadline:
+            raise CliError(
+                "the service has not looked at the calendars in ten minutes",
+                exit_code=Exit.TIMED_OUT,
+                remedy="Try again, or add --yes to do it without knowing who gets mail.",
+                code="TimedOut",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def mail(found: Sequence[Plan]) -> str:
+    """Say how many people get mail; somebody invited by several users is one."""
+    people = {address for plan in found for address in plan["mailTo"]}
+    updates = sum(plan["updates"] for plan in found)
+    if not updates:
+        return "Nobody will get mail."
+    return f"{counted(len(people), 'person', 'people')} will get mail, {counted(updates, 'update')} in all."
+
+
+def told(first: str, made: Sequence[Plan | None]) -> list[str]:
+    """Say what starting or retrying comes to."""
+    found = [plan for plan in made if plan is not None]
+    failing = [plan for plan in found if plan["state"] == "failed"]
+    writes = sum(plan["writes"] for plan in found)
+    sentences = [first]
+    if failing:
+        whose = "It" if len(made) == 1 else f"{len(failing):,} of them"
+        why = f": {failing[0]['message']}" if len(made) == 1 and failing[0].get("message") else "."
+        sentences.append(f"{whose} would fail{why}")
+    if refused := len(made) - len(found):
+        sentences.append(f"{counted(refused, 'user')} cannot be planned: something has changed meanwhile.")
+    return [*sentences, f"{counted(writes, 'meeting')} would be changed.", mail(found)]
+
+
+def undone(made: Sequence[Plan | None]) -> list[str]:
+    """Say what an undo comes to."""
+    found = [plan for plan in made if plan is not None]
+    rows = [row for plan in found for row in plan["meetings"] if row["verdict"] == "fail"]
+    edited = sum(row["code"] == "EditedSince" for row in rows)
+    writes = sum(plan["writes"] for plan in found)
+    goes, was = ("invitation goes", "it was") if writes == 1 else ("invitations go", "they were")
+    sentences = [f"{writes:,} {goes} back to what {was} before the migration, at once.", mail(found)]
+    if edited:
+        sentences.append(f"{counted(edited, 'invitation was', 'invitations were')} edited since: left alone.")
+    if others := len(rows) - edited:
+        sentences.append(f"{counted(others, 'meeting')} cannot go back: deleted, or the old meeting was ended.")
+    sentences += [f"This would fail: {plan['message']}" for plan in found if plan["state"] == "failed"]
+    if refused := len(made) - len(found):
+        sentences.append(f"Of {counted(refused, 'user')} there is nothing to restore, or a run is under way.")
+    return sentences
