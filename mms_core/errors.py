@@ -222,6 +222,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Microsoft Graph or Exchange did not answer, or the mailbox is being moved.",
         "Nothing to do: the run is tried again for 24 hours.",
     ),
+    "MailboxBusy": Explanation(
+        "A run, or somebody who looks, is at this mailbox; Exchange takes only so many requests at once.",
+        "Nothing to do: it is tried again.",
+    ),
     "OutcomeUnknown": Explanation(
         "The connection broke before the answer came, so nobody knows yet whether the update was sent.",
         "Nothing to do: the run reads the meeting before it repeats anything.",

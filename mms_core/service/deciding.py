@@ -14,6 +14,7 @@ from mms_core.model import Request, UserKey, name_key
 from mms_core.notifications import NumberUnassigned, PolicyGranted, UserMoved, VideoInteropChanged
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.visits import MailboxBusy, visiting
 from mms_core.snapshots import Snapshot, tell
 from mms_core.states import Happening, advance, can
 from mms_core.telemetry import log
@@ -140,7 +141,11 @@ class Deciding:
         return await audience_of(self._parts, settings, user)
 
     async def _mailbox(self, user_id: str) -> Any:
-        found = await self._parts.graph().directory.mailbox(user_id)
+        try:
+            async with visiting(self._parts, user_id, patience=timedelta(0)):
+                found = await self._parts.graph().directory.mailbox(user_id)
+        except MailboxBusy:
+            return "unknown"  # whoever is there finds out, and so will the run
         return found if found in ("online", "onPremises") else "unknown"
 
     async def _note(

@@ -19,6 +19,7 @@ from mms_core.ports import RunQuery
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.finding import found
+from mms_core.service.visits import visiting
 from mms_core.service.wishes import wish_of
 from mms_core.telemetry import log
 
@@ -96,7 +97,8 @@ class Noticing:
         if await is_report_only(self._parts, settings, facts.user_id):
             return
         originals = functools.partial(self._parts.ledger.originals, key)
-        every = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
+        async with visiting(self._parts, facts.user_id):
+            every = await found(graph.calendar, wish, now=self._parts.clock.now(), originals=originals)
         meetings = [
             notices.Meeting(
                 subject=planned.event.subject,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mms_core import block, jsontext, options
-from mms_core.errors import BadInput, MmsError, NotFound, PermanentError, PreconditionLost, explain
+from mms_core.errors import BadInput, MmsError, NotFound, PermanentError, PreconditionLost, TemporaryError, explain
 from mms_core.meetings import meeting_key
 from mms_core.messages import Preview
 from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord
@@ -28,6 +28,7 @@ from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.queries import Queries
 from mms_core.service.undo_plans import UndoPlans
 from mms_core.service.validating import Validating
+from mms_core.service.visits import visiting
 from mms_core.service.wishes import find_meeting, wish_of
 from mms_core.states import Happening, can
 from mms_core.status import damage_rows
@@ -208,7 +209,6 @@ class Previews:
             facts, settings = await self._parts.graph().directory.user(identity), await self._parts.settings()
             if await audience_of(self._parts, settings, facts) == "excluded":
                 raise PermanentError(code="UserExcluded")
-            is_reported = await is_report_only(self._parts, settings, facts.user_id)
             wish = await wish_of(
                 self._parts,
                 facts,
@@ -219,13 +219,15 @@ class Previews:
                 # What an order that is only a repetition was for; a plan of one's own is asked for by hand.
                 reasons=document.get("reasons", ()),
             )
-            if document.get("undo"):
-                remark, rows = "", await self._undo_rows(facts, document)
-            else:
-                remark, rows = await self._rows(facts, wish)
+            async with visiting(self._parts, facts.user_id):
+                is_reported = await is_report_only(self._parts, settings, facts.user_id)
+                if document.get("undo"):
+                    remark, rows = "", await self._undo_rows(facts, document)
+                else:
+                    remark, rows = await self._rows(facts, wish)
+        except TemporaryError:
+            raise
         except MmsError as exc:
-            if exc.code in ("ServiceUnavailable", "Throttled", "SignInFailed", "StorageUnavailable"):
-                raise
             failed = {**document, "state": "failed", "code": exc.code, "message": explain(exc.code)}
             await self._parts.documents.put("preview", preview_id, failed, etag=stored.etag)
             return

@@ -13,6 +13,7 @@ from mms_core.model import UserKey
 from mms_core.service.batches import Batches
 from mms_core.service.repeats import KIND, LIFE, PARTS
 from mms_core.service.sending import DAY, MAILBOX_KIND
+from mms_core.service.visits import VISIT
 from mms_core.status import meeting_row, run_row
 from mms_core.telemetry import log
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _FAR: Final = 10**16
 _PAGE: Final = 500
+_DAY: Final = timedelta(days=1)
 PREVIEWS_KEPT: Final = timedelta(days=30)
 """A preview can be applied for a week, and be looked at for some time after; it holds addresses and invitations."""
 
@@ -149,6 +151,7 @@ class Retention:
         for kind, field, before in (
             ("event", "at", claims),
             ("handled", "at", claims),
+            (VISIT, "until", now - _DAY),
             ("content", "at", claims),
             ("job", "doneAt", claims),  # of a search for a number: its event may be repeated as long
             ("unknownSubscription", "at", claims),

@@ -14,6 +14,7 @@ from mms_core.errors import PermanentError
 from mms_core.model import State, UserKey
 from mms_core.service.deciding import audience_of
 from mms_core.service.jobs import Done
+from mms_core.service.visits import MailboxBusy, visiting
 from mms_core.telemetry import log
 from mms_core.windows import next_open_at
 
@@ -93,17 +94,20 @@ class Retiring:
             return 0
         record = await self._parts.users.read(UserKey(user))
         if record is not None and record.value.current.state is State.IN_PROGRESS:
-            return 0
+            return 0  # also where its worker died: what became of the last write, nobody knows
         try:
             facts = await self._parts.graph().directory.user(user)
             if await audience_of(self._parts, await self._parts.settings(), facts) == "excluded":
                 log("meetings_not_ended", user_id=user, code="UserExcluded")
                 return 0
-            used = await self._used(user)
-        except PermanentError as exc:
+            async with visiting(self._parts, user):
+                return await self._end_unused(user, rows)
+        except (PermanentError, MailboxBusy) as exc:
             log("meetings_not_ended", user_id=user, code=exc.code)
             return 0
-        ended = 0
+
+    async def _end_unused(self, user: str, rows: list[dict[str, Any]]) -> int:
+        used, ended = await self._used(user), 0
         for row in rows:
             if row["joinUrl"] not in used:
                 ended += await self._end(user, row)

@@ -16,6 +16,7 @@ from mms_core.service.fencing import FencedLedger
 from mms_core.service.lease import Lease, LeaseLost
 from mms_core.service.passes import Pass
 from mms_core.service.sending import metered
+from mms_core.service.visits import is_free
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log
 from mms_core.tracing import span
@@ -204,7 +205,10 @@ class Runs:
             raise
 
     async def _work(self, lease: Lease, generation: int) -> None:
-        """Wait for one of the places at work, and work; after a minute without one the run goes back in line."""
+        """Wait for one of the places at work and for visitors to leave, and work; else the run goes back in line.
+
+        It waits a minute for each.
+        """
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
                 await self._places.acquire()
@@ -212,6 +216,9 @@ class Runs:
             await lease.end(Happening.CHECKPOINTED, due_at=self._parts.clock.now())
             return
         try:
+            if not await is_free(self._parts, lease.key):
+                await lease.end(Happening.CHECKPOINTED, due_at=self._parts.clock.now())
+                return
             with span("run", correlation_id=lease.run.run_id, mms__attempt=lease.run.retries):
                 await self._pass(lease, generation)
         finally:

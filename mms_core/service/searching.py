@@ -16,8 +16,10 @@ from mms_core.service.fanout import Fanout
 from mms_core.service.jobs import Done
 from mms_core.service.journal import Origin
 from mms_core.service.sweeps import each
+from mms_core.service.visits import MailboxBusy, visiting
 from mms_core.service.wishes import wish_of
 from mms_core.snapshots import Snapshot
+from mms_core.telemetry import log
 from mms_core.triggers import ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class NumberSearch:
         found: list[UserFacts] = []
 
         async def look(user: UserFacts) -> int:
-            if await self._carries(user.user_id, number):
+            if await self._may_carry(user.user_id, number):
                 found.append(user)
             return 0
 
@@ -77,6 +79,15 @@ class NumberSearch:
         )
         return 1
 
+    async def _may_carry(self, user_id: str, number: str) -> bool:
+        try:
+            async with visiting(self._parts, user_id, patience=timedelta(0)):
+                return await self._carries(user_id, number)
+        except MailboxBusy:
+            return True  # the run that this asks for finds out; where it finds nothing, nobody gets mail
+        except PermanentError:
+            return False  # no mailbox of ours
+
     async def _carries(self, user_id: str, number: str) -> bool:
         """Ask the ledger first; whatever it says, the calendar has the last word."""
         calendar, now = self._parts.graph().calendar, self._parts.clock.now()
@@ -86,12 +97,9 @@ class NumberSearch:
                 is_future = event is not None and (event.recurrence is not None or (event.end_at or now) >= now)
                 if event is not None and is_future and carries(event, number):
                     return True
-        try:
-            async for event in calendar.candidates(user_id, now=now):
-                if event.is_organizer and not event.is_cancelled and carries(event, number):
-                    return True
-        except PermanentError:
-            return False  # no mailbox of ours
+        async for event in calendar.candidates(user_id, now=now):
+            if event.is_organizer and not event.is_cancelled and carries(event, number):
+                return True
         return False
 
 
@@ -125,7 +133,11 @@ class Discovery:
         return Done(cursor=following, counts={"users": len(page.items), "found": found})
 
     async def _user(self, teams: TeamsFacts, run: str) -> int:
-        need, name = await self._need(teams)
+        try:
+            need, name = await self._need(teams)
+        except MailboxBusy as exc:
+            log("user_not_searched", user_id=teams.user_id, code=exc.code)
+            return 0  # what was found before stands until the next search
         old = await self._parts.documents.get(NEED, teams.user_id)
         if need is None:
             if old is not None and old.value.get("meetings"):
@@ -159,7 +171,8 @@ class Discovery:
             user = await self._parts.graph().directory.user(teams.user_id)
             if await audience_of(self._parts, await self._parts.settings(), user) == "excluded":
                 return None, ""
-            skype, all_teams = await self._count(user)
+            async with visiting(self._parts, user.user_id, patience=timedelta(0)):
+                skype, all_teams = await self._count(user)
         except PermanentError:
             return None, ""  # no user or mailbox of ours
         name = user.user_principal_name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mms_core.errors import CATALOGUE, PermanentError
 from mms_core.planning import TEAMS_PROVIDER
 from mms_core.service.deciding import audience_of, is_report_only
+from mms_core.service.visits import visiting
 from mms_core.settings import TEAMS_PLAN
 from mms_core.triggers import DIAL_IN_PLANS, ON_PREMISES_ACCOUNT
 
@@ -85,9 +86,10 @@ class Validating:
             *self._licences(user),
             *await self._teams(user),
         ]
-        mailbox, providers = await self._mailbox(user)
-        findings += mailbox
-        findings.append(await self._online_meetings(user, providers))
+        async with visiting(self._parts, user.user_id):
+            mailbox, providers = await self._mailbox(user)
+            findings += mailbox
+            findings.append(await self._online_meetings(user, providers))
         return Validation(user=user, findings=tuple(findings))
 
     async def _settings(self, user: UserFacts) -> list[Finding]:

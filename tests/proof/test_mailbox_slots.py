@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from mms_core.adapters.graph import GraphCalendar
+from mms_core.adapters.graph import GraphCalendar, GraphMeetings
 from mms_core.adapters.graph.transport import mailbox_of
-from mms_core.model import UserKey
+from mms_core.messages import Wake
+from mms_core.model import Source, Target, UserKey
 from mms_core.ports import EventChange
+from mms_core.service import Previews
+from mms_core.service.previews import Asked
 
 
 def _seeded(lab, singles=12):
@@ -51,8 +55,39 @@ def test_a_run_a_listing_and_single_reads_share_the_places_at_a_mailbox(lab):
     assert _most(lab) == 4
 
 
+def test_a_plan_in_another_process_and_a_run_do_not_add_up(lab):
+    """Two processes have their own places each; only storage knows of both."""
+    from proof_lab import Service  # noqa: PLC0415 - importable only now
+
+    mailbox = _seeded(lab)
+    user = mailbox.user["id"]
+    one, other = lab.service(), Service(lab, {})
+    transport = lab.loop.run(lab._transport(lab.tenant.ready))
+    calendar, meetings = GraphCalendar(transport), GraphMeetings(transport)
+    graph = replace(other.parts.graph(), calendar=calendar, meetings=meetings)
+    previews = Previews(replace(one.parts, graph=lambda: graph))
+
+    async def side_by_side():
+        (given,) = await one.intake.start(_wanted(user))
+        assert given.code is None
+        made = [
+            await previews.ask(Asked(key=UserKey(user), identity=user, source=Source.ALL, target=Target.TEAMS))
+            for _ in range(3)
+        ]
+        one.queue.messages[:] = [pair for pair in one.queue.messages if isinstance(pair[1], Wake)]
+        lab.clock.offset += timedelta(seconds=1)
+        await asyncio.gather(one._deliver(), *(previews.make(each) for each in made))
+        await transport.close()
+        await transport._http._transport.transport.aclose()
+        stored = await one.parts.users.read(UserKey(user))
+        return stored.value.current.state, [(await previews.read(each))["state"] for each in made]
+
+    lab.tenant.control("DELETE", "stats")
+    assert lab.loop.run(side_by_side()) == ("Succeeded", ["ready"] * 3)
+    assert _most(lab) <= 4
+
+
 def _wanted(user):
-    from mms_core.model import Source, Target  # noqa: PLC0415 - beside its only use
     from mms_core.service.intake import Wanted  # noqa: PLC0415
 
     return Wanted(identities=(user,), source=Source.ALL, target=Target.TEAMS)
