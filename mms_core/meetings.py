@@ -250,6 +250,11 @@ class OnlineMeeting:
     external_id: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     """As :func:`mms_core.options.read` gives them."""
+    subject: str = ""
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    was_there: bool = False
+    """``createOrGet`` has found it, and it is as it was made then."""
 
 
 def meeting_key(event_id: str) -> str:

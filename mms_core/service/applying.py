@@ -449,8 +449,8 @@ class Applier:
         return external_id(tenant_id=self._wish.tenant_id, user_id=self._wish.organizer_id, series_uid=event.series_uid)
 
     async def _made(self, planned: Planned) -> OnlineMeeting:
-        event, own = planned.event, planned.own_block
-        return await self._parts.graph().meetings.create_or_get(
+        event, own, meetings = planned.event, planned.own_block, self._parts.graph().meetings
+        meeting = await meetings.create_or_get(
             self._wish.organizer_id,
             external_id=self._external_id(event),
             subject=event.subject,
@@ -458,6 +458,13 @@ class Applier:
             end=event.end_at,
             language=own.language if own else None,
         )
+        says, shall = (meeting.subject, meeting.start_at, meeting.end_at), (event.subject, event.start_at, event.end_at)
+        # An exception shares the meeting of its series, and has times of its own.
+        if meeting.was_there and event.series_master_id is None and None not in shall and says != shall:
+            change = {"subject": event.subject, "startDateTime": event.start_at, "endDateTime": event.end_at}
+            with contextlib.suppress(PermanentError):  # people join by its link, whatever Teams calls it
+                await meetings.set_options(self._wish.organizer_id, meeting.meeting_id, change)
+        return meeting
 
     async def _known(self, planned: Planned) -> OnlineMeeting | None:
         """Return the Teams meeting that an invitation leads to, ``None`` where Teams does not know it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +13,7 @@ from kiota_abstractions.headers_collection import HeadersCollection
 from kiota_abstractions.method import Method
 from msgraph.generated.users.item.online_meetings.online_meetings_request_builder import OnlineMeetingsRequestBuilder
 
-from mms_core.adapters.graph.wire import WireMeeting, WireMeetings
+from mms_core.adapters.graph.wire import WireMeeting, WireMeetings, WireTime
 from mms_core.errors import NotFound, PermanentError, TemporaryError
 from mms_core.meetings import OnlineMeeting
 from mms_core.options import read as read_options
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mms_core.adapters.graph.transport import GraphTransport
+
+
+def _instant(text: str | None) -> datetime | None:
+    return WireTime(date_time=text or "").instant()
 
 
 def _meeting(found: dict[str, Any]) -> OnlineMeeting:
@@ -37,6 +43,9 @@ def _meeting(found: dict[str, Any]) -> OnlineMeeting:
         thread_id=wire.chat_info.thread_id if wire.chat_info else None,
         join_information=wire.join_information.content,
         external_id=wire.external_id,
+        subject=wire.subject or "",
+        start_at=_instant(wire.start_date_time),
+        end_at=_instant(wire.end_date_time),
         options=read_options(found),
     )
 
@@ -69,7 +78,7 @@ class GraphMeetings(Meetings):
             answer = await self._transport.read(info)
         except NotFound as exc:  # the directory knows the user, Teams does not
             raise PermanentError(exc.detail, code="TeamsLicenceMissing") from exc
-        return _meeting(answer.decoded(dict))
+        return replace(_meeting(answer.decoded(dict)), was_there=answer.status == HTTPStatus.OK)
 
     async def find(self, user_id: str, join_url: str, *, language: str | None) -> OnlineMeeting | None:
         """See :class:`~mms_core.ports.Meetings`."""

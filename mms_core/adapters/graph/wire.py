@@ -383,6 +383,9 @@ class WireMeeting(_Struct):
     join_information: WireContent | None = None
     chat_info: WireChat | None = None
     external_id: str | None = None
+    subject: str | None = None
+    start_date_time: str | None = None
+    end_date_time: str | None = None
 
 
 class WireMeetings(_Struct):
