@@ -61,6 +61,8 @@ def _joined(run: Run, other: Run, *, not_before_at: datetime | None, maximum_wai
         run,
         Happening.MERGED,
         now=now,
+        user_id=run.user_id or other.user_id,
+        user_principal_name=run.user_principal_name or other.user_principal_name,
         source=stronger_source(run.source, other.source),
         target=stronger_target(run.target, other.target),
         reasons=_union(run.reasons, other.reasons),

@@ -352,11 +352,7 @@ class Queries:
             BadInput: Unknown setting or bad value; nothing was changed.
             PreconditionLost: The settings are another version than *etag*.
         """
-        before = await self.configuration()
-        if etag is not None and etag != before.etag:
-            raise PreconditionLost
-        settings = before.settings.changed(changes)
-        new = await self._parts.documents.put("config", "tenant", asdict(settings), etag=before.etag)
+        changed = await self._configured(changes, etag)
         now = self._parts.clock.now()
         await self._parts.documents.put(
             "configChange",
@@ -365,4 +361,17 @@ class Queries:
         )
         shown = {name: _in_short(value) for name, value in changes.items()}
         await self._journal.ordered("Config", "PATCH config", actor=actor, more={"changes": shown})
-        return Configuration(settings=settings, etag=new)
+        return changed
+
+    async def _configured(self, changes: Mapping[str, Any], etag: str | None) -> Configuration:
+        for _ in range(CONFLICT_ATTEMPTS):
+            before = await self.configuration()
+            settings = before.settings.changed(changes)
+            if etag is not None and etag != before.etag:
+                raise PreconditionLost
+            try:
+                new = await self._parts.documents.put("config", "tenant", asdict(settings), etag=before.etag)
+            except PreconditionLost:
+                continue  # another change at this very moment: who asked for no version wants both
+            return Configuration(settings=settings, etag=new)
+        raise PreconditionLost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from dataclasses import replace
@@ -527,6 +528,31 @@ async def test_without_a_version_the_last_writer_wins(api, headers):
     assert [(each["actor"], each["changes"]) for each in changes] == [
         ("object-id", {"SettleMinutes": n}) for n in (1, 2)
     ]
+
+
+async def test_changes_at_the_same_moment_without_a_version_all_stand(api, monkeypatch):
+    """Nobody who read no version is told that it has changed."""
+    put = api.parts.documents.put
+
+    async def slow(*args, **more):
+        await asyncio.sleep(0)
+        return await put(*args, **more)
+
+    monkeypatch.setattr(api.parts.documents, "put", slow)
+    names = [f"TriggerT{number}DelayMinutes" for number in range(1, 9)]
+    answers = await asyncio.gather(
+        *(api.call(api.admin.config, "PATCH", body={name: number}) for number, name in enumerate(names))
+    )
+    assert [answer.status for answer in answers] == [200] * 8
+    settings = _json(await api.call(api.admin.config))
+    assert [settings[name] for name in names] == list(range(8))
+
+
+@pytest.mark.parametrize("version", ['"00"', "nonsense"])
+async def test_a_bad_change_is_a_bad_change_whatever_its_version(api, version):
+    """Bodies are looked at before If-Match."""
+    response = await api.call(api.admin.config, "PATCH", body={"SettleMinutes": -1}, headers={"If-Match": version})
+    _problem(response, 400, "InvalidBody", "SettleMinutes")
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,14 @@ def test_a_merge_resets_a_run_under_retry():
     assert merged.due_at >= START + 500 * MINUTE
 
 
+def test_who_the_user_is_may_come_with_a_later_request():
+    """Asked for by id, then by a trigger whose sender knew the name: the run shows it while it waits."""
+    first = _accept(None)
+    assert first.run.user_principal_name is None
+    facts = UserFacts(user_id=KEY, user_principal_name="adele@contoso.example", plans=frozenset())
+    assert _accept(first.record, 2, facts=facts).run.user_principal_name == "adele@contoso.example"
+
+
 # -- duplicates ---------------------------------------------------------------------------------------------------------
 
 
