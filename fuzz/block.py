@@ -19,7 +19,7 @@ SEED_LANGUAGES = ("en-US", "ja-JP", "ar-SA")
 
 def seed() -> None:
     """Write the corpus that fuzzing starts from."""
-    from bodies import NEW, element, restyled, skype, skype_text, teams_text  # noqa: PLC0415 - not needed to fuzz
+    from bodies import DOTS, NEW, element, restyled, skype, skype_text, teams_text  # noqa: PLC0415 - not needed to fuzz
     from invitations import TEMPLATES, invitation, language_of  # noqa: PLC0415
 
     corpus = HERE / "corpus" / "block"
@@ -34,6 +34,14 @@ def seed() -> None:
         "skype.txt": skype_text(),
         "teams.txt": teams_text(),
         "new": NEW.html,
+        "hidden": restyled().replace("https://", "https://protect.example/s/").replace("teams.", ""),
+        "older": (
+            f"<p>{DOTS}</p><a href=https://join.contoso.com/meet/anna/R1>x</a> 5550100 <a href=https://dialin.contoso.com>"
+            f"y</a> ID: 640823217<p>{DOTS}</p>"
+        ),
+        "cells": "<table><tr><td>"
+        + skype(dots="").replace("</p>\n", "</p></td></tr>\n<tr><td>")
+        + "</td></tr></table>",
     }
     for name, body in small.items():
         (corpus / f"small-{name}").write_bytes(body.encode())

@@ -9,7 +9,7 @@ from mms_core.block.links import url_in_text
 from mms_core.block.marks import NO_PROOF, PRODUCT, Mark, rule_after, rule_before
 from mms_core.block.model import BlockKind
 from mms_core.block.region import Region
-from mms_core.block.skype_html import HELP_LINKS, conference_line, own_rules
+from mms_core.block.skype_html import HELP_LINKS, LAST_MARKS, conference_line, own_rules
 from mms_core.block.teams_html import is_enough, last_secondary, secondary_anchors
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor
     ceiling = after.lo if after is not None else min(len(body), mark.position + FAR)
     own = [other for other in marks if mark.position <= other.position < ceiling]
     names = {other.name for other in own} - NO_PROOF
-    identified = conference_line(shadow, mark.position, ceiling) if names == {"dial-in-page"} else -1
+    identified = conference_line(shadow, lo, mark.position, ceiling) if names == {"dial-in-page"} else -1
     if identified >= 0:
         names.add("conference-id")
     if after is not None and before is None and after.lo - own[-1].position > GAP:
@@ -178,10 +178,15 @@ def _skype_region(body: str, shadow: bytes, mark: Mark, marks: list[Mark], floor
         region.anchors.add("separator-after")
     else:
         last = max(own[-1].position, identified)
-        for match in _TAIL.finditer(shadow, last, min(ceiling, last + GAP)):
-            last = match.end()
-        region.hi = _line_end(shadow, last)
+        region.hi = _line_end(shadow, last if names & LAST_MARKS else _last_of_tail(shadow, last, ceiling))
     return region
+
+
+def _last_of_tail(shadow: bytes, last: int, ceiling: int) -> int:
+    """The end of the last thing of Skype's below an anchor, in a block that lost its closing line of dots."""
+    for match in _TAIL.finditer(shadow, last, min(ceiling, last + GAP)):
+        last = match.end()
+    return last
 
 
 def _first_join_link(body: str, shadow: bytes, lo: int, hi: int) -> tuple[int, int, JoinUrl] | None:

@@ -45,10 +45,14 @@ HELP_LINKS: Final = frozenset({"rlidLync", "rlidOC"})
 _POSITION: Final = itemgetter(0)
 _BOOKMARK = re.compile(rb"name\s*+=\s*+[\"']?(?:x_)*outjoinlink")
 _BIG_FONT = re.compile(r"font-size:\s*(?:1[4-9]|2\d)(?:\.\d+)?pt", re.IGNORECASE)
+LAST_MARKS: Final = frozenset({"OC-marker", "rlidLync", "rlidOC", "help-link"})
+"""What stands below all that is said of dialling in: a telephone number behind it is the user's."""
+
 _LABELLED = re.compile(
     rb"[:?](?:\s|&nbsp;|\xa0|<[^<>]{1,300}>)*+[0-9][0-9 ]{2,16}[0-9](?=(?:[ \t\xa0]|&nbsp;)*+(?:[<\r\n]|\Z))"
 )
 """A full-width colon is a question mark in the shadow."""
+_TO_DIAL = re.compile(rb"(?:tel:|[>\s])\+?[0-9(][0-9 ().-]{6}")
 _TAIL = re.compile(rb"tel:[0-9+&%]|dialin\.|/dialin|\[!oc\(\[|o15\.officeredir|linkid=389737")
 
 
@@ -136,7 +140,9 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
     after = _closing(window, hi, before, after, is_lone_above_another=big and ceiling < window.end)
     helped = bool(cluster.links) and not names.isdisjoint(HELP_LINKS)
-    identified = conference_line(shadow, hi, ceiling) if names == {"dial-in-page"} and cluster.links else -1
+    identified = (
+        conference_line(shadow, cluster.links[0].hi, hi, ceiling) if cluster.links and names == {"dial-in-page"} else -1
+    )
     if identified >= 0:
         names.add("conference-id")
     count = len(names) + (before is not None) + (after is not None) + (len(cluster.links) > 1)
@@ -161,14 +167,21 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
         region.hi = window.wrap(after.lo, after.hi)[1]
         region.anchors.add("separator-after")
     else:
-        region.hi = _tail(window, max(hi, identified), ceiling)
+        region.hi = window.line(hi - 1)[1] if names & LAST_MARKS else _tail(window, max(hi, identified), ceiling)
     return region
 
 
-def conference_line(shadow: bytes, lo: int, hi: int) -> int:
-    """End of the number that a label introduces shortly below a block's last link, ``-1`` if there is none."""
-    labelled = _LABELLED.search(shadow, lo, min(hi, lo + LABEL_ROOM))
-    return labelled.end() if labelled is not None else -1
+def conference_line(shadow: bytes, link: int, page: int, ceiling: int) -> int:
+    """End of the conference id of a block of Lync 2010, ``-1`` if the lines are not those of one.
+
+    Args:
+        shadow: See :func:`mms_core.block.tokens.shadow_of`.
+        link: Where the join link ends; a number to dial stands below it. A signature has both links and no number.
+        page: Where the page of numbers stands; a label and the id stand shortly below it.
+        ceiling: Where to stop.
+    """
+    labelled = _LABELLED.search(shadow, page, min(ceiling, page + LABEL_ROOM))
+    return labelled.end() if labelled is not None and _TO_DIAL.search(shadow, link, page) is not None else -1
 
 
 def _closing(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from bodies import DOTS, NEW, RULE, element, join, options, restyled, side_rule, skype, skype_text, teams, teams_text
 from invitations import english
@@ -310,6 +312,18 @@ def test_lync_2010_in_text_is_known_by_its_help_link():
         "Join <https://meet.contoso.com/anna/R1>\n\nID: 1234567\nHelp <" + LYNC_2010_HELP.replace("&amp;", "&") + ">"
     )
     assert remove(f"a\n\n{inner}\n\nb\n") == "a\n\n\n\nb\n"
+
+
+@pytest.mark.parametrize(
+    "below",
+    ['<p>Call me: <a href="tel:+15550100">+1</a></p>', '<p><a href="https://dialin.contoso.com">numbers</a></p>'],
+    ids=["a telephone", "a page of numbers"],
+)
+def test_what_a_user_writes_below_a_skype_block_without_separators_stays(below):
+    """The marker and the link to help are the last that the add-in writes of its own."""
+    assert remove(f"<p>a</p>{skype(dots='')}{below}") == f"<p>a</p>{below}"
+    text = re.sub("<[^>]*>", "", below.replace('<a href="', "").replace('">', " "))
+    assert remove(f"a\n{skype_text(dots='')}\n{text}\n") == f"a\n\n{text}\n"
 
 
 def test_urls_in_angle_brackets_go_with_the_block():

@@ -148,7 +148,7 @@ OLDER = {
     ),
     "the same on a host of its own": (
         (
-            f'<p><a href="{LYNC_URL}">Join</a></p><p><a href="https://dialin.contoso.com">More</a></p>'
+            f'<p><a href="{LYNC_URL}">Join</a></p><p>5550100</p><p><a href="https://dialin.contoso.com">More</a></p>'
             "<p>\u4f1a\u8b70 ID\uff1a 640823217</p>"
         ),
         "conference-id",
@@ -175,6 +175,7 @@ def test_lync_2010_without_marker_and_help_is_known_in_text():
 
 NOT_LYNC = {
     "no conference id": f'<a href="{LYNC_URL}">Join</a> <a href="https://dialin.contoso.com">More</a> : 12 rooms',
+    "a signature": f'<p><a href="{LYNC_URL}">Room</a> | <a href="https://dialin.contoso.com">In</a></p><p>Tel: 0850501</p>',
     "no link between the lines": f"<p>{DOTS}</p><p>words</p><p>{DOTS}</p>",
     "another link between the lines": f'<p>{DOTS}</p><p><a href="https://example.com/a/b">x</a></p><p>{DOTS}</p>',
     "lines of the user's": f'<p>{"." * 90}</p><p><a href="{LYNC_URL}">Join</a></p><p>{"." * 90}</p>',
