@@ -164,8 +164,6 @@ def _telephone(raw: str, low: bytes) -> tuple[tuple[str, ...], str | None]:
 
 def _room_system(text: str) -> tuple[str | None, str | None]:
     """The address that a room system dials and the id it then types: an address with digits close behind it."""
-    if "@" not in text:
-        return None, None
     for address in _ADDRESS.finditer(text):
         behind = text[address.end() : address.end() + 200].replace(address[0], "")
         found = _ID_AFTER.search(behind)

@@ -37,10 +37,9 @@ def replace(body: str, fragment: Fragment, *, located: Located | None = None, ke
         raise AmbiguousBlock(located.ambiguous)
     if not located.blocks:
         return body
-    html = is_html(body)
-    new = fragment.html if html else _text_for(body, fragment.text)
+    new = fragment.html if is_html(body) else _text_for(body, fragment.text)
     if keep_user_text:
-        new += _kept(located, html=html, newline=_newline_of(body))
+        new += _kept(located)
     return _splice(body, located, new)
 
 
@@ -103,15 +102,13 @@ def _splice(body: str, located: Located, new: str) -> str:
     return body if result == body else result
 
 
-def _kept(located: Located, *, html: bool, newline: str) -> str:
-    """Users' text from inside the old blocks, to stand below the new one."""
+def _kept(located: Located) -> str:
+    """Users' text from inside the old blocks, to stand below the new one; in plain text none can be told."""
     texts = [block.user_text for block in located.blocks if block.user_text]
     if not texts:
         return ""
     lines = "\n".join(texts).split("\n")
-    if html:
-        return "<div>" + "<br>".join(escape(line, quote=False) for line in lines) + "</div>"
-    return newline + newline.join(lines)
+    return "<div>" + "<br>".join(escape(line, quote=False) for line in lines) + "</div>"
 
 
 def _text_for(body: str, text: str) -> str:

@@ -314,6 +314,56 @@ def test_lync_2010_in_text_is_known_by_its_help_link():
     assert remove(f"a\n\n{inner}\n\nb\n") == "a\n\n\n\nb\n"
 
 
+def test_lines_to_dial_in_go_with_a_skype_block_that_lost_all_below_them():
+    """The last line with something of Skype's in it ends the block."""
+    start = '<p><a name=OutJoinLink></a><a href="https://meet.contoso.com/anna/R1">x</a></p>'
+    twin = '<p><a href="https://meet.contoso.com/anna/R1?sl=1">Web</a></p>'
+    assert remove(f'<p>a</p>{start}{twin}<p><a href="tel:+15550100">+1</a></p><p>b</p>') == "<p>a</p><p>b</p>"
+
+
+def test_telephone_link_far_below_a_restyled_block_is_the_users():
+    """The marks of one block follow each other closely."""
+    below = "<p>words of mine</p>" * 600 + '<p><a href="tel:+15550100,,2#">x</a></p>'
+    assert remove(f"<p>a</p>{restyled(after='')}{below}") == f"<p>a</p>{below}"
+
+
+def test_skype_meetings_without_bookmarks_are_told_apart_by_their_links():
+    """Nothing else says that a second block begins."""
+
+    def block(name: str) -> str:
+        url = f"https://meet.contoso.com/anna/{name}"
+        return f'<p><a href="{url}">x</a></p><p><a href="{url}?sl=1">y</a></p><a href="https://a.b/rlidLync15">z</a>'
+
+    assert locate(block("R1") + block("R2")).ambiguous.startswith("several-meetings:")
+
+
+def test_simple_url_of_any_host_is_known_by_its_path():
+    """Some organisations serve all of theirs from one host."""
+    body = skype(host="video.contoso.com/meet")
+    assert locate(body).blocks[0].join_url == "https://video.contoso.com/meet/anna/R1"
+
+
+def test_marks_in_text_without_any_link_are_no_block():
+    """A text about Outlook's own marks."""
+    assert locate("OutJoinLink\n[!OC([1033])!]\nwords").blocks == ()
+
+
+def test_another_link_above_a_block_in_text_is_the_users():
+    """Only a simple URL begins a block."""
+    lead = "a\nhttps://example.com/x\n"
+    assert remove(lead + skype_text(dots="")) == lead
+
+
+@pytest.mark.parametrize(
+    "block",
+    [skype().replace("</p>", ""), f'<p>{RULE}<p>Microsoft Teams<p><a href="{join()}">x</a><p>{RULE}'],
+    ids=["Skype", "Teams"],
+)
+def test_separators_in_paragraphs_without_end_tags_take_their_paragraphs_along(block):
+    """HTML closes a paragraph where the next one begins."""
+    assert remove(f"<p>a{block}<p>b") == "<p>a<p>b"
+
+
 @pytest.mark.parametrize(
     "below",
     ['<p>Call me: <a href="tel:+15550100">+1</a></p>', '<p><a href="https://dialin.contoso.com">numbers</a></p>'],
