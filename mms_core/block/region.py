@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NEVER_OUTSIDE: Final = frozenset({VOID_MATE, IMPLIED})
 URL_SCHEMES: Final = (b"http:", b"https:", b"mailto:", b"sip:", b"tel:")
 """How the name of a tag begins that is a URL in angle brackets."""
-CELL_ENDS: Final = frozenset({b"/td", b"/th"})
+ROW_ENDS: Final = frozenset({b"/tr", b"/tbody", b"/table"})
 LOOK_BACK: Final = 200_000
 """Tags that we count back to learn whether a surplus end tag closes something of the user's."""
 
@@ -67,10 +67,10 @@ def spans_of(window: Window, lo: int, hi: int) -> tuple[tuple[int, int], ...]:
 
 
 def to_own_end(window: Window, lo: int, hi: int) -> int:
-    """Move the end of a block over the end tags of elements that began inside of it and show nothing behind it.
+    """Move the end of a block over the end tags of table rows that began inside of it and show nothing behind it.
 
-    Those are the rows of a table that somebody put the lines of the block into. A cell goes with its row only: without
-    it, the cells beside it would move.
+    Somebody put the lines of the block into a table. A cell goes with its row only: without it, the cells beside it
+    would move. Any other element stays, because it reaches out of the block.
     """
     first = window.next_token(lo)
     end = hi
@@ -79,7 +79,7 @@ def to_own_end(window: Window, lo: int, hi: int) -> int:
         if index >= len(window.names) or not first <= window.mates[index] < index:
             return hi
         end = window.ends[index]
-        if window.names[index] not in CELL_ENDS:
+        if window.names[index] in ROW_ENDS:
             hi = end
 
 

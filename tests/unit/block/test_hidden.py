@@ -127,6 +127,12 @@ TABLES = {
 }
 
 
+def test_a_table_that_begins_and_ends_inside_the_block_goes_with_it():
+    """The separators stand outside of it, so that nothing of it is the user's."""
+    body = html(f"<p>{DOTS}</p><table>{row(JOIN)}{row(WEB)}</table><p>{DOTS}</p>")
+    assert remove(body) == html("")
+
+
 @pytest.mark.parametrize(("rows", "left"), TABLES.values(), ids=TABLES)
 def test_lines_in_cells_leave_no_empty_cells(rows, left):
     """The first cell takes the new block; the others go unless somebody wrote into them."""

@@ -117,6 +117,10 @@ REWRITE_HTML = {
         f"<p>a</p>{side_rule()}<div id=u>{element()}\n{side_rule()}<p>b</p></div>",
         "<p>a</p>§<div id=u><p>b</p></div>",
     ),
+    "start outside, all else in an element of the user's": (
+        f"<p>a</p>{side_rule()}<div id=u>{element()}\n{side_rule()}</div><p>b</p>",
+        "<p>a</p>§<div id=u></div><p>b</p>",
+    ),
     "a surplus end tag in an element": (
         f"<div id=u><p>a</p>{teams(below='')}</div><p>b</p>".replace(FOOT, FOOT + "</div>"),
         "<div id=u><p>a</p>§</div></div><p>b</p>",
