@@ -240,7 +240,10 @@ def _tail(window: Window, hi: int, ceiling: int) -> int:
     for _ in range(MAX_TAIL_LINES):
         if end >= ceiling:
             break
-        following = max(window.line(end + 1)[1], end + 1)
+        # Behind the tag that the next line begins with, so that the element around that line is found.
+        token = window.next_token(end)
+        start = max(window.ends[token] if token < len(window.ends) else 0, end + 1)
+        following = max(window.line(start)[1], start)
         if _TAIL.search(window.shadow, end, following):
             last = following
         end = following
