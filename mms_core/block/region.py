@@ -73,6 +73,8 @@ def to_own_end(window: Window, lo: int, hi: int) -> int:
     would move. Any other element stays, because it reaches out of the block.
     """
     first = window.next_token(lo)
+    if window.holder(window.next_token(hi)) < first:
+        return hi  # no element that began inside is still open, as nearly always
     end = hi
     while True:
         index = window.after_blanks(end)
