@@ -89,15 +89,24 @@ class _Cluster:
 
 def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Cluster]:
     """Divide anchors among blocks: a new bookmark, another meeting's link or a line of dots on both sides divides."""
+    whole = _Cluster(min(marks[0].position, links[0].lo) if links else marks[0].position)
+    whole.marks, whole.links = marks, links
+    whole.hi = max([marks[-1].position, *[link.hi for link in links]])
+    if (
+        whole.hi - whole.lo <= SPREAD
+        and [mark.name for mark in marks].count("OutJoinLink") <= 1
+        and len({link.url.canonical.lower() for link in links}) <= 1
+        and not has_rule(window.shadow, whole.lo, whole.hi)
+    ):
+        return [whole]  # nearly all bodies have one block
     events: list[tuple[int, Mark | Link]] = [(mark.position, mark) for mark in marks]
     events += [(link.lo, link) for link in links]
     events.sort(key=_POSITION)
     clusters: list[_Cluster] = []
     last = -1
     current = None
-    ruled = len(events) > 1 and has_rule(window.shadow, events[0][0], events[-1][0])
     for position, event in events:
-        if current is None or _divides(window, current, last, position, event, ruled=ruled):
+        if current is None or _divides(window, current, last, position, event):
             current = _Cluster(position)
             clusters.append(current)
         if isinstance(event, Mark):
@@ -111,7 +120,7 @@ def _clusters(window: Window, marks: list[Mark], links: list[Link]) -> list[_Clu
     return clusters
 
 
-def _divides(window: Window, current: _Cluster, last: int, position: int, event: Mark | Link, *, ruled: bool) -> bool:
+def _divides(window: Window, current: _Cluster, last: int, position: int, event: Mark | Link) -> bool:
     """Say whether a new block begins with this anchor."""
     if position - last > SPREAD:
         return True
@@ -121,7 +130,7 @@ def _divides(window: Window, current: _Cluster, last: int, position: int, event:
     elif current.links and current.links[-1].url.canonical.lower() != event.url.canonical.lower():
         # All links so far are of one meeting: this is asked of each of them.
         return True
-    return ruled and bool(current.links) and has_rule(window.shadow, last, position)
+    return bool(current.links) and has_rule(window.shadow, last, position)
 
 
 def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Region | None:
