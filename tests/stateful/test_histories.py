@@ -28,7 +28,7 @@ from mms_core.adapters.tables import TableDocuments, TableLedger, Tables, TableU
 from mms_core.adapters.tables.counters import Counters
 from mms_core.adapters.tables.rows import decoded, run_keys, runs_in, unpacked
 from mms_core.errors import BadInput, NotFound, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
-from mms_core.messages import UnknownMessage, Wake, encode
+from mms_core.messages import StartMany, UnknownMessage, Wake, encode
 from mms_core.model import Request, Source, State, Target, UserKey
 from mms_core.ports import Clock
 from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
@@ -336,6 +336,31 @@ class Histories(RuleBasedStateMachine):
     def jump(self, minutes):
         """The workers' clock goes wrong, or right again."""
         self.clock.skew = minutes * MINUTE
+
+    @rule(first=st.integers(0, 2), is_poisoned=st.booleans())
+    def start_list(self, first, is_poisoned):
+        """A message of a long list comes, or is given up by the host."""
+        rows = tuple((place, user, user) for place, user in enumerate(USERS[first:]))
+        message = StartMany(
+            batch=self._new_id(),
+            rows=rows,
+            reason="T10 Manual",
+            source="All",
+            target="Teams",
+            first_at=self.true.now().isoformat(),
+        )
+        self._do(self.recovery.poisoned(encode(message)) if is_poisoned else self._deliver(message))
+
+    @rule(index=st.integers(0, 99))
+    def replay(self, index):
+        """An administrator puts a poisoned message back, perhaps for the second time."""
+
+        async def replayed():
+            kept = await self.recovery.kept()
+            if kept:
+                await self.recovery.replay(kept[index % len(kept)]["id"])
+
+        self._do(replayed())
 
     @rule(user=users)
     def cancel(self, user):
