@@ -23,6 +23,15 @@ def dumps(value: Any) -> bytes:
         return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode("ascii")
 
 
+def dumps_shown(value: Any) -> bytes:
+    """Encode *value* for a reader, as :func:`dumps`; a lone surrogate, which many cannot read, becomes U+FFFD."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(value), separators=(",", ":"), ensure_ascii=False)
+        return without_surrogates(text).encode()
+
+
 def loads(content: bytes | str, kind: type[T]) -> T:
     """Decode JSON into *kind*.
 

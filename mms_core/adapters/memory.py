@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from mms_core import jsontext
 from mms_core.errors import BadInput, PreconditionLost
 from mms_core.messages import AnyMessage, Wake, due_of, encode
 from mms_core.model import Run, State, UserKey, UserRecord
@@ -319,7 +318,7 @@ class MemoryDocuments(Documents):
         stored = self._documents.get((kind, key))
         if etag is not None and etag != (stored.etag if stored else ""):
             raise PreconditionLost("document")
-        new = Stored(msgspec.json.decode(msgspec.json.encode(value)), str(next(self._etags)))
+        new = Stored(jsontext.loads(jsontext.dumps(value), dict), str(next(self._etags)))
         self._documents[kind, key] = new
         return new.etag
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from mms_core import jsontext
 from mms_core.errors import (
     CATALOGUE,
     AccessDenied,
@@ -66,19 +67,22 @@ class ApiResponse:
 
 def json_response(value: Any, *, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """Return *value* as JSON."""
-    return ApiResponse(status=status, body=msgspec.json.encode(value), headers={**SECURITY, **(headers or {})})
+    return ApiResponse(status=status, body=jsontext.dumps_shown(value), headers={**SECURITY, **(headers or {})})
 
 
 def list_response(rows: Iterable[Any], *, status: int = HTTPStatus.OK) -> ApiResponse:
     """Return rows as ``{"value": [...]}``, encoded one by one: a list may be long."""
-    body = b",".join(msgspec.json.encode(row) for row in rows)
+    body = b",".join(map(jsontext.dumps_shown, rows))
     return ApiResponse(status=status, body=b'{"value":[' + body + b"]}", headers=SECURITY)
 
 
 def text_response(text: str, *, content_type: str, status: int = HTTPStatus.OK) -> ApiResponse:
     """Return text; the type carries its charset."""
     return ApiResponse(
-        status=status, body=text.encode(), content_type=f"{content_type}; charset=utf-8", headers=SECURITY
+        status=status,
+        body=jsontext.without_surrogates(text).encode(),
+        content_type=f"{content_type}; charset=utf-8",
+        headers=SECURITY,
     )
 
 

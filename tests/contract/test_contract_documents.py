@@ -109,6 +109,15 @@ async def test_any_key_is_a_key_of_its_own(storage, kind):
     assert await storage.documents.get(kind, "a_b") is None
 
 
+@pytest.mark.parametrize("length", [1, 40_000])
+async def test_a_value_may_hold_half_an_emoji(storage, length):
+    """Outlook cuts subjects between surrogates; a preview shows them. Large values are in several parts."""
+    value = {"subject": "\ud83d cut 你好" * length, "detail": "whole 👋"}
+    await storage.documents.put("preview-1", "000001", value)
+    assert (await storage.documents.get("preview-1", "000001")).value == value
+    assert await storage.documents.list("preview-1") == [value]
+
+
 async def test_kinds_do_not_share_keys(storage):
     """The same key under two kinds is two documents."""
     await storage.documents.put("config", "k", {"kind": "config"})

@@ -67,6 +67,14 @@ async def test_a_preview_of_an_allowed_user_is_made(world):
     assert [each["verdict"] for each in (await _asked(world))["meetings"]] == ["migrate"]
 
 
+async def test_a_subject_that_was_cut_inside_an_emoji_spoils_no_preview(world):
+    """Exchange keeps halves of surrogate pairs."""
+    (event,) = world.skype_meetings(1)
+    world.tenant.edit(event.event_id, subject="cut \ud83d")
+    shown = await _asked(world)
+    assert [(each["verdict"], each["subject"]) for each in shown["meetings"]] == [("migrate", "cut \ud83d")]
+
+
 # -- people outside --------------------------------------------------------------------------------------------------
 
 

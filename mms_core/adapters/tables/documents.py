@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
+from mms_core import jsontext
 from mms_core.adapters.tables.clients import SHARDS, Tables, answered, found, key_safe, shard, unavailable
 from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.ports import ONE_A_USER, Documents, Stored
@@ -133,7 +133,7 @@ class TableDocuments(Documents):
 
 def _properties(value: dict[str, Any]) -> dict[str, Any]:
     """Return the properties that hold a document: one if it fits, several if a poisoned message is 48 KiB long."""
-    text = msgspec.json.encode(value).decode()
+    text = jsontext.dumps(value).decode()
     chunks = [text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK)]
     more = {f"Value{number:02d}": chunk for number, chunk in enumerate(chunks[1:], 1)}
     return {"Value": chunks[0], **more, "V": 1}
@@ -143,4 +143,4 @@ def _value(entity: Any) -> Any:
     chunks = [entity["Value"]]
     while (name := f"Value{len(chunks):02d}") in entity:
         chunks.append(entity[name])
-    return msgspec.json.decode("".join(chunks))
+    return jsontext.loads("".join(chunks), dict)
