@@ -39,11 +39,13 @@ from bench.capacity_model.storage import Book, Papers, Users
 from bench.capacity_model.tenant import (
     DAY,
     HOUR,
+    MINUTE,
     TENANT_ID,
     Faults,
     Hour,
     Limits,
     Tenant,
+    Window,
     directory_units,
     external_limit,
 )
@@ -56,7 +58,7 @@ from mms_core.service import Options, applying, parts, runs
 from mms_core.service.intake import MOST_IDENTITIES, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bench.capacity_model.host import Instance
     from bench.capacity_model.tenant import Mailbox
@@ -166,7 +168,11 @@ def bounds(case: Case) -> dict[str, float]:
 def advised(case: Case) -> dict[str, int]:
     """Return the settings that docs/operations.md advises for such a tenant."""
     admission = max(int(ADMISSION_SHARE * case.limits.teamsRequests * 60 / case.meetings), 1)
-    return {"AdmissionUsersPerMinute": min(admission, 10_000), "RecipientsPerDay": case.limits.externalADay}
+    return {
+        "AdmissionUsersPerMinute": min(admission, 10_000),
+        "RecipientsPerDay": case.limits.externalADay,
+        "MailboxRecipientsPerDay": case.limits.recipientsADay,
+    }
 
 
 PURE = (
@@ -349,7 +355,8 @@ def _judge(case: Case, world: World, limits: dict[str, float], binding: str) -> 
     peaks = {
         "mailboxConcurrency": max(box.in_flight_peak for box in boxes),
         "mailboxRequests": max(box.requests.peak if box.requests else 0 for box in boxes),
-        "messagesAMinute": max(_most_in(box.sent, 60.0) for box in boxes),
+        "messagesAMinute": max(_most_in(((at, 1) for at, _ in box.sent), MINUTE) for box in boxes),
+        "recipientsADay": max(_most_in(box.sent, DAY) for box in boxes),
         "graphRequests": tenant.graph.peak,
         "teamsRequests": tenant.teams.peak,
         "directoryUnits": tenant.directory.peak,
@@ -392,13 +399,12 @@ def _last_update(case: Case, boxes: list[Mailbox]) -> float:
     return max((box.sent[-1][0] for number, box in enumerate(boxes) if box.sent and number not in again), default=0.0)
 
 
-def _most_in(sent: list[tuple[float, int]], seconds: float) -> int:
-    most = first = 0
-    for last, (at, _) in enumerate(sent):
-        while sent[first][0] <= at - seconds:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
+def _most_in(sent: Iterable[tuple[float, int]], seconds: float) -> int:
+    """Return the largest sum of what was sent, by instant, within a span."""
+    window = Window(0, seconds)
+    for at, count in sent:
+        window.note(at, count)
+    return window.peak
 
 
 def phases(result: Result) -> list[str]:

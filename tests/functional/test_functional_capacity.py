@@ -64,6 +64,15 @@ def test_recipients_outside_are_spread_over_as_many_days_as_the_tenant_must_take
     assert result.elapsed_seconds > 2 * 24 * 3600
 
 
+def test_a_mailboxs_recipients_are_spread_over_as_many_days_as_it_must_take():
+    """Each organizer waits alone; whichever 24 hours one looks at, none has more than a mailbox may."""
+    result = simulate(replace(CALM, users=20, attendees=10, limits=Limits(recipientsADay=20)))
+    assert _but_pace(result) == []
+    assert result.binding == "recipientsADay"
+    assert result.facts["peaks"]["recipientsADay"] == 20
+    assert result.elapsed_seconds > 24 * 3600
+
+
 def test_the_judge_sees_a_second_update(monkeypatch):
     """As a layer that repeats writes would send it."""
     monkeypatch.setattr(host.Graph, "update", _twice(host.Graph.update))
@@ -81,17 +90,22 @@ def test_the_judge_sees_what_is_given_up(monkeypatch):
     assert any("not succeeded" in each for each in result.problems)
 
 
-def test_the_judge_sees_too_many_recipients(monkeypatch):
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [(Limits(externalADay=500), "recipients outside"), (Limits(recipientsADay=10), "mailbox's recipients")],
+    ids=["tenant", "mailbox"],
+)
+def test_the_judge_sees_too_many_recipients(monkeypatch, limits, problem):
     """As from a service that counts none."""
 
     async def unlimited(self, recipients, limit, *, at):
         assert recipients <= limit
-        assert at.tzinfo is not None
         assert isinstance(self, Budget)
+        assert at.tzinfo is not None
 
     monkeypatch.setattr(Budget, "reserve", unlimited)
-    result = simulate(replace(CALM, users=40, external=1.0, limits=Limits(externalADay=500)))
-    assert any("recipients outside" in each for each in result.problems)
+    result = simulate(replace(CALM, users=40, external=1.0, limits=limits))
+    assert any(problem in each for each in result.problems)
 
 
 def test_the_judge_sees_a_pace_that_is_too_slow():
