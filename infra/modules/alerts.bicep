@@ -24,11 +24,11 @@ var rules = [
   }
   {
     name: 'requests-overdue'
-    title: 'A request has been due for more than 15 minutes and nobody works on it'
+    title: 'A request has been due for more than 15 minutes and nobody works on it, or the service says nothing at all'
     severity: 1
     frequency: 'PT5M'
     window: 'PT15M'
-    query: 'AppMetrics | where Name == "mms.due.oldest" | summarize overdue = min(Min) | where overdue > 900'
+    query: 'AppMetrics | where Name == "mms.due.oldest" | summarize overdue = min(Min), said = count() | where overdue > 900 or said == 0'
   }
   {
     name: 'subscription-expires'
