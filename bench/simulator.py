@@ -37,6 +37,7 @@ def call(ready: dict[str, Any], method: str, url: str, body: Any = None) -> Any:
     """Make one request."""
     request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body is not None else None)  # noqa: S310
     request.add_header("Authorization", f"Bearer {ready['tokens']['graph']}")
+    request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own server
         return json.loads(answer.read() or b"null")
 

@@ -171,7 +171,7 @@ def view_delta(call: Call) -> Reply:
         named = ids.immutable if call.manner.immutable else str
         payload["value"] += [{"id": named(key), "@removed": {"reason": "deleted"}} for key in removed]
         payload["@odata.deltaLink"] = _view_link(call, "$deltatoken", start, end, kept)
-    return Reply(200, payload)
+    return Reply(200, payload, views.applied(call.prefer))
 
 
 def _view_link(call: Call, name: str, start: int, end: int, seen: dict[str, str]) -> str:

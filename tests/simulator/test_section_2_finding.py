@@ -347,7 +347,9 @@ class TestDelta:
         """1.7: immutable ids in ``@removed`` as well."""
         immutable = {"Prefer": 'IdType="ImmutableId"'}
         path = "users/ada@contoso.example/calendarView/delta?startDateTime=2030-01-01&endDateTime=2030-01-10"
-        page = await tenant.graph("GET", path, headers=immutable)
+        answer = await tenant.raw("GET", path, headers={"Prefer": f"odata.maxpagesize=50, {immutable['Prefer']}"})
+        assert answer.headers["Preference-Applied"] == f"odata.maxpagesize=50, {immutable['Prefer']}"
+        page = answer.json()
         (future,) = (row["id"] for row in page["value"] if row["subject"] == "Future")
         await tenant.graph("DELETE", f"{LIST}/{enc(future)}")
         link = page["@odata.deltaLink"].removeprefix(f"{tenant.base}/v1.0/")
