@@ -49,6 +49,12 @@ DIAL_INS = (
 FOREIGN_BLOCK = "skype-unquoted.html"
 """An invitation without numbers, pasted below somebody's own."""
 SKYPE = tuple(SKYPE_TEMPLATES)
+TEAMS_PAGES = tuple(each for each in TEAMS_TEMPLATES if each.endswith(".html"))
+LOST = "Gr\u00ef\u00bf\u00bd\u00ef\u00bf\u00bde"
+"""What an earlier migration left of a word: what it was nobody knows, so it stays."""
+_DOTS = f"<p class=MsoNormal><span>{'.' * 137}</span></p>"
+SHELL = f"{_DOTS}\r\n<p class=MsoNormal>&nbsp;</p>\r\n{_DOTS}"
+"""What an earlier migration left of a block: nothing to read in it, so it goes with the meeting's own block."""
 HOSTS = tuple(each for each in SKYPE if each in ("skype-server.html", "skype-online.html", "lync.html"))
 CROWDS = {"249 others": 249, "250 others": 250, "251 others": 251}
 """W6: with the organizer, 250 people are just allowed."""
@@ -65,6 +71,7 @@ made = st.one_of(
             ("skype and teams", ("skype-and-teams.html",)),
             ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES), ("teams", TEAMS_TEMPLATES),
             ("pasted teams", TEAMS_TEMPLATES), ("another's teams", TEAMS_TEMPLATES),
+            ("teams and pasted skype", TEAMS_PAGES),
             ("consumer", ("teams-consumer.html",)),
             ("flagged", ("1", "2", "3", "3b", "4")), ("flagged", ("1", "2", "3", "3b", "4")),
             ("plain", ("",)),
@@ -140,6 +147,7 @@ surroundings = st.fixed_dictionaries({
     "label": st.sampled_from(["Skype Meeting", "Skype-Besprechung", "Réunion Skype", "Skype 会議", "", "Skype corner"]),
     "room": st.booleans(),
     "calendar": st.sampled_from([""] * 9 + ["Projects", "Projects", "Shared", "Subscribed"]),
+    "damage": st.sampled_from([""] * 8 + ["lost characters", "empty shell"]),
     "fate": st.sampled_from(["own"] * 15 + ["draft", "copy", "cancelled copy"]),
 })  # fmt: skip
 items = st.tuples(made, st.one_of(single, single, series), surroundings).map(
@@ -156,6 +164,9 @@ mailboxes = st.fixed_dictionaries({
     "source": st.sampled_from(["All"] * 6 + ["SfB", "Teams"]),
     "secondary": st.booleans(),
     "replaces_providers": st.booleans(),
+    "mailbox": st.sampled_from(["user"] * 9 + ["shared", "room", "equipment"]),
+    "shared_policy": st.sampled_from(["migrate", "report"]),
+    "room_policy": st.sampled_from(["migrate", "report"]),
     "edits": st.lists(st.sampled_from(["", "text", "place", "subject"]), max_size=4),
 })  # fmt: skip
 
@@ -189,7 +200,8 @@ def seeded(tenant, drawn):
         "plans": [AUDIO_CONFERENCING],
         "audioConferencing": {"provider": "microsoft", **(drawn["dial_in"] or {})},
     }
-    mailbox = Mailbox(tenant.user(calendars=calendars, **(licensed if drawn["dial_in"] else {})))
+    kind = {"mailboxKind": drawn["mailbox"]} if drawn["mailbox"] != "user" else {}
+    mailbox = Mailbox(tenant.user(calendars=calendars, **kind, **(licensed if drawn["dial_in"] else {})))
     world = World(tenant, instant_of(drawn), mailbox, other)
     for each in tenant.graph("GET", f"users/{mailbox.user['id']}/calendars")["value"]:
         world.calendars[each["name"]] = each["id"]
@@ -226,6 +238,7 @@ def _seed(world, item):
     if fate == "cancelled copy":
         tenant.graph("POST", f"{tenant.item(mailbox.user, event['id'])}/cancel", {})
     world.kinds[item["made"]] += 1
+    world.kinds[item["damage"] or "sound"] += 1
     world.kinds[item["pattern"]["type"] if item["when"] == "series" else "single"] += 1
     world.kinds[fate if fate != "own" else item["calendar"] or "own"] += 1
 
@@ -251,9 +264,10 @@ def _posted(world, mailbox, item):
 def _payload(world, mailbox, item):
     """Give everything about an event but when it is, and what is known of its block."""
     body, seed, properties = _invited(world, mailbox, item)
+    body = _damaged(body, seed, item)
     kind = "text" if item["template"].endswith(".txt") else "html"
     names = [item["label"]] * bool(item["label"]) + ["Room 4"] * item["room"]
-    if item["made"] in ("teams", "another's teams", "pasted teams", "flagged"):
+    if item["made"] in ("teams", "another's teams", "pasted teams", "teams and pasted skype", "flagged"):
         names = ["Microsoft Teams Meeting" if each == item["label"] else each for each in names]
     payload = {
         "subject": f"{item['made']} {item['template']}",
@@ -278,29 +292,50 @@ def _invited(world, mailbox, item):
         case "skype and teams":
             body, blocks, url = invitation(template, tag=tag, host="https://meet.contoso.com/anna.berg/")
             return body, Seed(blocks=blocks, url=url), skype_properties(url)
-        case "teams" | "another's teams":
-            owner = mailbox if item["made"] == "teams" else world.other if mailbox is world.mailbox else world.mailbox
+        case "teams" | "another's teams" | "teams and pasted skype":
+            is_own = item["made"] != "another's teams"
+            owner = mailbox if is_own else world.other if mailbox is world.mailbox else world.mailbox
             meeting = world.tenant.graph("POST", f"users/{owner.user['id']}/onlineMeetings", {"subject": "Talk"})
             replaced = linked_to(meeting, owner.user["id"], world.tenant.ready["tenantId"])
             body, blocks, _ = invitation(template, tag=tag, replaced=replaced)
-            seed = Seed(blocks=blocks) if item["made"] == "teams" else Seed()
-            return body, seed, _teams_properties(meeting) if item["made"] == "teams" else []
+            if item["made"] == "teams and pasted skype":
+                body = _with_foreign(body, tag)
+            return body, Seed(blocks=blocks) if is_own else Seed(), _teams_properties(meeting) if is_own else []
     body, _, _ = invitation(template, tag=tag)  # pasted, or made in Teams for private use
     return body, Seed(), []
+
+
+def _damaged(body, seed, item):
+    """Leave in a body what migrations by others leave; what is to go with its block is noted as a part of that."""
+    start = body.lower().find("<body")
+    start = body.find(">", start) + 1
+    if not item["damage"] or not start or item["template"].endswith(".txt"):
+        return body
+    if item["damage"] == "lost characters":
+        return f"{body[:start]}<p>{LOST}</p>{body[start:]}"
+    if seed.blocks and item["made"] in ("skype", "teams"):
+        seed.blocks = (SHELL, *seed.blocks)
+        return f"{body[:start]}<p>Before</p>{SHELL}<p>Between</p>{body[start:]}"
+    return body
 
 
 def _skype(how, template, tag):
     body, blocks, url = invitation(template, tag=tag)
     if how == "own and pasted":
-        _, (foreign, *_), _ = invitation(FOREIGN_BLOCK, tag=tag)
-        end = body.lower().rindex("</body>")
-        body = f"{body[:end]}<p>They have one, too:</p>{foreign}<p>Regards</p>{body[end:]}"
+        body = _with_foreign(body, tag)
     properties = skype_properties(url)
     if how == "borrowed skype":
         _, _, elsewhere = invitation(template, tag=tag)
         properties = skype_properties(elsewhere)
     seed = Seed() if how in ("pasted skype", "borrowed skype") else Seed(blocks=blocks, url=url)
     return body, seed, [] if how == "pasted skype" else properties
+
+
+def _with_foreign(body, tag):
+    """Paste somebody else's Skype block below what is there."""
+    _, (foreign, *_), _ = invitation(FOREIGN_BLOCK, tag=tag)
+    end = body.lower().rindex("</body>")
+    return f"{body[:end]}<p>They have one, too:</p>{foreign}<p>Regards</p>{body[end:]}"
 
 
 def _teams_properties(meeting):

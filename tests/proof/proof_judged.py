@@ -36,6 +36,7 @@ def judged(lab, drawn):
     switches = {"teamsGeneration": drawn["generation"], "skypeRepresentation": drawn["representation"]}
     tenant.control("PATCH", "switches", {**switches, "applicationAccessPolicy": access})
     before = look(tenant, world.mailbox, now)
+    policies = {"shared": drawn["shared_policy"], "room": drawn["room_policy"], "equipment": drawn["room_policy"]}
     oracle = Oracle(
         world.mailbox,
         before,
@@ -44,12 +45,17 @@ def judged(lab, drawn):
         source=drawn["source"],
         secondary=drawn["secondary"],
         replaces_providers=drawn["replaces_providers"] and drawn["dial_in_later"] is not None,
+        reports=policies.get(drawn["mailbox"]) == "report",
     )
     service = lab.service()
     service.configure(
-        IncludeSecondaryCalendars=drawn["secondary"], AutomaticallyReplaceAcpProvider=drawn["replaces_providers"]
+        IncludeSecondaryCalendars=drawn["secondary"],
+        AutomaticallyReplaceAcpProvider=drawn["replaces_providers"],
+        SharedMailboxPolicy=drawn["shared_policy"],
+        RoomMailboxPolicy=drawn["room_policy"],
     )
     source = Source(drawn["source"])
+    world.kinds[f"mailbox {drawn['mailbox']}"] += 1
 
     run = service.migrate(user, source=source)
 

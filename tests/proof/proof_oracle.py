@@ -167,9 +167,13 @@ class Oracle:
     source: str = "All"
     secondary: bool = False
     replaces_providers: bool = False
+    reports: bool = False
+    """The policy for this kind of mailbox is to write nothing."""
 
     def duty(self, event):
         """Say what has to happen to an event: ``migrate``, ``refresh`` or ``keep``."""
+        if self.reports:
+            return "keep"
         owner = self.mailbox.user["userPrincipalName"].lower()
         is_ours = event["isOrganizer"] and not event["isDraft"] and not event["isCancelled"]
         is_ours = is_ours and self._is_looked_at(self.before.places[event["id"]])
