@@ -47,6 +47,27 @@ async def test_a_window_that_was_set_later_holds_for_what_waits_already(world):
     assert len(world.tenant.mails) == 1
 
 
+async def test_an_undo_waits_for_the_window_and_stops_at_its_end(world):
+    """It is a write to a calendar like any other, though it does not wait for company."""
+    world.start_services(run_lease=HOUR)
+    events = world.skype_meetings(12)
+    await world.ask()
+    await world.until_quiet()
+    await world.configure(**NIGHT)
+    await world.queries.undo(USER, (), actor=None)
+    await world.deliver()
+    run = await world.run()
+    assert (run.state, run.due_at, len(world.tenant.mails)) == (State.PENDING, TEN_PM, len(events))
+    world.clock.at = TEN_PM + 8 * HOUR - MINUTE
+    world.tenant.on("update", None, lambda: world.clock.advance(MINUTE))
+    await world.deliver()
+    run = await world.run()
+    assert (run.state, run.due_at, run.code) == (State.PENDING, TEN_PM + 24 * HOUR, "OutsideWindow")
+    assert len(events) < len(world.tenant.mails) < 2 * len(events)
+    await world.until_quiet()
+    assert [world.tenant.mails_of(event.event_id) for event in events] == [2] * len(events)
+
+
 async def test_a_run_that_reaches_the_end_of_the_window_goes_on_in_the_next(world):
     """What is written stays; the rest is written the next night; the run says why it waits."""
     world.start_services(run_lease=HOUR)
