@@ -134,6 +134,8 @@ def _cause(entry: LedgerEntry) -> str:
 def is_left_out(entry: LedgerEntry) -> bool:
     """Say whether a meeting was not updated for a reason that its organizer should know."""
     explanation = CATALOGUE.get(entry.code or "")
+    if entry.code == "ReportOnly":
+        return False  # nothing was to be done; the report is the administrators'
     is_ruled_out = entry.verdict is Verdict.SKIPPED and explanation is not None and explanation.rule is not None
     return entry.verdict is Verdict.FAILED or is_ruled_out
 

@@ -17,11 +17,13 @@ from mms_core.model import NAME_PREFIX, State, UserKey, Verdict
 from mms_core.planning import WRITES, Step
 from mms_core.ports import RunQuery
 from mms_core.retrying import MAXIMUM_RETRIES
-from mms_core.service.deciding import audience_of, is_report_only
+from mms_core.service.deciding import is_report_only, membership_of
 from mms_core.service.finding import found
 from mms_core.service.visits import visiting
 from mms_core.service.wishes import wish_of
 from mms_core.telemetry import log
+from mms_core.triggers import stop_code
+from mms_core.windows import next_open_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +85,10 @@ class Noticing:
         settings = await self._parts.settings()
         graph = self._parts.graph()
         facts = await graph.directory.user(key)
-        if not settings.MeetingMigrationEnabled or await audience_of(self._parts, settings, facts) == "excluded":
+        # Whatever would hold the run back if it were due now: then there is nothing to announce.
+        if stop_code(settings, run.reasons, facts.user_id) is not None:
+            return
+        if (await membership_of(self._parts, settings, facts)).is_listed_out(settings):
             return
         wish = await wish_of(
             self._parts,
@@ -110,7 +115,8 @@ class Noticing:
             if planned.step in WRITES
         ]
         if meetings:
-            letter = notices.before(settings, user=facts.user_principal_name, due_at=run.due_at, meetings=meetings)
+            due_at = next_open_at(settings.window(), run.due_at)
+            letter = notices.before(settings, user=facts.user_principal_name, due_at=due_at, meetings=meetings)
             await self._once(run, "before", facts, letter)
 
     async def _after(self, key: UserKey, run: Run) -> None:

@@ -9,7 +9,7 @@ from functional_support import KEY, NAME
 from meeting_values import NOW, USER
 
 from mms_core.errors import NotFound, OutcomeUnknown, PermanentError, TemporaryError
-from mms_core.messages import Notice
+from mms_core.messages import Notice, TenantEvent
 from mms_core.model import State
 from mms_core.service import Noticing
 
@@ -190,3 +190,72 @@ async def test_a_digest_that_could_not_be_sent_is_part_of_the_next(told):
     assert await Noticing(told.parts).digest() == 0
     told.clock.advance(timedelta(hours=1))
     assert await Noticing(told.parts).digest() == 1
+
+
+GRANTED = TenantEvent(
+    event_id="contoso|1",
+    type="mms.policy.granted",
+    data={"user": NAME, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"},
+    actor="script",
+)
+
+
+async def _notices(world):
+    """Deliver what tells organizers before their runs, and nothing else."""
+    for message in [each for _, each in world.queue.messages if isinstance(each, Notice)]:
+        await world.dispatch(message)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PilotPercentage": 0},
+        {"TriggerT9": False},
+        {"MeetingMigrationEnabled": False},
+        {"DeniedUsers": [NAME]},
+        {"AllowedUsers": ["bob@contoso.example"]},
+        {"AutomaticallySendEmailsToUsers": False},
+        {"SharedMailboxPolicy": "report"},
+    ],
+    ids=lambda each: next(iter(each)),
+)
+async def test_nobody_is_told_of_a_run_that_the_settings_hold_back_by_now(told, changes):
+    """Neither that it comes nor that it does not: it ends without a word to the organizer."""
+    told.skype_meetings(2)
+    told.tenant.kind = "shared"
+    await told.dispatch(GRANTED)
+    await told.configure(**changes)
+    await told.until_quiet()
+    assert told.tenant.mails == [] or "AutomaticallySendEmailsToUsers" in changes
+    assert told.tenant.letters == []
+
+
+async def test_an_organizer_outside_the_pilot_is_told_of_what_an_administrator_asked_for(told):
+    """The pilot does not hold for T10, and so neither for its letters."""
+    told.skype_meetings(1)
+    await told.configure(PilotPercentage=0)
+    await told.ask()
+    await told.until_quiet()
+    assert len(told.tenant.letters) == 2
+
+
+async def test_whoever_was_told_hears_that_the_pilot_goes_on_without_them(told):
+    """A promise that is not kept is explained."""
+    told.skype_meetings(1)
+    await told.dispatch(GRANTED)
+    await _notices(told)
+    await told.configure(PilotPercentage=0)
+    await told.until_quiet()
+    assert (await told.run()).code == "NotInPilot"
+    assert len(told.tenant.letters) == 2
+
+
+async def test_the_letter_names_the_hour_at_which_the_window_opens(told):
+    """The run is due when it is due, and waits for the window all the same."""
+    told.skype_meetings(1)
+    await told.dispatch(GRANTED)
+    opens = (NOW + timedelta(hours=9)).replace(minute=0, second=0, microsecond=0)
+    await told.configure(MaintenanceHours=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
+    await _notices(told)
+    (before,) = told.tenant.letters
+    assert f"{opens:%Y-%m-%d %H:%M} (UTC)" in before.html
