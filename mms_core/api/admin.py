@@ -33,6 +33,7 @@ from mms_core.notifications import decode
 from mms_core.ports import RunQuery
 from mms_core.service.intake import MOST_IDENTITIES, Result, Wanted, user_key
 from mms_core.service.previews import Asked
+from mms_core.service.queries import named
 from mms_core.service.repeats import Kept
 from mms_core.status import (
     FIELDS,
@@ -289,10 +290,12 @@ class AdminApi:
         """``GET, PATCH config``."""
         if request.method == "PATCH":
             principal = await self._caller(request, Role.OPERATE)
-            changes: dict[str, Any] = decode(request.body, dict[str, Any])
-            wanted = request.headers.get("if-match")
-            etag = None if wanted is None or wanted == "*" else _unquoted(wanted)
-            configuration = await self._queries.configure(changes, etag=etag, actor=principal.name)
+            async with self._queries.refusals("PATCH config", actor=principal.name) as known:
+                changes: dict[str, Any] = decode(request.body, dict[str, Any])
+                known["more"] = named(changes)
+                wanted = request.headers.get("if-match")
+                etag = None if wanted is None or wanted == "*" else _unquoted(wanted)
+                configuration = await self._queries.configure(changes, etag=etag, actor=principal.name)
         else:
             await self._caller(request, Role.READ)
             configuration = await self._queries.configuration()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import BadInput, MmsError
+from mms_core.errors import BadInput, MmsError, NotFound, PreconditionLost
 from mms_core.metrics import TRIGGERS_DECIDED, measure
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from mms_core.model import Run
     from mms_core.service.parts import Parts
     from mms_core.triggers import Decision
@@ -155,6 +158,24 @@ class Journal:
         except MmsError as exc:
             log("order_not_recorded", level=logging.WARNING, rule=order, code=exc.code)
         log("ordered", rule=order, state=value["outcome"], correlation_id=value["correlationId"])
+
+    @contextlib.asynccontextmanager
+    async def refusals(
+        self, order: str, what: str, *, actor: str | None, **known: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Keep that an order was refused, where the body says so by what it raises.
+
+        Args:
+            order: As for :meth:`ordered`, also the following two.
+            what: The route.
+            actor: Object or app id of the caller.
+            known: What else :meth:`ordered` takes. The body is given them, and may add what it finds out.
+        """
+        try:
+            yield known
+        except (BadInput, NotFound, PreconditionLost) as exc:
+            await self.ordered(order, what, actor=actor, refused=exc.code, **known)
+            raise
 
     async def page(self, query: DecisionQuery) -> tuple[list[dict[str, Any]], str | None]:
         """List decisions, newest first, and the token for more.

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mms_core.meetings import Coordinates, Event, OnlineMeeting
     from mms_core.model import UserFacts
     from mms_core.planning import Wish
+    from mms_core.ports import Stored
     from mms_core.service.parts import Parts
 
 SOON: Final = timedelta(minutes=15)
@@ -55,6 +56,8 @@ _VERDICTS: Final = {
 }
 _CALLS: Final = {Step.MOVE: 1, Step.REPLACE: 4}
 """Requests that a write takes, where they are not two; a replacement reads the old meeting and sets options."""
+_APPLY: Final = "POST previews/apply"
+_LONGEST_ID: Final = 80
 _UNANSWERED: Final = ("none", "notresponded")
 
 
@@ -147,17 +150,20 @@ class Previews:
         """
         wanted = sorted(meeting_key(each) for each in asked.event_ids)
         reasons: tuple[str, ...] = ()
+        is_undo = asked.action == "undo"
         if asked.action != "migrate":
-            run = await Queries(self._parts).user(asked.identity)
+            async with Journal(self._parts).refusals(
+                "Preview", "POST previews", actor=asked.actor, user=asked.identity
+            ) as known:
+                run = await Queries(self._parts).user(asked.identity)
+                known["user_id"] = run.user_id
+                if asked.action == "retry" and not can(run, Happening.RETRIED):
+                    raise BadInput(str(run.state), code="InvalidState")
             asked = replace(asked, key=UserKey(run.user_id) if run.user_id else asked.key)
             if asked.action == "retry":
-                if not can(run, Happening.RETRIED):
-                    raise BadInput(str(run.state), code="InvalidState")
                 asked = replace(asked, source=run.source, target=run.target, selections=run.selections)
                 wanted, reasons = sorted(run.undo_events), run.reasons
-            is_undo = asked.action == "undo" or run.undo
-        else:
-            is_undo = False
+            is_undo = is_undo or run.undo
         preview_id = self._parts.new_id()
         document = {
             "id": preview_id,
@@ -367,9 +373,18 @@ class Previews:
             BadInput: Code ``InvalidState``: not ready, applied already, too old, the plan of a retry or an undo (which
                 are ordered as such), or the user has a run that waits.
         """
-        stored = await self._parts.documents.get("preview", preview_id)
-        if stored is None:
-            raise NotFound
+        journal, more = Journal(self._parts), {"previewId": preview_id[:_LONGEST_ID]}
+        async with journal.refusals("Apply", _APPLY, actor=actor, more=more) as known:
+            stored = await self._parts.documents.get("preview", preview_id)
+            if stored is None:
+                raise NotFound
+            key = stored.value["user"]
+            known |= {"user": stored.value["identity"], "user_id": None if key.startswith(NAME_PREFIX) else key}
+            run = await self._apply(stored, actor=actor)
+        await journal.ordered("Apply", _APPLY, actor=actor, user=run.identity, run=run, more=more)
+        return run
+
+    async def _apply(self, stored: Stored[dict[str, Any]], *, actor: str | None) -> Run:
         document, now = stored.value, self._parts.clock.now()
         age = now - _instant(document["createdAt"])
         is_order = document.get("action", "migrate") != "migrate"
@@ -385,7 +400,7 @@ class Previews:
             source=Source(document["source"]),
             target=Target(document["target"]),
             selections=_selections(document),
-            preview_id=preview_id,
+            preview_id=document["id"],
             reasons=("T10 Preview",),
             actors=(actor,) if actor else (),
             created_at=now,
@@ -395,12 +410,9 @@ class Previews:
         )
         # Claimed first: two clicks make one run.
         await self._parts.documents.put(
-            "preview", preview_id, {**document, "state": "applied", "correlationId": run.run_id}, etag=stored.etag
+            "preview", document["id"], {**document, "state": "applied", "correlationId": run.run_id}, etag=stored.etag
         )
         await self._file(UserKey(document["user"]), run)
-        await Journal(self._parts).ordered(
-            "Apply", "POST previews/apply", actor=actor, user=run.identity, run=run, more={"previewId": preview_id}
-        )
         return run
 
     async def _file(self, key: UserKey, run: Run) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import contextlib
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,7 +24,8 @@ from mms_core.settings import TenantSettings
 from mms_core.states import Happening, advance, can
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import date, datetime
 
     from mms_core.meetings import LedgerEntry, Original
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 SUMMARY_SPAN: Final = timedelta(days=14)
 """How far back a summary by day goes, behind the day that has begun."""
 _LONGEST_SHOWN: Final = 80
+_LONGEST_NAMED: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,15 @@ def _in_short(value: Any) -> Any:
     if isinstance(value, list):
         return f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
     return f"{len(value)} characters" if isinstance(value, str) and len(value) > _LONGEST_SHOWN else value
+
+
+def named(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record keeps of a change that may be refused: names, for a value may be anything."""
+    return {"settings": [name[:_LONGEST_SHOWN] for name in islice(changes, len(fields(TenantSettings)))]}
+
+
+def _route(order: str) -> str:
+    return f"POST migrations/{order.lower()}"
 
 
 class Queries:
@@ -258,17 +271,18 @@ class Queries:
         self, order: str, identity: str, change: Callable[[UserRecord], UserRecord], *, actor: str | None
     ) -> Run:
         """Change the record of a user as an operator wants it, and keep who that was."""
-        what, user = f"POST migrations/{order.lower()}", identity.strip()
-        try:
-            run = await self._change(identity, change)
-        except BadInput as exc:
-            known = [key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)]
-            await self._journal.ordered(
-                order, what, actor=actor, user=user, user_id=known[0] if known else None, refused=exc.code
-            )
-            raise
-        await self._journal.ordered(order, what, actor=actor, user=user, run=run)
+        run = await self._change(identity, change)
+        await self._journal.ordered(order, _route(order), actor=actor, user=identity.strip(), run=run)
         return run
+
+    @contextlib.asynccontextmanager
+    async def _refusals(self, order: str, identity: str, *, actor: str | None) -> AsyncIterator[None]:
+        """Keep that an order about a user was refused, and by whose order."""
+        user = identity.strip()[:_LONGEST_NAMED]
+        async with self._journal.refusals(order, _route(order), actor=actor, user=user) as known:
+            ids = [key for key in await self._keys(identity) if not key.startswith(NAME_PREFIX)]
+            known["user_id"] = ids[0] if ids else None
+            yield
 
     async def cancel(self, identity: str, *, actor: str | None = None) -> Run:
         """Cancel what waits, and stop what runs after the meeting in hand.
@@ -278,7 +292,8 @@ class Queries:
             BadInput: Code ``InvalidState``: it is over already.
         """
         change = partial(cancelled, now=self._parts.clock.now(), actors=(actor,) if actor else ())
-        run = await self._ordered("Cancel", identity, change, actor=actor)
+        async with self._refusals("Cancel", identity, actor=actor):
+            run = await self._ordered("Cancel", identity, change, actor=actor)
         # Whoever was told that it comes is told that it does not; one that is at work is told when it has stopped.
         if run.user_id is not None and run.state.is_final:
             await self._parts.announce(UserKey(run.user_id), run, "after")
@@ -299,7 +314,8 @@ class Queries:
             run = retried(record.current, now=now, due_at=now, actors=(actor,) if actor else ())
             return replace(record, current=run)
 
-        return await self._ordered("Retry", identity, change, actor=actor)
+        async with self._refusals("Retry", identity, actor=actor):
+            return await self._ordered("Retry", identity, change, actor=actor)
 
     async def undo(self, identity: str, event_ids: Sequence[str], *, actor: str | None) -> Run:
         """Restore the originals of a user's meetings: a run of its own, at once.
@@ -308,11 +324,7 @@ class Queries:
             NotFound: Nothing was ever asked for this user, or there is nothing to restore.
             BadInput: Code ``InvalidState``: a run of this user waits or works.
         """
-        keys = await self._keys(identity)
-        originals = [each for key in keys for each in await self._parts.ledger.originals(key)]
         wanted = {meeting_key(each) for each in event_ids}
-        if not originals or (event_ids and not {each.key for each in originals} & wanted):
-            raise NotFound
         now = self._parts.clock.now()
 
         def change(record: UserRecord) -> UserRecord:
@@ -334,7 +346,12 @@ class Queries:
             )
             return replace(record, current=run, following=None)
 
-        return await self._ordered("Undo", identity, change, actor=actor)
+        async with self._refusals("Undo", identity, actor=actor):
+            keys = await self._keys(identity)
+            originals = {each.key for key in keys for each in await self._parts.ledger.originals(key)}
+            if not originals or (wanted and not originals & wanted):
+                raise NotFound
+            return await self._ordered("Undo", identity, change, actor=actor)
 
     # -- settings ---------------------------------------------------------------------------------------------------
 
@@ -344,6 +361,10 @@ class Queries:
         if stored is None:
             return Configuration(settings=TenantSettings(), etag="")
         return Configuration(settings=msgspec.convert(stored.value, type=TenantSettings), etag=stored.etag)
+
+    def refusals(self, what: str, *, actor: str | None) -> AbstractAsyncContextManager[dict[str, Any]]:
+        """Keep that a change of settings was refused; the caller adds which ones it was about, by :func:`named`."""
+        return self._journal.refusals("Config", what, actor=actor, more={"settings": []})
 
     async def configure(self, changes: Mapping[str, Any], *, etag: str | None, actor: str | None) -> Configuration:
         """Change settings; effective at once, for queued work too.

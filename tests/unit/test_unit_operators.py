@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -119,7 +120,7 @@ async def test_a_change_of_settings_is_shown_with_who_and_when(api):
     changes = {"PilotPercentage": 10, "DeniedUsers": ["zoe@contoso.example"], "NoticeAfterSubject": "x" * 100}
     await api.call(api.admin.config, "PATCH", body=changes)
     assert (await api.call(api.admin.config, "PATCH", body={"PilotPercentage": 101})).status == 400
-    rows = await _decisions(api, rule="Config")
+    rows = await _decisions(api, rule="Config", answer="request")
     assert [(each["what"], each["actor"], each["at"], each["user"]) for each in rows] == [
         ("PATCH config", "object-id", NOW.isoformat(), None)
     ]
@@ -140,7 +141,7 @@ async def test_previews_are_recorded_when_they_are_asked_for_and_applied(api):
     applied = await api.call(api.admin.apply, "POST", route={"id": preview_id})
     again = await api.call(api.admin.apply, "POST", route={"id": preview_id})
     assert (applied.status, again.status) == (202, 409)
-    rows = {each["what"]: each for each in await _decisions(api, identity=USER)}
+    rows = {each["what"]: each for each in await _decisions(api, identity=USER, answer="request")}
     assert set(rows) == {"POST previews", "POST previews/apply"}
     assert rows["POST previews/apply"]["correlationId"] == read_json(applied)["CorrelationId"]
     assert {each["actor"] for each in rows.values()} == {"object-id"}
@@ -174,3 +175,67 @@ async def test_any_end_of_time_that_can_be_written_is_an_answer(api, end, found)
         assert (answer.status, read_json(answer)["field"]) == (400, "endTime")
     else:
         assert (answer.status, len(read_json(answer)["value"])) == (200, found)
+
+
+async def test_settings_that_were_refused_are_recorded_with_who_when_and_what(api):
+    """By name only: a value that was refused may be anything, and of any length."""
+    wrong = [
+        ({"PilotPercentage": 101, "DeniedUsers": ["zoe@contoso.example"]}, {}, 400),
+        ({"Pilot" + "x" * 500: 1}, {}, 400),
+        ({"PilotPercentage": 10}, {"If-Match": '"abcd"'}, 412),
+        ({"PilotPercentage": 10}, {"If-Match": "not one of ours"}, 412),
+        (["PilotPercentage"], {}, 400),
+    ]
+    codes = []
+    for body, headers, status in wrong:
+        answer = await api.call(api.admin.config, "PATCH", body=body, headers=headers)
+        assert answer.status == status, answer.body
+        codes.append(read_json(answer)["code"])
+        api.clock.advance(timedelta(seconds=1))
+    rows = list(reversed(await _decisions(api, rule="Config", answer="refuse")))
+    assert [each["outcome"] for each in rows] == codes
+    assert [each["settings"] for each in rows] == [
+        ["PilotPercentage", "DeniedUsers"],
+        ["Pilot" + "x" * 75],
+        ["PilotPercentage"],
+        ["PilotPercentage"],
+        [],
+    ]
+    assert {(each["actor"], each["what"]) for each in rows} == {("object-id", "PATCH config")}
+    assert [each["at"] for each in rows] == [(NOW + timedelta(seconds=number)).isoformat() for number in range(5)]
+    assert "zoe" not in json.dumps(rows)
+
+
+async def test_a_plan_that_is_not_applied_is_recorded_with_its_user(api):
+    """Too old, applied already, or nobody's: who asked, when, for which."""
+    asked = await api.call(api.admin.previews, "POST", body={"identity": USER})
+    preview_id = read_json(asked)["id"]
+    for name in (preview_id, "nobody's"):
+        await api.call(api.admin.apply, "POST", route={"id": name})
+        api.clock.advance(timedelta(seconds=1))
+    unknown, early = await _decisions(api, rule="Apply")
+    assert (early["outcome"], early["previewId"], early["userId"], early["actor"]) == (
+        "InvalidState",
+        preview_id,
+        USER,
+        "object-id",
+    )
+    assert (unknown["outcome"], unknown["previewId"], unknown["user"]) == ("NotFound", "nobody's", None)
+    assert {each["answer"] for each in (unknown, early)} == {"refuse"}
+    assert early in await _decisions(api, identity=USER)
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry", "undo"])
+async def test_an_order_for_somebody_nobody_knows_is_recorded(api, name):
+    """404, and who asked."""
+    await _order(api, name, 404)
+    (row,) = await _decisions(api, answer="refuse")
+    assert (row["what"], row["outcome"], row["userId"]) == (f"POST migrations/{name}", "NotFound", USER)
+
+
+async def test_a_preview_that_is_refused_is_recorded(api):
+    """Of a retry for somebody who has no run."""
+    answer = await api.call(api.admin.previews, "POST", body={"identity": USER, "action": "retry"})
+    assert answer.status == 404, answer.body
+    (row,) = await _decisions(api, answer="refuse")
+    assert (row["what"], row["rule"], row["outcome"], row["user"]) == ("POST previews", "Preview", "NotFound", USER)
