@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
+import platform
 import sys
 
 from mms_core import wiring
 from mms_core.errors import MmsError
-from mms_core.messages import UnknownMessage
+
+
+def operator() -> str:
+    """Return the user of this machine and the machine, for the record: nobody has signed in here."""
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container without a name for its user
+        user = "unknown"
+    return f"{user}@{platform.node()}"
 
 
 async def messages() -> int:
-    """Print the kept messages, one a line: id, time, whether it was replayed, and its text."""
+    """Print the kept messages, one a line: id, time, whether and by whom it was replayed, and its text."""
     for each in await wiring.recovery().kept():
-        again = f" replayed {each['replayedAt']}" if "replayedAt" in each else ""
+        again = f" replayed {each['replayedAt']} by {each.get('replayedBy', '?')}" if "replayedAt" in each else ""
         sys.stdout.write(f"{each['id']} {each['at']}{again} {each['text']}\n")
     return 0
 
@@ -27,8 +37,8 @@ async def messages() -> int:
 async def replay(message_id: str) -> int:
     """Put a kept message back; 1 if there is none of that id, or this version does not understand it."""
     try:
-        await wiring.recovery().replay(message_id)
-    except (MmsError, UnknownMessage) as exc:
+        await wiring.recovery().replay(message_id, by=operator())
+    except MmsError as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
     return 0

@@ -31,7 +31,7 @@ class Origin:
     actor: str | None
     """Object or app id of a caller, name of a signing key, or which feed or sweep."""
     proof: str
-    """token, signature, notification, eventGrid, audit, or comparison."""
+    """token, signature, notification, eventGrid, audit, comparison, invitations, or operatingSystem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +120,21 @@ class Journal:
         user: str | None = None,
         user_id: str | None = None,
         refused: str | None = None,
+        proof: str = "token",
         more: dict[str, Any] | None = None,
     ) -> None:
         """Keep what an operator ordered; never fails, because the order has been carried out, or refused.
 
         Args:
-            order: ``Cancel``, ``Retry``, ``Undo``, ``Preview``, ``Apply`` or ``Config``: stands where triggers have
-                their rule.
-            what: The route.
-            actor: Object or app id of the caller.
+            order: ``Cancel``, ``Retry``, ``Undo``, ``Preview``, ``Apply``, ``Config`` or ``Replay``: stands where
+                triggers have their rule.
+            what: The route, or the command.
+            actor: Object or app id of the caller, or the operating system's user.
             run: That it concerned or made.
             user: As the caller named it.
             user_id: Object id, where no run tells it.
             refused: The code why it was not carried out.
+            proof: What the caller proved itself with.
             more: Anything else worth knowing.
         """
         now = self._parts.clock.now()
@@ -150,7 +152,7 @@ class Journal:
             "correlationId": run.run_id if run else None,
             "requestId": self._parts.new_id(),
             "actor": actor,
-            "proof": "token",
+            "proof": proof,
             **(more or {}),
         }
         try:

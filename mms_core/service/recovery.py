@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mms_core.debounce import with_next
-from mms_core.errors import MmsError, NotFound, PreconditionLost
+from mms_core.errors import BadInput, MmsError, NotFound, PreconditionLost
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.metrics import DUE_OLDEST, MESSAGES_POISONED, SUBSCRIPTION_REMAINING, measure
 from mms_core.model import State, UserKey, name_key
 from mms_core.service.batches import Batches
 from mms_core.service.jobs import SWEEP, start_anew
+from mms_core.service.journal import Journal
 from mms_core.service.poison import Poison
 from mms_core.telemetry import log
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mms_core.ports import Stored, Subscribed
     from mms_core.service.parts import Parts
 
+_REPLAY: Final = "python -m mms_core.maintenance replay"
 _LONGEST_LOOK: Final = timedelta(minutes=2)
 """A worker that looks after the subscriptions for longer is not there any more."""
 
@@ -118,23 +120,34 @@ class Recovery:
         """Return the messages that were poisoned or not understood, oldest first."""
         return await self._parts.documents.list("poison")
 
-    async def replay(self, message_id: str) -> None:
+    async def replay(self, message_id: str, *, by: str) -> None:
         """Put a kept message back into its queue, as if it had never failed; it stays in the list, marked.
 
         A run or a plan that it was about waits again.
 
+        Args:
+            message_id: As :meth:`kept` shows it.
+            by: Who wants it: there is no caller with a token.
+
         Raises:
             NotFound: There is none of that id.
-            UnknownMessage: This version does not understand it; a later one may.
+            BadInput: This version does not understand it; a later one may.
         """
-        stored = await self._parts.documents.get("poison", message_id)
-        if stored is None:
-            raise NotFound
-        message = msgspec.structs.replace(decode(stored.value["text"]), attempt=0)
+        journal = Journal(self._parts)
+        order: dict[str, Any] = {"actor": by, "proof": "operatingSystem", "more": {"messageId": message_id}}
+        async with journal.refusals("Replay", _REPLAY, **order):
+            stored = await self._parts.documents.get("poison", message_id)
+            if stored is None:
+                raise NotFound
+            try:
+                message = msgspec.structs.replace(decode(stored.value["text"]), attempt=0)
+            except UnknownMessage as exc:
+                raise BadInput(str(exc)) from exc
         await self._poison.forgive(message)
         await self._parts.queue.send(message)
-        marked = {**stored.value, "replayedAt": self._parts.clock.now().isoformat()}
+        marked = {**stored.value, "replayedAt": self._parts.clock.now().isoformat(), "replayedBy": by}
         await self._parts.documents.put("poison", message_id, marked)
+        await journal.ordered("Replay", _REPLAY, **order)
         log("message_replayed", error_type=type(message).__name__)
 
     async def subscriptions(self, *, renews: bool = False) -> bool:

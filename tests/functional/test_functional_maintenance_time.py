@@ -40,7 +40,15 @@ async def test_a_poisoned_message_is_shown_and_replayed(world, command):
     assert (code, '"users":["u1"]' in shown.out) == (0, True)
     assert (await command.run("replay", message_id))[0] == 0
     assert [each for _, each in world.queue.messages] == [UsersChanged(users=("u1",), received="now")]
-    assert " replayed " in (await command.run("messages"))[1].out
+    assert f" by {maintenance.operator()} " in (await command.run("messages"))[1].out
+    (row,) = await world.documents.list("decision")
+    assert (row["rule"], row["actor"], row["proof"], row["outcome"], row["messageId"]) == (
+        "Replay",
+        maintenance.operator(),
+        "operatingSystem",
+        "accepted",
+        message_id,
+    )
 
 
 async def test_an_unknown_message_is_kept_whole_and_says_why_it_cannot_be_replayed(world, command):
@@ -54,9 +62,22 @@ async def test_an_unknown_message_is_kept_whole_and_says_why_it_cannot_be_replay
     assert world.queue.messages == []
 
 
-async def test_an_id_that_is_not_there_is_an_error(command):
-    """Not a silent success."""
+async def test_an_id_that_is_not_there_is_an_error(world, command):
+    """Not a silent success; and it is known who tried."""
     assert (await command.run("replay", "nothing"))[0] == 1
+    (row,) = await world.documents.list("decision")
+    assert (row["answer"], row["outcome"], row["actor"]) == ("refuse", "NotFound", maintenance.operator())
+
+
+async def test_a_user_without_a_name_is_still_told_from_others(monkeypatch):
+    """A container may run as a number."""
+
+    def nameless():
+        raise OSError
+
+    monkeypatch.setattr(maintenance.getpass, "getuser", nameless)
+    assert maintenance.operator().startswith("unknown@")
+    assert len(maintenance.operator()) > len("unknown@")
 
 
 async def test_an_export_is_printed_line_by_line(command):
