@@ -312,6 +312,11 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The token lacks the app role this route needs.",
         "Ask for the app role Mms.Read or Mms.Operate.",
     ),
+    "RecordUnreadable": Explanation(
+        "What the service remembers of this user cannot be read: it is damaged, or a later version wrote it.",
+        "Deploy the version that wrote it, or delete the row (kind snapshot, row key the user's id); the next sweep"
+        " begins it anew.",
+    ),
     "InternalError": Explanation("The service met something it did not expect.", "Report the request id."),
 }
 
@@ -353,6 +358,12 @@ class PermanentError(MmsError):
     """Trying again does not help until somebody has removed the cause."""
 
     default_code = "MeetingRejected"
+
+
+class RecordUnreadable(PermanentError):
+    """A row of our own is damaged, or of a later version."""
+
+    default_code = "RecordUnreadable"
 
 
 class PreconditionLost(MmsError):

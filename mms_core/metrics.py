@@ -86,6 +86,14 @@ TRIGGERS_DECIDED: Final = Metric(
     attributes=frozenset({"rule", "outcome"}),
 )
 
+RECORDS_UNREADABLE: Final = Metric(
+    name="mms.records.unreadable",
+    kind="counter",
+    unit="{look}",
+    about="looks at what is remembered of a user that found it damaged, or of a later version",
+    attributes=frozenset({"code"}),
+)
+
 METRICS: Final = (
     RUNS_ENDED,
     RUN_ELAPSED,
@@ -96,6 +104,7 @@ METRICS: Final = (
     GRAPH_REQUESTS,
     GRAPH_THROTTLED,
     TRIGGERS_DECIDED,
+    RECORDS_UNREADABLE,
 )
 
 

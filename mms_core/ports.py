@@ -219,7 +219,7 @@ class Documents(Protocol):
     """Small JSON documents by kind and key: settings, snapshots, names, decisions."""
 
     async def get(self, kind: str, key: str) -> Stored[dict[str, Any]] | None:
-        """Return the document, or ``None``."""
+        """Return the document, or ``None``. Raises ``RecordUnreadable`` for one that is damaged; lists leave it out."""
         ...
 
     async def put(self, kind: str, key: str, value: dict[str, Any], *, etag: str | None = None) -> str:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+import msgspec
+
+from mms_core.errors import RecordUnreadable
 from mms_core.notifications import (
     AnyData,
     AudioConferencingChanged,
@@ -32,6 +35,32 @@ _SAME_MODE: Final = {"upgradetoteams": "teamsonly"}
 """Teams shows a mode by its own name or by that of the policy's instance."""
 
 
+VERSION: Final = 2
+"""Newest shape of a stored snapshot that this code reads; none of this version says so itself."""
+
+
+class _Aspects(TypedDict, total=False):
+    plans: list[str]
+    accountType: str
+    mode: str
+    inherited: str
+    interop: str
+
+
+class _Shape(msgspec.Struct):
+    """What has to hold of a stored snapshot."""
+
+    v: int = VERSION
+    dialInPlans: list[str] = []  # noqa: N815 - as it is stored
+    seen: _Aspects = {}
+    told: _Aspects = {}
+    suspected: _Aspects = {}
+    derived: dict[str, tuple[Any, datetime]] = {}
+    provider: str | None = None
+    public_meetings: bool | None = None
+    interop_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything remembered about a user between two looks. Aspects: plans, accountType, mode, inherited, interop."""
@@ -50,9 +79,19 @@ class Snapshot:
 
     @classmethod
     def read(cls, document: dict[str, Any] | None) -> Snapshot:
-        """Read a stored snapshot, also of the first version, which knew plans only."""
+        """Read a stored snapshot, also of the first version, which knew plans only.
+
+        Raises:
+            RecordUnreadable: It is damaged, or a later version wrote it.
+        """
         if document is None:
             return cls()
+        try:
+            shape = msgspec.convert(document, type=_Shape)
+        except msgspec.ValidationError as exc:
+            raise RecordUnreadable("damaged") from exc
+        if shape.v > VERSION:
+            raise RecordUnreadable(f"version {shape.v}")
         if "dialInPlans" in document:
             return cls(seen={"plans": document["dialInPlans"]})
         names = cls.__dataclass_fields__

@@ -6,19 +6,23 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import PermanentError, PreconditionLost
+from mms_core.errors import PermanentError, PreconditionLost, RecordUnreadable
 from mms_core.service.deciding import short
 from mms_core.service.parts import CONFLICT_ATTEMPTS
-from mms_core.snapshots import Snapshot, observe
+from mms_core.service.remembered import note_unreadable, snapshot_of
+from mms_core.snapshots import observe
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from mms_core.model import TeamsFacts, UserFacts
     from mms_core.notifications import AnyData
     from mms_core.ports import Stored
     from mms_core.service.deciding import Deciding
     from mms_core.service.journal import Origin
     from mms_core.service.parts import Parts
+    from mms_core.snapshots import Snapshot
 
 AT_ONCE: Final = 3
 """Users whom one machine looks at side by side, over all messages: a burst of notifications must not keep the next
@@ -30,6 +34,15 @@ WHAT: Final = {
     "VideoInteropChanged": "videoInteropChanged",
 }
 """Types under which derived events are recorded: those of the events that would have told the same."""
+
+
+async def _unless_unreadable(user_id: str, look: Awaitable[int]) -> int:
+    """Look at a user; one whose snapshot cannot be read costs nobody else anything, and is left as it is."""
+    try:
+        return await look
+    except RecordUnreadable as exc:
+        note_unreadable(user_id, exc)
+        return 0
 
 
 class Changes:
@@ -54,8 +67,10 @@ class Changes:
 
         What it shows is asked about only if it is not what we know, and what is true now counts.
         """
-        stored = await self._parts.documents.get("snapshot", user.user_id)
-        before = Snapshot.read(stored.value if stored else None)
+        return await _unless_unreadable(user.user_id, self._of_hint(user, origin=origin))
+
+    async def _of_hint(self, user: UserFacts, *, origin: Origin) -> int:
+        _, before = await snapshot_of(self._parts, user.user_id)
         _, after = observe(before, user=user, now=self._parts.clock.now())
         return 0 if after == before else await self.of_user(user.user_id, origin=origin)
 
@@ -65,8 +80,10 @@ class Changes:
         except PermanentError:
             log("changed_user_is_gone")
             return 0
-        stored = await self._parts.documents.get("snapshot", facts.user_id)
-        before = Snapshot.read(stored.value if stored else None)
+        return await _unless_unreadable(facts.user_id, self._of_facts(facts, origin=origin))
+
+    async def _of_facts(self, facts: UserFacts, *, origin: Origin) -> int:
+        stored, before = await snapshot_of(self._parts, facts.user_id)
         subscribed_at = await self.subscribed_at()
         now = self._parts.clock.now()
         events, after = observe(before, user=facts, subscribed_at=subscribed_at, now=now)
@@ -88,8 +105,19 @@ class Changes:
     ) -> int:
         """Compare what a list says about one user; returns how many changes it showed."""
         user_id = user.user_id if user else teams.user_id if teams else ""
-        stored = await self._parts.documents.get("snapshot", user_id)
-        before = Snapshot.read(stored.value if stored else None)
+        comparing = self._compare(user_id, user=user, teams=teams, subscribed_at=subscribed_at, origin=origin)
+        return await _unless_unreadable(user_id, comparing)
+
+    async def _compare(
+        self,
+        user_id: str,
+        *,
+        user: UserFacts | None,
+        teams: TeamsFacts | None,
+        subscribed_at: datetime | None,
+        origin: Origin,
+    ) -> int:
+        stored, before = await snapshot_of(self._parts, user_id)
         events, after = observe(
             before, user=user, teams=teams, subscribed_at=subscribed_at, now=self._parts.clock.now()
         )
@@ -129,8 +157,7 @@ class Changes:
                 )
             except PreconditionLost:
                 # Whoever wrote meanwhile has told or seen something: what we saw is put on top, and not acted on again.
-                stored = await self._parts.documents.get("snapshot", user_id)
-                before = Snapshot.read(stored.value if stored else None)
+                stored, before = await snapshot_of(self._parts, user_id)
                 _, after = observe(before, user=user, teams=teams, now=self._parts.clock.now())
             else:
                 return

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mms_core.audience import Membership, audience, groups_of_interest
 from mms_core.debounce import Outcome
-from mms_core.errors import PermanentError, PreconditionLost, explain
+from mms_core.errors import PermanentError, PreconditionLost, RecordUnreadable, explain
 from mms_core.model import Request, UserKey, name_key
 from mms_core.notifications import NumberUnassigned, PolicyGranted, UserMoved, VideoInteropChanged
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.remembered import note_unreadable, snapshot_of
 from mms_core.service.visits import MailboxBusy, visiting
 from mms_core.snapshots import Snapshot, tell
 from mms_core.states import Happening, advance, can
@@ -96,8 +97,13 @@ class Deciding:
             outcome = exc.code if decision.answer is Answer.REQUEST else str(decision.answer)
             await self._note(decision, what, name, request_id, origin, outcome=outcome, data=data)
             return decision
-        stored = await self._parts.documents.get("snapshot", user.user_id)
-        snapshot = Snapshot.read(stored.value if stored else None)
+        is_kept = not is_compared
+        try:
+            stored, snapshot = await snapshot_of(self._parts, user.user_id)
+        except RecordUnreadable as exc:
+            note_unreadable(user.user_id, exc)
+            # What is not known stands in nobody's way; and nothing is written over it.
+            stored, snapshot, is_kept = None, Snapshot(), False
         is_known, after = (False, snapshot) if is_compared else tell(snapshot, data, now=self._parts.clock.now())
         decision = await self._decide(data, settings, user, after, what)
         run_id: str | None = None
@@ -111,7 +117,7 @@ class Deciding:
         await self._note(
             decision, what, name, request_id, origin, outcome=outcome, user_id=user.user_id, run_id=run_id, data=data
         )
-        if not is_compared:
+        if is_kept:
             await self._remember(user.user_id, data, stored, after)
         return decision
 
@@ -185,8 +191,7 @@ class Deciding:
                     "snapshot", user_id, after.document(), etag=stored.etag if stored else ""
                 )
             except PreconditionLost:
-                stored = await self._parts.documents.get("snapshot", user_id)
-                before = Snapshot.read(stored.value if stored else None)
+                stored, before = await snapshot_of(self._parts, user_id)
                 _, after = tell(before, data, now=self._parts.clock.now())
             else:
                 return

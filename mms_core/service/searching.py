@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block
-from mms_core.errors import PermanentError
+from mms_core.errors import PermanentError, RecordUnreadable
 from mms_core.model import Source, Target, UserKey
 from mms_core.notifications import NumberUnassigned
 from mms_core.planning import Step, plan
@@ -15,10 +15,10 @@ from mms_core.service.deciding import audience_of
 from mms_core.service.fanout import Fanout
 from mms_core.service.jobs import Done
 from mms_core.service.journal import Origin
+from mms_core.service.remembered import note_unreadable, snapshot_of
 from mms_core.service.sweeps import each
 from mms_core.service.visits import MailboxBusy, visiting
 from mms_core.service.wishes import wish_of
-from mms_core.snapshots import Snapshot
 from mms_core.telemetry import log
 from mms_core.triggers import ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
 
@@ -163,16 +163,18 @@ class Discovery:
         if teams.account_type in (ON_PREMISES_ACCOUNT, "guest"):
             return None, ""
         is_teams = (teams.mode or teams.inherited_mode or "").lower() in TEAMS_MODES
-        stored = await self._parts.documents.get("snapshot", teams.user_id)
-        interop_at = Snapshot.read(stored.value if stored else None).interop_at
-        if not is_teams and interop_at is None:
-            return None, ""
         try:
+            interop_at = (await snapshot_of(self._parts, teams.user_id))[1].interop_at
+            if not is_teams and interop_at is None:
+                return None, ""
             user = await self._parts.graph().directory.user(teams.user_id)
             if await audience_of(self._parts, await self._parts.settings(), user) == "excluded":
                 return None, ""
             async with visiting(self._parts, user.user_id, patience=timedelta(0)):
                 skype, all_teams = await self._count(user)
+        except RecordUnreadable as exc:
+            note_unreadable(teams.user_id, exc)
+            return None, ""
         except PermanentError:
             return None, ""  # no user or mailbox of ours
         name = user.user_principal_name

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mms_core.errors import PermanentError
 from mms_core.planning import Planned, Wish
-from mms_core.snapshots import Snapshot
+from mms_core.service.remembered import snapshot_of
 from mms_core.triggers import DIAL_IN_PLANS
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ async def wish_of(
     reasons: Iterable[str] = (),
 ) -> Wish:
     """Put together what planning needs; *reasons* are the run's, each begins with its rule."""
-    stored = await parts.documents.get("snapshot", facts.user_id)
+    _, snapshot = await snapshot_of(parts, facts.user_id)
     # W4: another provider's numbers stay until the setting says otherwise, or the user is set up with Microsoft (T4).
-    is_ours = Snapshot.read(stored.value if stored else None).provider == "microsoft"
+    is_ours = snapshot.provider == "microsoft"
     return Wish(
         source=source,
         target=target,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mms_core.errors import PreconditionLost
+from mms_core.errors import PreconditionLost, RecordUnreadable
 
 ODD_KEYS = [
     "a/b",
@@ -155,3 +155,18 @@ async def test_expired_documents_go_and_the_others_stay(storage, kind):
     assert await storage.documents.get(kind, "old7") is None
     for owner, key in ((kind, "limit"), (kind, "timeless"), ("content", "old1")):
         assert await storage.documents.get(owner, key) is not None
+
+
+@pytest.mark.parametrize("damaged", [{"Value": "{"}, {"Value": "[]"}, {"Value": 7}, {"Other": "x"}], ids=str)
+async def test_a_row_that_cannot_be_read_is_named_by_a_code_and_spoils_no_list(tables, damaged):
+    """Somebody edited the table by hand; everything else goes on, the nightly clean-up too."""
+    documents = tables.documents
+    for name in ("a", "b", "c"):
+        await documents.put("kind", name, {"id": name, "at": "2026-01-01T00:00:00+00:00"})
+    table = await tables.tables.table("State")
+    await table.upsert_entity({"PartitionKey": "kind", "RowKey": "b", **damaged}, mode="replace")
+    with pytest.raises(RecordUnreadable) as caught:
+        await documents.get("kind", "b")
+    assert caught.value.code == "RecordUnreadable"
+    assert [each["id"] for each in await documents.list("kind")] == ["a", "c"]
+    assert await documents.expire("kind", field="at", before=datetime(2026, 2, 1, tzinfo=UTC)) == 2

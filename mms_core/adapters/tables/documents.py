@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
 from mms_core import jsontext
 from mms_core.adapters.tables.clients import SHARDS, Tables, answered, found, key_safe, shard, unavailable
-from mms_core.errors import PreconditionLost, TemporaryError
+from mms_core.errors import PreconditionLost, RecordUnreadable, TemporaryError
+from mms_core.metrics import RECORDS_UNREADABLE, measure
 from mms_core.ports import ONE_A_USER, Documents, Stored
+from mms_core.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +79,8 @@ class TableDocuments(Documents):
         try:
             condition = f"PartitionKey eq '{kind}' and RowKey gt '{key_safe(after)}'"
             async for entity in table.query_entities(condition, results_per_page=min(top, 1000)):
-                documents.append(_value(entity))
+                value = _readable(entity)
+                documents += [] if value is None else [value]
                 if len(documents) == top:
                     break
         except AzureError as exc:
@@ -106,7 +111,7 @@ class TableDocuments(Documents):
                 old = [
                     entity
                     async for entity in table.query_entities(f"PartitionKey eq '{partition}'")
-                    if (at := _value(entity).get(field)) and datetime.fromisoformat(at) < before
+                    if (at := (_readable(entity) or {}).get(field)) and datetime.fromisoformat(at) < before
                 ]
             except AzureError as exc:
                 raise unavailable(exc) from exc
@@ -139,8 +144,22 @@ def _properties(value: dict[str, Any]) -> dict[str, Any]:
     return {"Value": chunks[0], **more, "V": 1}
 
 
-def _value(entity: Any) -> Any:
-    chunks = [entity["Value"]]
-    while (name := f"Value{len(chunks):02d}") in entity:
-        chunks.append(entity[name])
-    return jsontext.loads("".join(chunks), dict)
+def _value(entity: Any) -> dict[str, Any]:
+    """Return the document that an entity holds. Raises ``RecordUnreadable``."""
+    try:
+        chunks = [entity["Value"]]
+        while (name := f"Value{len(chunks):02d}") in entity:
+            chunks.append(entity[name])
+        return jsontext.loads("".join(chunks), dict[str, Any])
+    except (KeyError, TypeError, msgspec.MsgspecError) as exc:
+        raise RecordUnreadable(type(exc).__name__) from exc
+
+
+def _readable(entity: Any) -> dict[str, Any] | None:
+    """Return what an entity of a list holds; one that cannot be read is left out, and said to be."""
+    try:
+        return _value(entity)
+    except RecordUnreadable as exc:
+        measure(RECORDS_UNREADABLE, code=exc.code)
+        log("row_unreadable", level=logging.ERROR, code=exc.code, where=str(entity["PartitionKey"]))
+        return None
