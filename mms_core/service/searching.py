@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import block
 from mms_core.errors import PermanentError, RecordUnreadable
+from mms_core.futures import is_over
 from mms_core.model import Source, Target, UserKey
 from mms_core.notifications import NumberUnassigned
 from mms_core.planning import Step, plan
@@ -91,14 +92,17 @@ class NumberSearch:
     async def _carries(self, user_id: str, number: str) -> bool:
         """Ask the ledger first; whatever it says, the calendar has the last word."""
         calendar, now = self._parts.graph().calendar, self._parts.clock.now()
+
+        def counts(event: Event | None) -> bool:
+            return event is not None and not is_over(event, now=now) and carries(event, number)
+
         for entry in await self._parts.ledger.entries(UserKey(user_id)):
-            if entry.after is not None and any(digits(each) == number for each in entry.after.numbers):
-                event = await calendar.event(user_id, entry.event_id)
-                is_future = event is not None and (event.recurrence is not None or (event.end_at or now) >= now)
-                if event is not None and is_future and carries(event, number):
-                    return True
-        async for event in calendar.candidates(user_id, now=now):
-            if event.is_organizer and not event.is_cancelled and carries(event, number):
+            noted = entry.after.numbers if entry.after is not None else ()
+            if any(digits(each) == number for each in noted) and counts(await calendar.event(user_id, entry.event_id)):
+                return True
+        secondary = (await self._parts.settings()).IncludeSecondaryCalendars
+        async for event in calendar.candidates(user_id, now=now, secondary=secondary):
+            if event.is_organizer and not event.is_cancelled and counts(event):
                 return True
         return False
 
@@ -204,7 +208,7 @@ class Discovery:
         settings, now = await self._parts.settings(), self._parts.clock.now()
         wish = await wish_of(self._parts, user, settings, source=Source.ALL, target=Target.TEAMS)
         steps = {Step.MIGRATE: 0, Step.REFRESH: 0}
-        async for event in self._parts.graph().calendar.candidates(user.user_id, now=now):
+        async for event in self._parts.graph().calendar.candidates(user.user_id, now=now, secondary=wish.secondary):
             planned = plan(event, wish, now=now)
             if planned is not None and planned.step in steps:
                 steps[planned.step] += 1
