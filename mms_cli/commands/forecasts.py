@@ -25,15 +25,15 @@ Plan = dict[str, Any]
 
 
 def plans(screen: Screen, client: Client, wishes: Sequence[Mapping[str, Any]]) -> list[Plan | None]:
-    """Return the plan of each wish, in order; ``None`` of one that cannot be planned any more.
+    """Return the plan of each wish, in order; of several, ``None`` for one that the service refuses to plan.
 
     Raises:
-        CliError: The service does not answer, or a plan is not made in ten minutes.
+        CliError: The service does not answer, refuses the only wish, or has not made a plan in ten minutes.
     """
     progress = Progress(screen, "users looked at", len(wishes))
     made: list[Plan | None] = []
     for first in range(0, len(wishes), _AT_ONCE):
-        asked = [_ask(client, wish) for wish in wishes[first : first + _AT_ONCE]]
+        asked = [_ask(client, wish, is_one=len(wishes) == 1) for wish in wishes[first : first + _AT_ONCE]]
         for preview_id in asked:
             made.append(None if preview_id is None else _made(client, preview_id))
             progress.show(len(made))
@@ -41,11 +41,11 @@ def plans(screen: Screen, client: Client, wishes: Sequence[Mapping[str, Any]]) -
     return made
 
 
-def _ask(client: Client, wish: Mapping[str, Any]) -> str | None:
+def _ask(client: Client, wish: Mapping[str, Any], *, is_one: bool) -> str | None:
     try:
         return str(client.post("previews", wish)["id"])
     except CliError as error:
-        if error.exit_code is not Exit.REFUSED:
+        if is_one or error.exit_code is not Exit.REFUSED:
             raise
         return None
 

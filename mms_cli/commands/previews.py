@@ -47,11 +47,12 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         preview_id = arguments.id or _ask(arguments, client, one(users))
         preview = _made(arguments, screen, client, preview_id)
     if preview["state"] == "failed":
-        raise CliError(
-            str(preview.get("message") or "the preview could not be made"),
-            exit_code=Exit.REFUSED,
-            code=str(preview.get("code") or ""),
-        )
+        code = str(preview.get("code") or "")
+        # The message is "W2 MailboxMissing: the cause. Remedy: the remedy.", and the code is shown by itself.
+        cause, _, remedy = str(preview.get("message") or "the preview could not be made").partition(" Remedy: ")
+        if code:
+            cause = cause.partition(f"{code}: ")[2] or cause
+        raise CliError(cause, exit_code=Exit.REFUSED, code=code, remedy=remedy)
     _show(arguments, screen, preview)
     return Exit.DONE
 

@@ -104,7 +104,12 @@ def _send_users(arguments: argparse.Namespace, screen: Screen, order: _Order, us
     if len(users) > 1 and not arguments.yes:
         wishes = [{**_planned(order.wish), "identity": user} for user in users[: forecasts.MOST + 1]]
         whom = f"{len(users):,} users"
-        _ask(screen, whom, forecasts.plans(screen, order.client, wishes) if len(users) <= forecasts.MOST else None)
+        _ask(
+            screen,
+            whom,
+            order.wish,
+            forecasts.plans(screen, order.client, wishes) if len(users) <= forecasts.MOST else None,
+        )
     for first in range(0, len(users), BATCH):
         order.send(users[first : first + BATCH], order.wish, str(uuid.uuid4()))
 
@@ -114,8 +119,11 @@ def _planned(wish: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in wish.items() if name not in ("settleMinutes", "notBefore")}
 
 
-def _ask(screen: Screen, whom: str, made: Sequence[forecasts.Plan | None] | None) -> None:
-    first = f"The migration of {whom} starts after the settling time; until then each can be cancelled."
+def _ask(screen: Screen, whom: str, wish: dict[str, Any], made: Sequence[forecasts.Plan | None] | None) -> None:
+    when = "after the settling time; until then each can be cancelled"
+    if wish.get("settleMinutes") == 0 and "notBefore" not in wish:
+        when = "at once"
+    first = f"The migration of {whom} starts {when}."
     limit = f"That is looked up for {forecasts.MOST} users at most; mms preview tells it for one."
     sentences = [first, f"How many people get mail is not known. {limit}"]
     screen.confirm(sentences if made is None else forecasts.told(first, made), "Start?", yes=False)
@@ -135,7 +143,8 @@ def _send_list(arguments: argparse.Namespace, screen: Screen, order: _Order) -> 
         if not good:
             raise UsageError(f"{name} names no user that could be started")
     if not arguments.yes:
-        _ask(screen, _whom(good, bad) if is_file else "the users on standard input", _made(screen, order, name, good))
+        whom = _whom(good, bad) if is_file else "the users on standard input"
+        _ask(screen, whom, order.wish, _made(screen, order, name, good))
     keeps_mark = is_file and not arguments.no_resume
     progress_file = ProgressFile(name) if keeps_mark else NoProgressFile()
     if arguments.restart:

@@ -121,10 +121,10 @@ class Page:
             text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
             await self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
 
-    async def shape(self, width: int, height: int, *, dark: bool = False, scale: float = 1) -> None:
+    async def shape(self, width: int, height: int, *, dark: bool = False) -> None:
         """Give the window a size and a colour scheme."""
         await self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         still = {"name": "prefers-reduced-motion", "value": "reduce"}
