@@ -29,7 +29,11 @@ async function history14(counts) {
 // The lists behind the counts: asked for again only when a count says that its list has changed, or when it is old.
 async function list(state, query, age, counts, more = async () => null) {
   const old = memory.lists[state], count = counts[state] ?? 0;
-  if (old && (old.isHeld || old.count === count) && Date.now() - old.at < (old.isHeld ? 300000 : age)) return old.page;
+  if (old?.isHeld && Date.now() - old.at < 300000) { // somebody is reading on: the rows stay, the counts do not
+    if (old.count !== count) { old.count = count; old.page.more = await more(); }
+    return old.page;
+  }
+  if (old && old.count === count && Date.now() - old.at < age) return old.page;
   const page = count ? await get(`migrations?state=${state}&${query}`) : { value: [], continuationToken: null };
   memory.lists[state] = { count, at: Date.now(), page: { ...page, more: count ? await more() : [] } };
   return memory.lists[state].page;
