@@ -108,9 +108,10 @@ def is_carried_out(intent: LedgerEntry, event: Event) -> bool:
         return False
     if body_hash(event.body) == intent.written_hash:
         return True
-    if intent.after is None:  # Exchange chose it, where there was none before
-        return made_by_flags(event, intent.route) is not None
-    return intent.after in [coordinates(each) for each in block.locate(event.body).blocks]
+    ways = [coordinates(each) for each in block.locate(event.body).blocks]
+    if intent.after is None:  # Exchange chose it; a block that was pasted there before is none of its
+        return intent.before not in ways and made_by_flags(event, intent.route) is not None
+    return intent.after in ways
 
 
 def _as_written(entry: LedgerEntry, intent: LedgerEntry, event: Event) -> Applied:

@@ -11,6 +11,7 @@ from functional_support import KEY, NAME
 from meeting_values import (
     AUDIO_CONFERENCING,
     NOW,
+    OTHER_USER,
     USER,
     an_event,
     online_meeting,
@@ -19,14 +20,19 @@ from meeting_values import (
     skype_block,
     skype_event,
     skype_url,
+    teams_block,
     teams_event,
+    teams_url,
 )
 
 import mms_core.service.runs as runs_module
+from mms_core import block
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError
-from mms_core.meetings import Recurrence
+from mms_core.meetings import LedgerEntry, Recurrence
 from mms_core.messages import TenantEvent, Wake
-from mms_core.model import Source, State, Target
+from mms_core.model import Source, State, Target, Verdict
+from mms_core.planning import coordinates
+from mms_core.service.applying import is_carried_out
 from mms_core.service.passes import IN_HAND
 from mms_core.service.previews import Asked, Previews
 
@@ -823,6 +829,19 @@ async def test_without_the_application_access_policy_exchange_makes_the_meeting(
     await world.queries.undo(USER, (), actor=None)
     await world.until_quiet()
     assert [world.tenant.events[event.event_id].body for event in events] == [event.body for event in events]
+
+
+def test_a_pasted_teams_block_is_not_taken_for_one_that_flags_have_made():
+    """The meeting's own block stands there still: the write was not carried out."""
+    others = teams_block(teams_url("beta", user=OTHER_USER)) + "<p>or</p>" + teams_block(teams_url("gamma"))
+    before = skype_event(1, body=page(skype_block(skype_url("AB12CD01")) + others))
+    way = coordinates(block.locate(before.body).blocks[0])
+    values = {"run_id": "run", "ical_uid": "uid", "subject": "", "start_at": NOW, "updated_at": NOW}
+    intent = LedgerEntry(
+        key="k", event_id=before.event_id, verdict=Verdict.WRITING, before=way, route="flags", step="migrate", **values
+    )
+    assert not is_carried_out(intent, before)
+    assert is_carried_out(intent, replace(before, body=page(others + teams_block(teams_url("new")))))
 
 
 async def test_by_flags_too_a_lost_answer_is_not_repeated(world):
