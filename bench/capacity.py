@@ -55,7 +55,7 @@ from mms_core.adapters.graph import transport
 from mms_core.errors import TemporaryError
 from mms_core.model import Source, State, Target
 from mms_core.service import Options, applying, parts, runs
-from mms_core.service.intake import MOST_IDENTITIES, Wanted
+from mms_core.service.admin.intake import MOST_IDENTITIES, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,7 +1,7 @@
 """What an administrator is told about the deployment: which right each call needs, and what settings contradict.
 
-Pure. The checks that ask somebody are in ``service.checkup``; every finding that is not good carries a code of the
-catalogue, and with it a remedy.
+Pure. The checks that ask somebody are in ``service.upkeep.checkup``; every finding that is not good carries a code of
+the catalogue, and with it a remedy.
 """
 
 from __future__ import annotations

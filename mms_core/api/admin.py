@@ -31,10 +31,10 @@ from mms_core.errors import BadInput, MmsError, PreconditionLost, TemporaryError
 from mms_core.model import State
 from mms_core.notifications import decode
 from mms_core.ports import RunQuery
-from mms_core.service.intake import MOST_IDENTITIES, Result, Wanted, user_key
-from mms_core.service.previews import Asked
-from mms_core.service.queries import named
-from mms_core.service.repeats import Kept
+from mms_core.service.admin.intake import MOST_IDENTITIES, Result, Wanted, user_key
+from mms_core.service.admin.queries import named
+from mms_core.service.admin.repeats import Kept
+from mms_core.service.running.previews import Asked
 from mms_core.status import (
     FIELDS,
     OWN_FIELDS,

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from mms_core.errors import BadInput
 from mms_core.model import Selection, Source, State, Target
 from mms_core.notifications import decode
-from mms_core.service.intake import LONGEST_SETTLE, MOST_IDENTITIES
+from mms_core.service.admin.intake import LONGEST_SETTLE, MOST_IDENTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

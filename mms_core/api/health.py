@@ -9,7 +9,7 @@ from mms_core.api.asked import GetHealth, read_query
 from mms_core.api.http import ApiRequest, ApiResponse, answering, json_response
 from mms_core.api.webhooks import authenticate
 from mms_core.auth import Keys, Role
-from mms_core.service.intake import user_key
+from mms_core.service.admin.intake import user_key
 
 if TYPE_CHECKING:
     from mms_core.diagnosis import Finding

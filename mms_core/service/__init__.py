@@ -7,38 +7,38 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from mms_core.service.checkup import Checkup
-    from mms_core.service.finds import Finds
-    from mms_core.service.inbox import Inbox
-    from mms_core.service.intake import Intake
+    from mms_core.service.admin.intake import Intake
+    from mms_core.service.admin.queries import Queries
+    from mms_core.service.admin.repeats import Repeats
     from mms_core.service.journal import Journal
-    from mms_core.service.noticing import Noticing
     from mms_core.service.parts import GraphPorts, Options, Parts
-    from mms_core.service.previews import Previews
-    from mms_core.service.queries import Queries
-    from mms_core.service.recovery import Recovery
-    from mms_core.service.repeats import Repeats
-    from mms_core.service.retention import Retention
-    from mms_core.service.runs import Runs
-    from mms_core.service.triage import Triage
+    from mms_core.service.running.previews import Previews
+    from mms_core.service.running.runs import Runs
+    from mms_core.service.tenant.finds import Finds
+    from mms_core.service.tenant.inbox import Inbox
+    from mms_core.service.tenant.triage import Triage
+    from mms_core.service.upkeep.checkup import Checkup
+    from mms_core.service.upkeep.noticing import Noticing
+    from mms_core.service.upkeep.recovery import Recovery
+    from mms_core.service.upkeep.retention import Retention
 
 _HOME: Final = {
-    "Checkup": "checkup",
-    "Finds": "finds",
+    "Checkup": "upkeep.checkup",
+    "Finds": "tenant.finds",
     "GraphPorts": "parts",
-    "Inbox": "inbox",
-    "Intake": "intake",
+    "Inbox": "tenant.inbox",
+    "Intake": "admin.intake",
     "Journal": "journal",
-    "Noticing": "noticing",
+    "Noticing": "upkeep.noticing",
     "Options": "parts",
     "Parts": "parts",
-    "Previews": "previews",
-    "Queries": "queries",
-    "Recovery": "recovery",
-    "Repeats": "repeats",
-    "Retention": "retention",
-    "Runs": "runs",
-    "Triage": "triage",
+    "Previews": "running.previews",
+    "Queries": "admin.queries",
+    "Recovery": "upkeep.recovery",
+    "Repeats": "admin.repeats",
+    "Retention": "upkeep.retention",
+    "Runs": "running.runs",
+    "Triage": "tenant.triage",
 }
 
 if not TYPE_CHECKING:

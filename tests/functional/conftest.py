@@ -25,5 +25,5 @@ def world(monkeypatch):
     from functional_support import World  # noqa: PLC0415 - importable only now
 
     world = World()
-    monkeypatch.setattr("mms_core.service.applying.asyncio", world.waiting)
+    monkeypatch.setattr("mms_core.service.running.applying.asyncio", world.waiting)
     return world

@@ -33,7 +33,7 @@ from mms_core.model import Source, State, Target, TeamsFacts, UserFacts, UserKey
 from mms_core.planning import SKYPE_PROPERTIES
 from mms_core.ports import Calendar, Directory, Mail, Meetings, Subscribed, Tenant, Written
 from mms_core.service import GraphPorts, Inbox, Intake, Options, Parts, Queries, Recovery, Runs, Triage
-from mms_core.service.intake import Wanted
+from mms_core.service.admin.intake import Wanted
 
 KEY = UserKey(USER)
 NAME = "adele@contoso.example"

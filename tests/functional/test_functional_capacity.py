@@ -10,8 +10,8 @@ from bench import capacity
 from bench.capacity import NO_FAULTS, Case, simulate
 from bench.capacity_model import host
 from bench.capacity_model.tenant import Faults, Limits, Window, external_limit
-from mms_core.service import passes
-from mms_core.service.sending import Budget
+from mms_core.service.running import passes
+from mms_core.service.running.sending import Budget
 
 CALM = Case(
     users=250,

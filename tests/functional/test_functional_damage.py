@@ -7,7 +7,7 @@ from meeting_values import DOTS, USER, page, skype_block, skype_event, skype_url
 
 from mms_core.model import Source, State, Target, UserKey
 from mms_core.service import Previews
-from mms_core.service.previews import Asked
+from mms_core.service.running.previews import Asked
 
 SHELL = f"<p class=MsoNormal><span>{DOTS}</span></p>\n<p><a name=x></a>&nbsp;</p>\n<p class=MsoNormal><span>{DOTS}</span></p>"
 LOST = "<p>Gr\u00ef\u00bf\u00bd\u00ef\u00bf\u00bde</p>"

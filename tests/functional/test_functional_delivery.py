@@ -69,7 +69,7 @@ async def test_a_crash_at_any_write_costs_nothing_but_time(when):
 @pytest.mark.parametrize("hands", [1, 4, 8])
 async def test_a_killed_worker_is_behind_by_the_meetings_in_hand_only(hands, monkeypatch):
     """Whichever write was its last: all that was written before is in the row already; one meeting at a time, one."""
-    monkeypatch.setattr("mms_core.service.passes.IN_HAND", hands)
+    monkeypatch.setattr("mms_core.service.running.passes.IN_HAND", hands)
     behind = []
     for write in range(1, 100):
         world = World()

@@ -17,9 +17,9 @@ from mms_core.messages import Resolve, StartMany, encode
 from mms_core.model import Run, RunId, Source, State, Target, UserKey, UserRecord, name_key
 from mms_core.ports import LONGEST_DELAY, Recount
 from mms_core.service import Retention
-from mms_core.service.intake import Wanted
-from mms_core.service.sending import MAILBOX_KIND, Budget
-from mms_core.service.sweeps import KEPT
+from mms_core.service.admin.intake import Wanted
+from mms_core.service.running.sending import MAILBOX_KIND, Budget
+from mms_core.service.tenant.sweeps import KEPT
 from mms_core.settings import LEAST_CLAIM_DAYS
 from mms_core.signatures import TOLERANCE
 
@@ -306,7 +306,7 @@ async def test_one_organizers_recipients_are_not_anothers(world):
 )
 async def test_only_a_write_that_certainly_failed_gives_its_recipients_back(world, monkeypatch, failure, limit, sent):
     """Twenty fit: where one write failed for certain there is room for two more, where its outcome is unknown for one."""
-    monkeypatch.setattr("mms_core.service.applying.asyncio", world.waiting)
+    monkeypatch.setattr("mms_core.service.running.applying.asyncio", world.waiting)
     world.start_services(sending_limits=True)
     await world.configure(**{limit: 20})
     world.skype_meetings(2, attendees=people(10), organizer_address=NAME)
@@ -368,7 +368,7 @@ async def test_a_meeting_larger_than_the_whole_limit_is_sent_when_nothing_else_w
 
 async def test_a_mailbox_sends_thirty_a_minute(world, monkeypatch):
     """The thirty-first waits until the first is a minute old."""
-    monkeypatch.setattr("mms_core.service.sending.asyncio", world.waiting)
+    monkeypatch.setattr("mms_core.service.running.sending.asyncio", world.waiting)
     world.start_services(sending_limits=True, run_lease=timedelta(minutes=30))
     events = world.skype_meetings(70)
     await world.ask()

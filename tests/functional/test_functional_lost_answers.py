@@ -11,7 +11,7 @@ from meeting_values import USER, online_meeting, teams_event
 
 from mms_core.errors import OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.model import Source, State, Target
-from mms_core.service.previews import Asked, Previews
+from mms_core.service.running.previews import Asked, Previews
 
 MINUTE = timedelta(minutes=1)
 AGENDA = "the agenda:"

@@ -27,10 +27,10 @@ from mms_core.messages import (
 )
 from mms_core.model import Source, State, Target, UserKey, name_key
 from mms_core.service import Journal, Previews
+from mms_core.service.admin.fanout import run_id
 from mms_core.service.batches import Batches
-from mms_core.service.fanout import run_id
 from mms_core.service.journal import DecisionQuery
-from mms_core.service.previews import Asked
+from mms_core.service.running.previews import Asked
 
 LIST = StartMany(
     batch="list",

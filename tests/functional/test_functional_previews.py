@@ -15,8 +15,8 @@ from mms_core.errors import BadInput, NotFound, PermanentError, TemporaryError
 from mms_core.meetings import Attendee
 from mms_core.model import Selection, Source, State, Target, TeamsFacts, UserKey
 from mms_core.service import Previews
-from mms_core.service.previews import Asked
-from mms_core.service.retention import Retention
+from mms_core.service.running.previews import Asked
+from mms_core.service.upkeep.retention import Retention
 from mms_core.settings import TEAMS_PLAN
 
 GROUP = "99998888-0000-4000-8000-000000000001"

@@ -11,7 +11,7 @@ from meeting_values import USER
 
 from mms_core.model import State
 from mms_core.ports import RunQuery
-from mms_core.service.passes import IN_HAND
+from mms_core.service.running.passes import IN_HAND
 
 HOUR_AND_A_HALF = timedelta(minutes=90)
 MEETINGS = 3 * IN_HAND

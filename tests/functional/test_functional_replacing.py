@@ -22,8 +22,8 @@ from meeting_values import (
 from mms_core.errors import OutcomeUnknown, PermanentError
 from mms_core.model import Source, State, Target, UserKey
 from mms_core.service import Previews
-from mms_core.service.previews import Asked
-from mms_core.service.retiring import RETIRE
+from mms_core.service.running.previews import Asked
+from mms_core.service.running.retiring import RETIRE
 
 ANYBODY = {"MaintenanceDays": "", "MaintenanceHours": "", "DeniedUsers": [], "AllowedUsers": []}
 """Settings that hold nothing back."""

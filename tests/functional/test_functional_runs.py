@@ -25,16 +25,16 @@ from meeting_values import (
     teams_url,
 )
 
-import mms_core.service.runs as runs_module
+import mms_core.service.running.runs as runs_module
 from mms_core import block
 from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError
 from mms_core.meetings import LedgerEntry, Recurrence
 from mms_core.messages import TenantEvent, Wake
 from mms_core.model import Source, State, Target, Verdict
 from mms_core.planning import coordinates
-from mms_core.service.applying import is_carried_out
-from mms_core.service.passes import IN_HAND
-from mms_core.service.previews import Asked, Previews
+from mms_core.service.running.applying import is_carried_out
+from mms_core.service.running.passes import IN_HAND
+from mms_core.service.running.previews import Asked, Previews
 
 MINUTE = timedelta(minutes=1)
 

@@ -13,7 +13,7 @@ from mms_core.meetings import Recurrence
 from mms_core.messages import TenantEvent
 from mms_core.model import Source, State, Target, UserKey
 from mms_core.service import Previews
-from mms_core.service.previews import Asked
+from mms_core.service.running.previews import Asked
 
 SKYPE_ONLINE = "https://meet.lync.com/contoso/adele/AB12CD09"
 MOVED = TenantEvent(

@@ -291,7 +291,7 @@ async def test_a_request_after_a_cancelled_one_in_line_is_a_run_of_its_own(world
 
 async def test_a_run_that_finds_no_place_at_work_goes_back_in_line(world, monkeypatch):
     """Its lease is given back, and the next delivery finds a place."""
-    monkeypatch.setattr("mms_core.service.runs.PATIENCE", timedelta(seconds=0.01))
+    monkeypatch.setattr("mms_core.service.running.runs.PATIENCE", timedelta(seconds=0.01))
     events = world.skype_meetings(2)
     await world.ask()
     world.clock.advance(90 * MINUTE)

@@ -15,7 +15,7 @@ from mms_core.messages import JobStep, LookAfterSubscriptions, TenantEvent, User
 from mms_core.model import Source, State, Target, TeamsFacts, UserKey
 from mms_core.notifications import parse_notifications
 from mms_core.ports import Content, Page
-from mms_core.service.intake import Wanted
+from mms_core.service.admin.intake import Wanted
 
 GRANT = {"user": NAME, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
 

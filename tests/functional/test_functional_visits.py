@@ -12,7 +12,7 @@ from meeting_values import USER
 from mms_core.messages import TenantEvent
 from mms_core.model import Source, State, Target, UserKey
 from mms_core.service import Previews, visits
-from mms_core.service.previews import Asked
+from mms_core.service.running.previews import Asked
 from mms_core.service.visits import MailboxBusy, visiting
 
 NOW = timedelta(0)

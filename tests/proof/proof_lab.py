@@ -22,7 +22,7 @@ from proof_tenant import Tenant
 from table_fake import FakeTable
 
 import mms_core.adapters.graph.transport as transport_module
-import mms_core.service.applying as applying_module
+import mms_core.service.running.applying as applying_module
 from mms_core.adapters.graph import GraphCalendar, GraphDirectory, GraphMeetings, GraphTransport
 from mms_core.adapters.memory import MemoryQueue
 from mms_core.adapters.tables import TableDocuments, TableLedger, Tables, TableUserStore
@@ -31,7 +31,7 @@ from mms_core.messages import Wake, encode
 from mms_core.model import Source, State, Target, UserKey
 from mms_core.ports import Clock
 from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
-from mms_core.service.intake import Wanted
+from mms_core.service.admin.intake import Wanted
 
 LEASE = timedelta(seconds=30)
 HOST_LEASE = timedelta(minutes=10)

@@ -14,7 +14,7 @@ from mms_core.messages import Wake
 from mms_core.model import Source, Target, UserKey
 from mms_core.ports import EventChange
 from mms_core.service import Previews
-from mms_core.service.previews import Asked
+from mms_core.service.running.previews import Asked
 
 
 def _seeded(lab, singles=12):
@@ -88,7 +88,7 @@ def test_a_plan_in_another_process_and_a_run_do_not_add_up(lab):
 
 
 def _wanted(user):
-    from mms_core.service.intake import Wanted  # noqa: PLC0415
+    from mms_core.service.admin.intake import Wanted  # noqa: PLC0415
 
     return Wanted(identities=(user,), source=Source.ALL, target=Target.TEAMS)
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from meeting_values import NOW, TENANT, skype_event
 from table_fake import FakeTable
 
-import mms_core.service.applying as applying_module
+import mms_core.service.running.applying as applying_module
 from mms_core.adapters.memory import MemoryQueue, SettableClock
 from mms_core.adapters.tables import TableDocuments, TableLedger, Tables, TableUserStore
 from mms_core.adapters.tables.counters import Counters
@@ -32,7 +32,7 @@ from mms_core.messages import StartMany, UnknownMessage, Wake, encode
 from mms_core.model import Request, Source, State, Target, UserKey
 from mms_core.ports import Clock
 from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
-from mms_core.service.intake import Wanted
+from mms_core.service.admin.intake import Wanted
 from mms_core.settings import TenantSettings
 from mms_core.states import TRANSITIONS
 

@@ -114,7 +114,7 @@ def test_the_rights_that_are_proven_are_those_that_are_granted():
 
 def test_examining_needs_no_graph_sdk():
     """600 modules are too much for an HTTP answer."""
-    program = "import mms_core.adapters.probes, mms_core.service.checkup, sys; print('msgraph' in sys.modules)"
+    program = "import mms_core.adapters.probes, mms_core.service.upkeep.checkup, sys; print('msgraph' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

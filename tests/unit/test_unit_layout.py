@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mms_core.errors import CATALOGUE
-from mms_core.service.lease import REDELIVERY
+from mms_core.service.running.lease import REDELIVERY
 from mms_core.settings import from_environment
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from mms_core.debounce import Outcome
 from mms_core.errors import BadInput
 from mms_core.messages import Resolve, StartMany
 from mms_core.model import NAME_PREFIX, Request, Selection, Source, Target, UserKey, name_key
-from mms_core.service.fanout import Fanout, run_id
+from mms_core.service.admin.fanout import Fanout, run_id
 from mms_core.service.journal import Journal, Origin
 from mms_core.triggers import Case, Facts, What, answer
 

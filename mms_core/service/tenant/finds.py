@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mms_core.model import State, UserKey
 from mms_core.service.jobs import start_job
-from mms_core.service.tenantwide import DISCOVERY
+from mms_core.service.tenant.tenantwide import DISCOVERY
 
 if TYPE_CHECKING:
     from mms_core.model import Run

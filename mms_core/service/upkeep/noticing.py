@@ -18,9 +18,9 @@ from mms_core.planning import WRITES, Step
 from mms_core.ports import RunQuery
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.deciding import is_report_only, membership_of
-from mms_core.service.finding import found
+from mms_core.service.running.finding import found
+from mms_core.service.running.wishes import wish_of
 from mms_core.service.visits import visiting
-from mms_core.service.wishes import wish_of
 from mms_core.telemetry import log
 from mms_core.triggers import stop_code
 from mms_core.windows import next_open_at

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mms_core.errors import PreconditionLost
 from mms_core.ports import Ledger
-from mms_core.service.lease import LeaseLost
+from mms_core.service.running.lease import LeaseLost
 from mms_core.states import check_noted
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mms_core.meetings import LedgerEntry, Original
     from mms_core.model import RunId, UserKey, Verdict
-    from mms_core.service.lease import Lease
+    from mms_core.service.running.lease import Lease
 
 
 class FencedLedger(Ledger):

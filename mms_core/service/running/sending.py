@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from mms_core.errors import MmsError, OutcomeUnknown, PreconditionLost, TemporaryError
 from mms_core.ports import Stored
-from mms_core.service.lease import LeaseLost, Stopped
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.running.lease import LeaseLost, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mms_core.meetings import Event, Series
     from mms_core.ports import Calendar, Confirm, EventChange, Written
-    from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
+    from mms_core.service.running.lease import Lease
 
 MESSAGES_A_MINUTE: Final = 30
 MINUTE: Final = timedelta(minutes=1)

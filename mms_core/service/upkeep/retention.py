@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from mms_core import jsontext
 from mms_core.errors import PreconditionLost
 from mms_core.model import UserKey
+from mms_core.service.admin.repeats import KIND, LIFE, PARTS
 from mms_core.service.batches import Batches
-from mms_core.service.repeats import KIND, LIFE, PARTS
-from mms_core.service.sending import DAY, MAILBOX_KIND
+from mms_core.service.running.sending import DAY, MAILBOX_KIND
 from mms_core.service.visits import VISIT
 from mms_core.status import meeting_row, run_row
 from mms_core.telemetry import log

@@ -15,16 +15,16 @@ from mms_core.errors import NotFound
 from mms_core.notifications import PolicyGranted
 from mms_core.service.jobs import Done, start_job
 from mms_core.service.journal import Journal, Origin
-from mms_core.service.tenantwide import DISCOVERY
+from mms_core.service.tenant.tenantwide import DISCOVERY
 from mms_core.triggers import TEAMS_MODES, decide
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from mms_core.model import TeamsFacts
-    from mms_core.service.changes import Changes
-    from mms_core.service.feed import Feed
     from mms_core.service.parts import Parts
+    from mms_core.service.tenant.changes import Changes
+    from mms_core.service.tenant.feed import Feed
 
 T = TypeVar("T")
 

@@ -24,11 +24,11 @@ from mms_core.messages import (
     decode,
 )
 from mms_core.model import UserKey
+from mms_core.service.admin.fanout import Fanout, row_due_at, run_id
+from mms_core.service.admin.queries import retried
 from mms_core.service.batches import Batches
-from mms_core.service.fanout import Fanout, row_due_at, run_id
 from mms_core.service.journal import Journal, Origin
 from mms_core.service.parts import CONFLICT_ATTEMPTS
-from mms_core.service.queries import retried
 from mms_core.states import Happening, advance, can
 from mms_core.triggers import Answer, Decision
 

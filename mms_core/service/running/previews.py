@@ -21,15 +21,15 @@ from mms_core.messages import Preview
 from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord
 from mms_core.planning import WRITES, Planned, Step, coordinates, external_id, headcount, is_current
 from mms_core.selecting import domain
+from mms_core.service.admin.queries import Queries
 from mms_core.service.deciding import audience_of, is_report_only
-from mms_core.service.finding import found
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
-from mms_core.service.queries import Queries
-from mms_core.service.undo_plans import UndoPlans
-from mms_core.service.validating import Validating
+from mms_core.service.running.finding import found
+from mms_core.service.running.undo_plans import UndoPlans
+from mms_core.service.running.validating import Validating
+from mms_core.service.running.wishes import find_meeting, wish_of
 from mms_core.service.visits import visiting
-from mms_core.service.wishes import find_meeting, wish_of
 from mms_core.states import Happening, can
 from mms_core.status import damage_rows
 from mms_core.telemetry import log

@@ -20,7 +20,7 @@ from mms_core.diagnosis import (
 from mms_core.errors import TemporaryError
 from mms_core.model import UserKey
 from mms_core.ports import RunQuery
-from mms_core.service.recovery import Recovery
+from mms_core.service.upkeep.recovery import Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

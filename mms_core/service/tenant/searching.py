@@ -12,14 +12,14 @@ from mms_core.futures import is_over
 from mms_core.model import Source, Target, UserKey
 from mms_core.notifications import NumberUnassigned
 from mms_core.planning import Step, plan
+from mms_core.service.admin.fanout import Fanout
 from mms_core.service.deciding import audience_of
-from mms_core.service.fanout import Fanout
 from mms_core.service.jobs import Done
 from mms_core.service.journal import Origin
 from mms_core.service.remembered import note_unreadable, snapshot_of
-from mms_core.service.sweeps import each
+from mms_core.service.running.wishes import wish_of
+from mms_core.service.tenant.sweeps import each
 from mms_core.service.visits import MailboxBusy, visiting
-from mms_core.service.wishes import wish_of
 from mms_core.telemetry import log
 from mms_core.triggers import ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
 

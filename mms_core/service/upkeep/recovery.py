@@ -18,7 +18,7 @@ from mms_core.model import State, UserKey, name_key
 from mms_core.service.batches import Batches
 from mms_core.service.jobs import SWEEP, start_anew
 from mms_core.service.journal import Journal
-from mms_core.service.poison import Poison
+from mms_core.service.upkeep.poison import Poison
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:

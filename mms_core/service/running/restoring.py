@@ -19,14 +19,14 @@ from mms_core.meetings import LedgerEntry
 from mms_core.model import Verdict
 from mms_core.planning import coordinates
 from mms_core.ports import EventChange
-from mms_core.service.retiring import has_ended
+from mms_core.service.running.retiring import has_ended
 
 if TYPE_CHECKING:
     from mms_core.meetings import Difference, Event, Original
     from mms_core.model import UserKey
     from mms_core.ports import Confirm, Written
-    from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
+    from mms_core.service.running.lease import Lease
 
 RESTORE: Final = "restore"
 """The step of an intent that puts an original back."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from mms_core.errors import PreconditionLost, TemporaryError, explain
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.model import NAME_PREFIX, State, UserKey
-from mms_core.service.fencing import FencedLedger
-from mms_core.service.lease import Lease, LeaseLost
-from mms_core.service.passes import Pass
-from mms_core.service.sending import metered
+from mms_core.service.running.fencing import FencedLedger
+from mms_core.service.running.lease import Lease, LeaseLost
+from mms_core.service.running.passes import Pass
+from mms_core.service.running.sending import metered
 from mms_core.service.visits import is_free
 from mms_core.states import Happening, advance
 from mms_core.telemetry import log

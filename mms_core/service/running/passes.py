@@ -15,13 +15,13 @@ from mms_core.metrics import MEETINGS_ENDED, measure
 from mms_core.model import Verdict
 from mms_core.planning import Planned, Route, Step, reported
 from mms_core.retrying import is_mailbox_awaited, next_attempt_at
-from mms_core.service.applying import Applier
 from mms_core.service.deciding import is_report_only, membership_of
-from mms_core.service.finding import found
-from mms_core.service.lease import Lease, LeaseLost, Stopped
-from mms_core.service.previews import Previews, fingerprint
-from mms_core.service.restoring import Restorer
-from mms_core.service.wishes import wish_of
+from mms_core.service.running.applying import Applier
+from mms_core.service.running.finding import found
+from mms_core.service.running.lease import Lease, LeaseLost, Stopped
+from mms_core.service.running.previews import Previews, fingerprint
+from mms_core.service.running.restoring import Restorer
+from mms_core.service.running.wishes import wish_of
 from mms_core.states import Happening
 from mms_core.telemetry import log
 

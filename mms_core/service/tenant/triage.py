@@ -31,29 +31,29 @@ from mms_core.messages import (
 from mms_core.model import State, UserKey
 from mms_core.notifications import event_data
 from mms_core.retrying import MAXIMUM_RETRIES
+from mms_core.service.admin.fanout import Fanout
+from mms_core.service.admin.queries import cancelled
 from mms_core.service.batches import Batches
-from mms_core.service.catching_up import CATCH_UP, CatchUp
-from mms_core.service.changes import Changes
 from mms_core.service.deciding import Deciding, audience_of, refuse, short
-from mms_core.service.fanout import Fanout
-from mms_core.service.feed import Feed
 from mms_core.service.jobs import SWEEP, Jobs
 from mms_core.service.journal import Origin
-from mms_core.service.noticing import Noticing
 from mms_core.service.parts import CONFLICT_ATTEMPTS
-from mms_core.service.previews import Previews
-from mms_core.service.queries import cancelled
-from mms_core.service.retiring import RETIRE, Retiring
-from mms_core.service.searching import Discovery, NumberSearch
-from mms_core.service.sweeps import Sweep
-from mms_core.service.tenantwide import DISCOVERY, NUMBER_SEARCH, TenantWide
+from mms_core.service.running.previews import Previews
+from mms_core.service.running.retiring import RETIRE, Retiring
+from mms_core.service.tenant.catching_up import CATCH_UP, CatchUp
+from mms_core.service.tenant.changes import Changes
+from mms_core.service.tenant.feed import Feed
+from mms_core.service.tenant.searching import Discovery, NumberSearch
+from mms_core.service.tenant.sweeps import Sweep
+from mms_core.service.tenant.tenantwide import DISCOVERY, NUMBER_SEARCH, TenantWide
+from mms_core.service.upkeep.noticing import Noticing
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
     from mms_core.model import UserFacts, UserRecord
     from mms_core.ports import Stored
     from mms_core.service.parts import Parts
-    from mms_core.service.recovery import Recovery
+    from mms_core.service.upkeep.recovery import Recovery
 
 _SIDE_BY_SIDE: Final = 8
 """Users of one batch that are looked at side by side."""

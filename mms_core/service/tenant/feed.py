@@ -14,10 +14,10 @@ from mms_core.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mms_core.service.changes import Changes
     from mms_core.service.deciding import Deciding
     from mms_core.service.parts import Parts
-    from mms_core.service.tenantwide import TenantWide
+    from mms_core.service.tenant.changes import Changes
+    from mms_core.service.tenant.tenantwide import TenantWide
 
 _KNOWN_CONTENTS = 20_000
 

@@ -17,7 +17,7 @@ from mms_core.jsontext import without_surrogates
 from mms_core.meetings import meeting_key
 from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict
 from mms_core.planning import block_text, coordinates
-from mms_core.service.intake import user_key
+from mms_core.service.admin.intake import user_key
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.settings import TenantSettings

@@ -44,9 +44,9 @@ from mms_core.planning import (
     teams_beside,
 )
 from mms_core.ports import EventChange, Written
-from mms_core.service.lease import Stopped
-from mms_core.service.retiring import note_replaced
-from mms_core.service.wishes import find_meeting
+from mms_core.service.running.lease import Stopped
+from mms_core.service.running.retiring import note_replaced
+from mms_core.service.running.wishes import find_meeting
 from mms_core.states import Happening
 from mms_core.tracing import conclude, span
 
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from mms_core.meetings import Damaged, Event, OnlineMeeting
     from mms_core.planning import Wish
     from mms_core.ports import Confirm
-    from mms_core.service.lease import Lease
     from mms_core.service.parts import Parts
+    from mms_core.service.running.lease import Lease
 
 ATTEMPTS: Final = 4
 """Times a meeting is looked at again in one pass because somebody edits it or Graph asks for a short pause."""

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mms_core.errors import NotFound, PermanentError
 from mms_core.service.jobs import SWEEP, Done, start_anew
 from mms_core.service.journal import Origin
-from mms_core.service.sweeps import each
+from mms_core.service.tenant.sweeps import each
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from mms_core.service.changes import Changes
     from mms_core.service.parts import Parts
+    from mms_core.service.tenant.changes import Changes
 
 CATCH_UP: Final = "catchUp"
 KEPT: Final = ("deltaLink", "users")

@@ -8,7 +8,7 @@ from mms_core import block
 from mms_core.errors import NotFound, PermanentError
 from mms_core.model import UserKey
 from mms_core.planning import block_text, coordinates, headcount
-from mms_core.service.restoring import restoration
+from mms_core.service.running.restoring import restoration
 
 if TYPE_CHECKING:
     from collections.abc import Collection

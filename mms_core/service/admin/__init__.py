@@ -1,0 +1,1 @@
+"""What administrators ask and order: judged and written down at once, worked on later. Never calls Graph."""
