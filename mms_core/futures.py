@@ -52,30 +52,32 @@ def _length(event: Event) -> timedelta:
     return timedelta(days=(event.end_at - event.start_at).days)
 
 
-def has_future(event: Event, cancelled: tuple[date, ...], *, now: datetime) -> bool | None:
-    """Say whether a series that is not over has occurrences left.
+def has_future(event: Event, cancelled: tuple[date, ...], *, now: datetime, exceptions: int = 0) -> bool | None:
+    """Say whether a series that is not over has occurrences left that show the master's own invitation.
 
     Args:
         event: The master.
         cancelled: Dates of its cancelled occurrences.
         now: Aware UTC.
+        exceptions: Occurrences with invitations of their own, whenever they are.
 
     Returns:
-        ``None`` where only the calendar knows: near the end, or where future occurrences have been cancelled.
+        ``None`` where only the calendar knows: near the end, or where what is left may all be cancelled or changed.
     """
     series = event.recurrence
     if series is None:
         return not is_over(event, now=now)
     _, latest = _today(series, now)
     if series.kind == "noEnd":
-        return True  # only so many can be cancelled
-    if any(each >= latest - _ZONES_APART for each in cancelled):
-        return None
+        return True  # only so many can be cancelled or changed
+    taken = exceptions + sum(each >= latest - _ZONES_APART for each in cancelled)
     if series.kind == "endDate" and series.end_date is not None:
-        # A whole period fits between tomorrow and the end: there is an occurrence in it.
-        return True if (series.end_date - latest).days > _longest_gap(series) else None
-    if series.kind == "numbered" and series.start_date is not None and series.count > 0:
-        return True if series.start_date + _shortest_span(series) > latest else None
+        since = max(latest, series.start_date or latest) if taken else latest
+        # A whole period fits between tomorrow and the end: there is an occurrence in it. One for each that is taken.
+        return True if (series.end_date - since).days > _longest_gap(series) * (taken + 1) else None
+    if series.kind == "numbered" and series.start_date is not None and series.count > taken:
+        # The first of the last few, one more than are taken, is still to come.
+        return True if series.start_date + _shortest_span(series, series.count - taken) > latest else None
     return None
 
 
@@ -100,11 +102,11 @@ def _longest_gap(series: Recurrence) -> int:
     return _LONGEST.get(series.pattern, _LONGEST_YEAR) * series.interval
 
 
-def _shortest_span(series: Recurrence) -> timedelta:
-    """Days from the first to the last occurrence, at least."""
+def _shortest_span(series: Recurrence, count: int) -> timedelta:
+    """Days from the first occurrence to that of a number, at least."""
     if series.pattern == "weekly":
-        weeks = -(-series.count // series.days_a_week) - 1
+        weeks = -(-count // series.days_a_week) - 1
         days = max(0, weeks * 7 * series.interval - 6)
     else:
-        days = _SHORTEST.get(series.pattern, _SHORTEST_YEAR) * series.interval * (series.count - 1)
+        days = _SHORTEST.get(series.pattern, _SHORTEST_YEAR) * series.interval * (count - 1)
     return timedelta(days=min(days, 366 * 100))

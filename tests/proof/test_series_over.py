@@ -29,3 +29,22 @@ def test_a_moved_last_occurrence_costs_its_attendees_one_mail(lab, scope):
     assert [each["eventId"] for each in tenant.outbox(mailbox.user)] == [made["id"]]
     shown = tenant.graph("GET", tenant.item(mailbox.user, master["id"]))
     assert shown["body"] == master["body"]
+
+
+def test_a_series_to_come_whose_only_occurrence_was_changed_is_written_once(lab):
+    """Nobody sees the master's invitation; the exception's is all that there is."""
+    from proof_mailbox import Mailbox, exception, instances, skype, weekly  # noqa: PLC0415 - importable only now
+
+    tenant, now = lab.tenant, lab.clock.now().replace(minute=0, second=0, microsecond=0)
+    tenant.reset()
+    mailbox = Mailbox(tenant.user())
+    first = now + timedelta(days=3)
+    master = skype(tenant, mailbox, first, recurrence=weekly(first, type="numbered", numberOfOccurrences=1))
+    [only] = instances(tenant, mailbox, master["id"], now, now + timedelta(days=30))
+    changed = exception(tenant, mailbox, master["id"], only, subject="Other words")
+    tenant.reset()
+
+    run = lab.service().migrate(mailbox.user)
+
+    assert (run.state, run.invites) == ("Succeeded", 1)
+    assert [each["eventId"] for each in tenant.outbox(mailbox.user)] == [changed["id"]]

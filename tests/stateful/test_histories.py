@@ -358,7 +358,7 @@ class Histories(RuleBasedStateMachine):
         async def replayed():
             kept = await self.recovery.kept()
             if kept:
-                await self.recovery.replay(kept[index % len(kept)]["id"])
+                await self.recovery.replay(kept[index % len(kept)]["id"], by="ada@console")
 
         self._do(replayed())
 

@@ -15,9 +15,9 @@ from mms_core.selecting import selects
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import date, datetime
+    from datetime import datetime
 
-    from mms_core.meetings import Event, Original
+    from mms_core.meetings import Event, Original, Series
     from mms_core.ports import Calendar
 
 CONCURRENCY: Final = 4
@@ -122,7 +122,7 @@ class Finder:
             series = await self._calendar.series(self._wish.organizer_id, master.event_id)
             found = []
             planned = plan(master, self._wish, now=self._now)
-            if planned is not None and await self._goes_on(planned, series.cancelled):
+            if planned is not None and await self._goes_on(planned, series):
                 found.append(planned)
         # An exception may lie in the future though the regular range is over, and has a body of its own.
         for exception in series.exceptions:
@@ -151,8 +151,8 @@ class Finder:
                 return plan(exception, self._wish, now=self._now, inherited=kept.properties) or planned
         return planned
 
-    async def _goes_on(self, planned: Planned, cancelled: tuple[date, ...]) -> bool:
-        known = has_future(planned.event, cancelled, now=self._now)
+    async def _goes_on(self, planned: Planned, series: Series) -> bool:
+        known = has_future(planned.event, series.cancelled, now=self._now, exceptions=len(series.exceptions))
         if known is not None:
             return known
         last, start = last_by(planned.event) or (self._now + _FARTHEST).date(), self._now
