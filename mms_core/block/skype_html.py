@@ -138,9 +138,7 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     shadow = window.shadow
     lo, hi = cluster.lo, cluster.hi
     names = {mark.name for mark in cluster.marks} - NO_PROOF
-    before = rule_before(shadow, lo, max(floor, lo - NEAR), dots=True)
-    if before is not None and (not window.in_text(before.lo) or _is_longer(window, before.hi, lo, HEAD_TEXT)):
-        before = None
+    before = _opening(window, lo, floor)
     after = rule_after(shadow, hi, min(ceiling, hi + FAR), dots=True)
     if after is not None and not window.in_text(after.lo):
         after = None
@@ -148,6 +146,8 @@ def _region(window: Window, cluster: _Cluster, floor: int, ceiling: int) -> Regi
     before, after = own_rules(before, after, by_hand=bool(names) and not names & OUTLOOK_MARKS)
     big = len(cluster.links) == 1 and not names and _is_big(window, cluster.links[0])
     after = _closing(window, hi, before, after, is_lone_above_another=big and ceiling < window.end)
+    if big and before is not None and after is None and window.text(before.hi, lo).strip():
+        before = None  # a lone link has no separators: somebody wrote below a line of their own
     helped = bool(cluster.links) and not names.isdisjoint(HELP_LINKS)
     identified = (
         conference_line(shadow, cluster.links[0].hi, hi, ceiling) if cluster.links and names == {"dial-in-page"} else -1
@@ -191,6 +191,14 @@ def conference_line(shadow: bytes, link: int, page: int, ceiling: int) -> int:
     """
     labelled = _LABELLED.search(shadow, page, min(ceiling, page + LABEL_ROOM))
     return labelled.end() if labelled is not None and _TO_DIAL.search(shadow, link, page) is not None else -1
+
+
+def _opening(window: Window, lo: int, floor: int) -> Rule | None:
+    """Find the line of dots above the first anchor, if little is written between the two."""
+    before = rule_before(window.shadow, lo, max(floor, lo - NEAR), dots=True)
+    if before is None or not window.in_text(before.lo) or _is_longer(window, before.hi, lo, HEAD_TEXT):
+        return None
+    return before
 
 
 def _closing(

@@ -409,6 +409,19 @@ def test_a_lone_lync_link_ends_before_a_block_pasted_below_it():
     assert [[body[slice(*span)] for span in block.spans] for block in found.blocks] == [[own], [pasted]]
 
 
+def test_a_lone_lync_link_begins_behind_what_was_written_below_a_line_of_dots():
+    """An earlier migration left the line; the words between it and the link are the user's."""
+    own = '<p><font size="5"><a href="https://meet.lync.com/c/anna/R1">Join online meeting</a></font></p>'
+    body = (
+        f"<html><body><p>Before</p><p>{DOTS}</p><p>&nbsp;</p><p>{DOTS}</p><div>Read the plan</div>{own}</body></html>"
+    )
+    (block,) = locate(body).blocks
+    assert [body[slice(*span)] for span in block.spans] == [own]
+    near = f"<html><body><p>Before</p><p>{DOTS}</p><p>&nbsp;</p>{own}</body></html>"
+    (block,) = locate(near).blocks
+    assert "separator-before" in block.anchors
+
+
 @pytest.mark.parametrize(("title", "found"), [("x" * 4_000, 1), ("x" * 17_000, 0)], ids=["long", "endless"])
 def test_tag_of_any_length_is_read_once(title, found):
     """A tag full of anchors would be read for each of them: 60 seconds for 2 MiB. So there is a longest one."""
