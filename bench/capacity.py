@@ -54,8 +54,9 @@ from mms_core import block, planning
 from mms_core.adapters.graph import transport
 from mms_core.errors import TemporaryError
 from mms_core.model import Source, State, Target
-from mms_core.service import Options, applying, parts, runs
+from mms_core.service import Options, parts
 from mms_core.service.admin.intake import MOST_IDENTITIES, Wanted
+from mms_core.service.running import applying, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -103,8 +103,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "N6",
     ),
     "OnlineMeetingsDenied": Explanation(
-        "The app may not read or make Teams meetings.",
-        "Grant the app role OnlineMeetings.ReadWrite.All, then start again.",
+        "Teams lets the app neither read nor make meetings of this user.",
+        "Grant the app role OnlineMeetings.ReadWrite.All and a licence for Teams to the user, then start again.",
     ),
     "OutsideWindow": Explanation(
         "The maintenance window has closed (MaintenanceDays, MaintenanceHours, MaintenanceTimeZone).",

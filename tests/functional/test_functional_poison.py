@@ -154,7 +154,7 @@ async def test_a_poisoned_message_shows_as_failed_and_does_its_work_after_a_repl
         await world.recovery.poisoned(encode(message))
     assert await KINDS[kind].shown(world, message) == (True, "PoisonedMessage")
     (kept,) = await world.recovery.kept()
-    await world.recovery.replay(kept["id"])
+    await world.recovery.replay(kept["id"], by="ada@console")
     assert message in [each for _, each in world.queue.messages]
     await world.until_quiet()
     assert await KINDS[kind].done(world, message)
@@ -184,7 +184,7 @@ async def test_a_poisoned_row_behind_a_run_at_work_fails_alone(world):
         record = await world.record()
         assert (record.current.state, record.following.code) == (State.IN_PROGRESS, "PoisonedMessage")
         (kept,) = await world.recovery.kept()
-        await world.recovery.replay(kept["id"])
+        await world.recovery.replay(kept["id"], by="ada@console")
         assert (await world.record()).following.state is State.PENDING
 
     world.tenant.on("update", poisoned)
@@ -202,7 +202,7 @@ async def test_a_replay_leaves_a_run_that_was_started_afresh_alone(world):
     await world.queries.retry(USER)
     before = await world.record()
     (kept,) = await world.recovery.kept()
-    await world.recovery.replay(kept["id"])
+    await world.recovery.replay(kept["id"], by="ada@console")
     assert await world.record() == before
 
 

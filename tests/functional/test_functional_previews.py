@@ -187,7 +187,7 @@ async def test_a_user_for_whom_all_is_ready_passes_every_check(world):
     [
         ("providers", PermanentError(code="MailboxOnPremises"), "mailbox", "MailboxOnPremises"),
         ("providers", PermanentError(code="MailboxAccessDenied"), "mailbox", "MailboxAccessDenied"),
-        ("find", PermanentError(code="MailboxAccessDenied"), "onlineMeetings", "OnlineMeetingsDenied"),
+        ("find", PermanentError(code="OnlineMeetingsDenied"), "onlineMeetings", "OnlineMeetingsDenied"),
     ],
 )
 async def test_what_graph_refuses_is_a_finding_with_its_remedy(world, call, exc, check, code):

@@ -74,11 +74,11 @@ def teams_meeting(stack, user):
 
 def series(stack, user):
     """A weekly Skype series with an occurrence that has words of its own."""
-    start = datetime.now(UTC) + timedelta(days=1)
+    start = datetime.now(UTC) - timedelta(days=20)
     master = stack.skype_meeting(
         user,
         attendees=(GUEST,),
-        days=1,
+        days=-20,
         recurrence={
             "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": [start.strftime("%A").lower()]},
             "range": {"type": "numbered", "startDate": start.strftime("%Y-%m-%d"), "numberOfOccurrences": 6},
@@ -86,10 +86,12 @@ def series(stack, user):
     )
     path = f"users/{user.id}/events/{quote(master['id'], safe='')}"
     window = f"startDateTime={start:%Y-%m-%dT%H:%M:%S}&endDateTime={start + timedelta(days=40):%Y-%m-%dT%H:%M:%S}"
-    first, *_, last = stack.all("GET", f"{path}/instances?{window}")
-    # With an occurrence cancelled, only the calendar knows whether anything is left.
-    stack.graph("DELETE", f"users/{user.id}/events/{quote(last['id'], safe='')}")
-    stack.graph("PATCH", f"users/{user.id}/events/{quote(first['id'], safe='')}", {"subject": "Moved"})
+    instances = stack.all("GET", f"{path}/instances?{window}")
+    first, next_one, last = (each["id"] for each in (instances[0], instances[3], instances[5]))
+    # With so many changed or cancelled, only the calendar knows whether anything else is left.
+    stack.graph("DELETE", f"users/{user.id}/events/{quote(last, safe='')}")
+    for each in (first, next_one):
+        stack.graph("PATCH", f"users/{user.id}/events/{quote(each, safe='')}", {"subject": "Moved"})
 
 
 def log(stack):

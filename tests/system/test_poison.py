@@ -22,7 +22,7 @@ def test_a_run_that_crashes_every_time_becomes_a_visible_failure_and_can_be_retr
         stack.start(user)
         (row,) = stack.finished(user, seconds=150)
         assert (row["State"], row["Code"]) == ("Failed", "PoisonedMessage")
-        assert row["LastMessage"].startswith("PoisonedMessage: The run failed five times")
+        assert row["LastMessage"].startswith("PoisonedMessage: This failed five times")
         assert "Remedy:" in row["LastMessage"]
         assert stack.mails(user) == []
         ledger.delete_entity(broken["PartitionKey"], broken["RowKey"])

@@ -29,6 +29,11 @@ def _instant(text: str | None) -> datetime | None:
     return WireTime(date_time=text or "").instant()
 
 
+def _by_teams(error: PermanentError) -> PermanentError:
+    """Name a refusal after Teams, where it would be taken for Exchange's."""
+    return PermanentError(error.detail, code="OnlineMeetingsDenied") if error.code == "MailboxAccessDenied" else error
+
+
 def _meeting(found: dict[str, Any]) -> OnlineMeeting:
     try:
         wire = msgspec.convert(found, WireMeeting)
@@ -78,6 +83,8 @@ class GraphMeetings(Meetings):
             answer = await self._transport.read(info)
         except NotFound as exc:  # the directory knows the user, Teams does not
             raise PermanentError(exc.detail, code="TeamsLicenceMissing") from exc
+        except PermanentError as exc:
+            raise _by_teams(exc) from exc
         return replace(_meeting(answer.decoded(dict)), was_there=answer.status == HTTPStatus.OK)
 
     async def find(self, user_id: str, join_url: str, *, language: str | None) -> OnlineMeeting | None:
@@ -97,6 +104,8 @@ class GraphMeetings(Meetings):
             answer = await self._transport.read(builder.to_get_request_information(configuration))
         except NotFound:
             return None
+        except PermanentError as exc:
+            raise _by_teams(exc) from exc
         meetings = answer.decoded(WireMeetings).value
         return _meeting(meetings[0]) if meetings else None
 

@@ -137,10 +137,9 @@ class Validating:
         try:
             await self._parts.graph().meetings.find(user.user_id, PROBE, language=None)
         except PermanentError as exc:
-            code = "OnlineMeetingsDenied" if exc.code == "MailboxAccessDenied" else exc.code
-            has_way_around = code == "AppAccessPolicyMissing" and TEAMS_PROVIDER in providers
+            has_way_around = exc.code == "AppAccessPolicyMissing" and TEAMS_PROVIDER in providers
             result = "warning" if has_way_around else "fail"
-            return _checked("onlineMeetings", code, detail=exc.detail, result=result)
+            return _checked("onlineMeetings", exc.code, detail=exc.detail, result=result)
         return Finding(check="onlineMeetings", result="pass")
 
 
