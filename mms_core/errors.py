@@ -296,7 +296,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "BodyTooLarge": Explanation("The request body is larger than this route takes.", "Send it in parts."),
     "TooManyIdentities": Explanation("More identities than one request takes.", "Send them in parts."),
-    "NotFound": Explanation("There is nothing under this address.", "Check the id."),
+    "NotFound": Explanation(
+        "There is nothing under this address: no such id, or nothing was ever asked or noted for this user.",
+        "Check the id; who has had no migration has none to look at, cancel, retry or undo.",
+    ),
     "MethodNotAllowed": Explanation("This route does not take that method.", "See the Allow header."),
     "InvalidState": Explanation("The migration is not in a state that allows this.", "Look at its State first."),
     "IdempotencyKeyReused": Explanation(

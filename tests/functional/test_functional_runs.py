@@ -647,6 +647,7 @@ async def test_a_meeting_that_is_refused_fails_alone(world):
     assert await world.verdicts() == {bad.event_id: "failed", good.event_id: "migrated"}
     run = await world.run()
     assert (run.state, run.code, run.succeeded, run.failed) == (State.FAILED, "MeetingRejected", 1, 1)
+    assert "1 migrated, 1 failed (MeetingRejected 1)" in run.last_message
 
 
 async def test_an_ambiguous_body_is_a_listed_failure(world):

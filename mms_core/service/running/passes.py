@@ -83,18 +83,23 @@ class _Tally:
 
     def summary(self) -> str:
         """Say in one line what happened."""
-        verdicts = Counter(entry.verdict for entry in self.entries.values())
-        by_flags = sum(entry.route == Route.FLAGS for entry in self.entries.values())
-        rules = Counter(
-            f"{entry.rule or entry.code}" for entry in self.entries.values() if entry.verdict is Verdict.SKIPPED
-        )
-        parts = [f"{verdicts[verdict]} {verdict}" for verdict in (*_SUCCESSES, Verdict.FAILED) if verdicts[verdict]]
-        if rules:
-            skipped = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items()))
-            parts.append(f"{verdicts[Verdict.SKIPPED]} skipped ({skipped})")
+        entries = self.entries.values()
+        verdicts = Counter(entry.verdict for entry in entries)
+        by_flags = sum(entry.route == Route.FLAGS for entry in entries)
+        parts = [f"{verdicts[verdict]} {verdict}" for verdict in _SUCCESSES if verdicts[verdict]]
+        # A failure by its code, under which its remedy is found; what was skipped by the rule that says so.
+        parts += _by_cause(Verdict.FAILED, [each.code or "" for each in entries if each.verdict is Verdict.FAILED])
+        skipped = [each.rule or each.code or "" for each in entries if each.verdict is Verdict.SKIPPED]
+        parts += _by_cause(Verdict.SKIPPED, skipped)
         if by_flags:
             parts.append(f"{by_flags} of them by flags, for want of an application access policy")
         return ", ".join(parts) + "." if parts else "No meetings to migrate."
+
+
+def _by_cause(verdict: Verdict, causes: list[str]) -> list[str]:
+    """Say how many meetings have a verdict, and why; nothing if none has."""
+    named = ", ".join(f"{cause} {count}" for cause, count in sorted(Counter(causes).items()))
+    return [f"{len(causes)} {verdict} ({named})"] if causes else []
 
 
 class Pass:
