@@ -557,6 +557,29 @@ async def test_after_nine_retries_within_a_day_the_run_has_failed(world):
     assert world.queue.messages == []
 
 
+async def test_a_throttled_run_that_gets_on_spends_no_retries(world):
+    """A full tenant lets one meeting through a pass: twelve passes, the first wait each time, and no failure."""
+    events = world.skype_meetings(12)
+    busy = TemporaryError(code="Throttled", retry_after=timedelta(seconds=11))
+    world.tenant.on("update", *[None, busy] * 11)
+    await world.ask()
+    await world.until_quiet()
+    run = await world.run()
+    assert (run.state, run.retries, run.succeeded) == (State.SUCCEEDED, 0, 12)
+    assert [world.tenant.mails_of(event.event_id) for event in events] == [1] * 12
+    assert world.clock.now() - (NOW + 90 * MINUTE) < timedelta(hours=1)
+
+
+async def test_a_throttled_run_that_gets_nowhere_waits_longer_each_time(world):
+    """And gives up after nine retries, as for any other cause."""
+    world.skype_meetings(2)
+    world.tenant.on("update", *[TemporaryError(code="Throttled", retry_after=timedelta(seconds=11))] * 50)
+    await world.ask()
+    await world.until_quiet()
+    run = await world.run()
+    assert (run.state, run.retries, run.code) == (State.FAILED, 9, "Throttled")
+
+
 async def test_a_retry_by_hand_starts_afresh(world):
     """At once, with all nine retries, and what is done is not repeated."""
     events = world.skype_meetings(2)
