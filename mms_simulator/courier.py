@@ -73,11 +73,12 @@ class Courier:
         tasks = [task for task in (self._main, *self._busy.values()) if task]
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
         if self._session:
             await self._session.close()
+        for each in ended:
+            if isinstance(each, Exception):  # what was cancelled is none
+                raise each
 
     def wake(self) -> None:
         """Look at the queue now: something was committed."""
@@ -99,7 +100,9 @@ class Courier:
             waits = [due - now for url, due in addresses.items() if url not in self._busy]
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.02, min([*waits, 1.0])))
+                # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the wake-up.
+                async with asyncio.timeout(max(0.02, min([*waits, 1.0]))):
+                    await self._wake.wait()
 
     def _done(self, url: str, _: asyncio.Task[None]) -> None:
         self._busy.pop(url, None)

@@ -396,3 +396,19 @@ class TestCloudEvents:
         await tenant.control("POST", "actions/assignLicense", {"user": ada["id"], "plans": [AUDIO]})
         await asyncio.sleep(0.2)
         assert receiver.calls == []
+
+
+async def test_deliveries_stop_also_at_the_moment_in_which_something_is_to_be_delivered(tenant):
+    """However many turns of the loop lie between the two; a cancellation must not be lost to a wake-up."""
+    courier = tenant.front.courier
+    for turns in range(6):
+        await courier.stop()
+        await courier.start()
+        await asyncio.sleep(0.01)
+        courier._wake.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        stopping = asyncio.create_task(courier.stop())
+        done, _ = await asyncio.wait({stopping}, timeout=10)
+        assert done, f"it goes on after {turns} turns"
+    await courier.start()
