@@ -93,18 +93,27 @@ class Intake:
             return await self._start_many(wanted, settings)
         results = []
         for identity in wanted.identities:
-            try:
-                key = user_key(identity)
-            except BadInput as exc:
-                results.append(Result(identity=identity, status="refused", code=exc.code))
+            judged = await self._judged(identity, wanted, settings)
+            if isinstance(judged, Result):
+                results.append(judged)
                 continue
-            decision = await self._decide(key, identity, settings)
-            if decision.code is not None:
-                await self._note(decision, key, identity, wanted, outcome=decision.code)
-                results.append(Result(identity=identity, status="refused", code=decision.code))
-                continue
+            key, decision = judged
             results.append(await self._start_one(key, identity.strip(), wanted, decision))
         return results
+
+    async def _judged(
+        self, identity: str, wanted: Wanted, settings: TenantSettings
+    ) -> tuple[UserKey, Decision] | Result:
+        """Say who is meant and what was decided, or why the row is refused; a refusal by rule is recorded."""
+        try:
+            key = user_key(identity)
+        except BadInput as exc:
+            return Result(identity=identity, status="refused", code=exc.code)
+        decision = await self._decide(key, identity, settings)
+        if decision.code is None:
+            return key, decision
+        await self._note(decision, key, identity, wanted, outcome=decision.code)
+        return Result(identity=identity, status="refused", code=decision.code)
 
     async def _decide(self, key: UserKey, identity: str, settings: TenantSettings) -> Decision:
         """Apply the rules for manual requests, as far as they need no question to Graph (a queued step asks it)."""
@@ -155,16 +164,11 @@ class Intake:
         priorities: dict[UserKey, int] = {}
         delay: timedelta | None = None
         for place, identity in enumerate(wanted.identities):
-            try:
-                key = user_key(identity)
-            except BadInput as exc:
-                results.append(Result(identity=identity, status="refused", code=exc.code))
+            judged = await self._judged(identity, wanted, settings)
+            if isinstance(judged, Result):
+                results.append(judged)
                 continue
-            decision = await self._decide(key, identity, settings)
-            if decision.code is not None:
-                await self._note(decision, key, identity, wanted, outcome=decision.code)
-                results.append(Result(identity=identity, status="refused", code=decision.code))
-                continue
+            key, decision = judged
             delay = decision.delay
             is_new = key not in identities
             identities.setdefault(key, identity.strip())
