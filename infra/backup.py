@@ -163,10 +163,10 @@ def main(argv: list[str]) -> int:
         with _service(options) as service:
             counts = work(service, options.directory, prefix=options.prefix)
     except BackupError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return 1
     for name, count in counts.items():
-        print(f"{count:>10} {options.prefix}{name}")  # noqa: T201
+        print(f"{count:>10} {options.prefix}{name}")
     return 0
 
 

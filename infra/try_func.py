@@ -42,7 +42,7 @@ def main(directory: str) -> int:
         storage.start()
         environment = {"AzureWebJobsStorage": storage.connection_string, "FUNCTIONS_WORKER_RUNTIME": "python"}
         command = ["func", "start", "--port", str(_PORT)]
-        host = subprocess.Popen(command, cwd=directory, env={**os.environ, **environment}, stdout=log, stderr=log)  # noqa: S603
+        host = subprocess.Popen(command, cwd=directory, env={**os.environ, **environment}, stdout=log, stderr=log)
         try:
             end = time.monotonic() + _PATIENCE_SECONDS
             while time.monotonic() < end and host.poll() is None:
@@ -50,7 +50,7 @@ def main(directory: str) -> int:
                     return 0
                 time.sleep(1)
             log.seek(0)
-            print(log.read())  # noqa: T201
+            print(log.read())
             return 1
         finally:
             host.terminate()

@@ -51,23 +51,23 @@ def directory_units(users: int) -> int:
 class Limits:
     """Published limits (docs/operations.md says where); all may be changed by ``--limit name=value``."""
 
-    mailboxConcurrency: int = 4  # noqa: N815 - the names of the simulated tenant's switches
-    mailboxRequests: int = 10_000  # noqa: N815
+    mailboxConcurrency: int = 4
+    mailboxRequests: int = 10_000
     """In 10 minutes, of one app to one mailbox."""
-    graphRequests: int = 130_000  # noqa: N815
+    graphRequests: int = 130_000
     """In 10 seconds, of one app."""
-    teamsRequests: int = 30  # noqa: N815
+    teamsRequests: int = 30
     """In a second, of one app in one tenant."""
-    directoryUnits: int = 0  # noqa: N815
+    directoryUnits: int = 0
     """In 10 seconds; 0 is by the tenant's size."""
-    meetingsAMonth: int = 2000  # noqa: N815
+    meetingsAMonth: int = 2000
     """Online meetings that one user may have made."""
-    messagesAMinute: int = 30  # noqa: N815
-    recipientsADay: int = 10_000  # noqa: N815
+    messagesAMinute: int = 30
+    recipientsADay: int = 10_000
     """Of one mailbox."""
-    externalADay: int = 0  # noqa: N815
+    externalADay: int = 0
     """Recipients outside, of the tenant, in any 24 hours; 0 is by the number of licences."""
-    storageOperations: int = 20_000  # noqa: N815
+    storageOperations: int = 20_000
     """In a second, of a storage account. Counted, not refused."""
 
 
@@ -383,7 +383,7 @@ class Tenant:
         arguments: dict[str, Any],
         answer: _Expected,
         box: Mailbox | None,
-        is_bad: bool,  # noqa: FBT001
+        is_bad: bool,  # noqa: FBT001 - as above
     ) -> None:
         if box is not None:
             box.in_flight -= 1

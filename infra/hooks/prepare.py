@@ -43,11 +43,11 @@ def main() -> int:
         say = "The API is not registered yet. An administrator of the directory runs, once:\n"
         say += "  python infra/rights/rights.py register --azd\n"
         say += "It stores MMS_API_AUDIENCE in this azd environment; then run azd up again."
-        print(say, file=sys.stderr)  # noqa: T201
+        print(say, file=sys.stderr)
         return 1
     for name, make in MADE.items():
         if not os.environ.get(name):
-            subprocess.run(["azd", "env", "set", name, make()], check=True)  # noqa: S603, S607
+            subprocess.run(["azd", "env", "set", name, make()], check=True)
     return 0
 
 

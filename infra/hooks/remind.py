@@ -7,9 +7,9 @@ import sys
 
 def main() -> int:
     """Print the one command that remains."""
-    print("The resources stand. The identity may not read anything yet; an administrator of the directory runs:")  # noqa: T201
-    print("  python infra/rights/rights.py grant --azd")  # noqa: T201
-    print("and then, to see what is in force:  mms login --from azd  and  mms doctor")  # noqa: T201
+    print("The resources stand. The identity may not read anything yet; an administrator of the directory runs:")
+    print("  python infra/rights/rights.py grant --azd")
+    print("and then, to see what is in force:  mms login --from azd  and  mms doctor")
     return 0
 
 

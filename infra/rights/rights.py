@@ -404,7 +404,7 @@ def commands(*, app_id: str, object_id: str, notices: str | None, cloud: str) ->
 
 
 def _azd() -> dict[str, str]:
-    answer = subprocess.run(["azd", "env", "get-values", "--output", "json"], check=True, capture_output=True)  # noqa: S607
+    answer = subprocess.run(["azd", "env", "get-values", "--output", "json"], check=True, capture_output=True)
     values: dict[str, str] = json.loads(answer.stdout)
     return values
 
@@ -484,22 +484,22 @@ def main(argv: list[str]) -> int:
     try:
         code, lines, text = asyncio.run(run(options))
     except RightsError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return 1
     except APIError as error:
         said = getattr(getattr(error, "error", None), "message", None) or error
-        print(f"Graph refused ({error.response_status_code}): {said}", file=sys.stderr)  # noqa: T201
-        print("Whoever runs this needs the directory roles that the head of this file names.", file=sys.stderr)  # noqa: T201
+        print(f"Graph refused ({error.response_status_code}): {said}", file=sys.stderr)
+        print("Whoever runs this needs the directory roles that the head of this file names.", file=sys.stderr)
         return 1
     if options.command == "register" and options.azd:
-        subprocess.run(["azd", "env", "set", lines[-1].subject, lines[-1].detail], check=True)  # noqa: S603, S607
+        subprocess.run(["azd", "env", "set", lines[-1].subject, lines[-1].detail], check=True)
     for line in lines:
         if options.json:
-            print(json.dumps({"what": line.what, "subject": line.subject, "detail": line.detail}))  # noqa: T201
+            print(json.dumps({"what": line.what, "subject": line.subject, "detail": line.detail}))
         else:
-            print(f"{line.what:8} {line.subject:34} {line.detail}")  # noqa: T201
+            print(f"{line.what:8} {line.subject:34} {line.detail}")
     if text and not options.json:
-        print(f"\n{text}")  # noqa: T201
+        print(f"\n{text}")
     return code
 
 
