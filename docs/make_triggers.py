@@ -63,6 +63,20 @@ reconciliation started at once; one that is lost again within the hour waits for
 Both keep their place between two pages, and both compare with the same snapshots as notifications do, so a change
 counts once, whoever finds it first. A grant without its audit record counts when a second look still shows it.
 
+## What a search finds
+
+A number that is gone (T8) and a tenant-wide grant (N3) start a search through the calendars of all users, for what a
+run would find there: one listing a calendar, and one read a series, whose exceptions have bodies of their own.
+
+**T8** asks the ledger first, and stops at the first invitation with a future that carries the number. At a mailbox
+where a run is at work, or somebody who looks, it does not wait: it asks for a run there, too. That finds out; where
+no invitation has changed, it writes nothing and nobody gets mail.
+
+**Discovery** (`GET /api/discovery`) shows what the last search found about a user until the next one has looked, which
+a question starts when the findings are older than `MMS_DISCOVERY_MAX_AGE_SECONDS` (an hour). A user disappears who has
+a run, as soon as it waits; who is deleted, as soon as a notification, the delta query, a run or the next search says
+so; and of whom the next search finds nothing.
+
 ## The table
 
 | | rule | what happened | and | then |

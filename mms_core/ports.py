@@ -340,7 +340,9 @@ class Round:
     """A part of what a delta query tells: either ``next_link`` goes on, or ``delta_link`` begins the next round."""
 
     users: tuple[UserFacts, ...] = ()
-    """Those of whom it says which plans they have; it names others as well, deleted ones among them."""
+    """Those of whom it says which plans they have; it names others as well."""
+    gone: tuple[str, ...] = ()
+    """Object ids of those whom it says to be deleted."""
     next_link: str | None = None
     delta_link: str | None = None
 

@@ -129,6 +129,7 @@ async def start_job(
             "arguments": arguments or {},
             "cursor": None,
             "startedAt": now.isoformat(),
+            "doneBefore": state["doneAt"] if state else None,
             "beatAt": now.isoformat(),
         }
     try:

@@ -215,3 +215,13 @@ async def test_a_round_of_several_pages_goes_on_where_its_worker_died(world: Wor
     await world.work()
     assert await world.found() == sorted((user.id, "T3") for user in world.users)
     assert (await world.documents.get("deltaLink", "users")) != kept
+
+
+async def test_a_deleted_user_leaves_the_list_of_those_who_need_a_migration(world: World) -> None:
+    """Nobody told it but the delta query."""
+    ada, bob = (user.id for user in world.users[3:5])
+    for user in (ada, bob):
+        await world.documents.put("need", user, {"userId": user, "run": "1"})
+    directory.delete(world.store, world.store.users[ada])
+    await world.catch_up()
+    assert [each["userId"] for each in await world.documents.list("need")] == [bob]

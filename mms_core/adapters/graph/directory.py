@@ -86,7 +86,8 @@ class GraphDirectory(Directory):
         page = (await self._transport.read(info)).decoded(WireRound)
         # A row has what has changed, and of the rest what Graph likes.
         shown = tuple(_facts(user) for user in page.value if user.assigned_plans is not None)
-        return Round(users=shown, next_link=page.next_link, delta_link=page.delta_link)
+        gone = tuple(user.id.lower() for user in page.value if user.removed is not None)
+        return Round(users=shown, gone=gone, next_link=page.next_link, delta_link=page.delta_link)
 
     async def configuration(self, user_id: str) -> TeamsFacts | None:
         """See :class:`~mms_core.ports.Directory`."""

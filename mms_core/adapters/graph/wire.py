@@ -313,6 +313,8 @@ class WireUser(_Struct):
     preferred_language: str | None = None
     mail: str | None = None
     created_date_time: datetime | None = None
+    removed: dict[str, Any] | None = msgspec.field(default=None, name="@removed")
+    """In a delta query: that the user is deleted, for now or for good."""
 
 
 class WireUsers(_Struct):

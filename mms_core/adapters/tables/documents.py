@@ -92,7 +92,8 @@ class TableDocuments(Documents):
         if kind in ONE_A_USER:
             raise ValueError(f"{kind} is spread over partitions and cannot be purged")
         table = await self._tables.table("State")
-        condition = f"PartitionKey eq '{kind}' and RowKey ge '{low}' and RowKey lt '{high}'"
+        start, end = (bound.replace("'", "''") for bound in (low, high))
+        condition = f"PartitionKey eq '{kind}' and RowKey ge '{start}' and RowKey lt '{end}'"
         try:
             rows = [entity["RowKey"] async for entity in table.query_entities(condition, select=["RowKey"])]
         except AzureError as exc:

@@ -14,7 +14,7 @@ from mms_core.planning import Planned, Step, Wish, allowed, plan
 from mms_core.selecting import selects
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from datetime import datetime
 
     from mms_core.meetings import Event, Original, Series
@@ -93,20 +93,32 @@ class Finder:
         """
         groups: list[list[Planned]] = []
         masters: list[Event] = []
-        async for event in self._calendar.candidates(
-            self._wish.organizer_id, now=self._now, secondary=self._wish.secondary, gone=self.gone
-        ):
-            if event.kind != "seriesMaster":
-                planned = plan(event, self._wish, now=self._now)
-                groups += [[planned]] if planned is not None else []
-            elif event.is_organizer and not event.is_cancelled and not event.is_draft:
+        async for event in self.listed():
+            if event.kind == "seriesMaster":
                 masters.append(event)
-        for found in await asyncio.gather(*(self._series(master) for master in masters), return_exceptions=True):
+            else:
+                groups.append(await self.planned(event))
+        for found in await asyncio.gather(*map(self.planned, masters), return_exceptions=True):
             if isinstance(found, BaseException):
                 raise found
             groups.append(found)
         chosen = [[each for each in group if self._is_selected(each)] for group in groups]
         return sorted((group for group in chosen if group), key=self._next_start)
+
+    async def listed(self) -> AsyncIterator[Event]:
+        """Yield the single meetings and series masters that the user organizes, by one query a calendar."""
+        async for event in self._calendar.candidates(
+            self._wish.organizer_id, now=self._now, secondary=self._wish.secondary, gone=self.gone
+        ):
+            if event.is_organizer and not event.is_cancelled and not event.is_draft:
+                yield event
+
+    async def planned(self, event: Event) -> list[Planned]:
+        """Return what is in question of one event: itself, or a series with its exceptions, for one more read."""
+        if event.kind == "seriesMaster":
+            return await self._series(event)
+        planned = plan(event, self._wish, now=self._now)
+        return [planned] if planned is not None else []
 
     def _is_selected(self, planned: Planned) -> bool:
         # Which of several blocks is the meeting's own is not known where the body is ambiguous.

@@ -51,6 +51,7 @@ class CatchUp:
             log("delta_lost", code=exc.code, level=logging.WARNING)
             return await self._begin(kept)
         found = await each(told.users, lambda user: self._changes.of_hint(user, origin=_ORIGIN))
+        found += await each(told.gone, lambda user: self._changes.of_user(user, origin=_ORIGIN))
         if told.delta_link and kept:
             # After the users have been looked at: a crash in between names them again.
             await self._parts.documents.put(*KEPT, {**kept, "link": told.delta_link})

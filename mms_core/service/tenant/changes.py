@@ -10,6 +10,7 @@ from mms_core.errors import PermanentError, PreconditionLost, RecordUnreadable
 from mms_core.service.deciding import short
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.remembered import note_unreadable, snapshot_of
+from mms_core.service.tenant.finds import strike
 from mms_core.snapshots import observe
 from mms_core.telemetry import log
 
@@ -77,8 +78,10 @@ class Changes:
     async def _of_user(self, user: str, *, origin: Origin) -> int:
         try:
             facts = await self._deciding.facts(user)
-        except PermanentError:
-            log("changed_user_is_gone")
+        except PermanentError as exc:
+            log("changed_user_is_gone", code=exc.code)
+            if exc.code == "UserNotFound":
+                await strike(self._parts, user.lower())
             return 0
         return await _unless_unreadable(facts.user_id, self._of_facts(facts, origin=origin))
 

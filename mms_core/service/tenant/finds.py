@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from mms_core.service.parts import Parts
 
 NEED = "need"
+"""Kind of the documents with discovery's findings: one a user, each replaced by the search after it."""
+
+
+async def strike(parts: Parts, user_id: str) -> None:
+    """Take a user off the list: somebody who is gone, or of whom nothing is found any more."""
+    await parts.documents.purge(NEED, low=user_id, high=f"{user_id}~")
 
 
 class Finds:
@@ -26,7 +32,8 @@ class Finds:
     async def page(self, *, top: int, continuation: str | None) -> dict[str, Any]:
         """Return a page of users with reason and number of meetings, and requests that can be posted back as they are.
 
-        A search that is older than the deployment's limit is started again in the background.
+        A search that is older than the deployment's limit is started again in the background; what it replaces is
+        shown until then, user by user.
         """
         rows: list[dict[str, Any]] = []
         after, token = continuation or "", None
@@ -34,7 +41,7 @@ class Finds:
             found = await self._parts.documents.list(NEED, top=500, after=after)
             for need in found:
                 after = need["userId"]
-                if need.get("meetings") and not await self._is_served(need):
+                if not await self._is_served(need):
                     rows.append(_row(need))
                     if len(rows) == top:
                         token = after
@@ -43,30 +50,31 @@ class Finds:
                 break
         job = await self._parts.documents.get("job", DISCOVERY)
         state = job.value if job else {}
-        await self._refresh(state)
+        is_started = await self._refresh(state)
         return {
             "value": rows,
             "requests": _requests(rows),
             "continuationToken": token,
-            "discoveredAt": state.get("doneAt"),
-            "isRunning": bool(state) and not state.get("doneAt"),
+            "discoveredAt": state.get("doneAt") or state.get("doneBefore"),
+            "isRunning": is_started or (bool(state) and not state.get("doneAt")),
         }
 
     async def _is_served(self, need: dict[str, Any]) -> bool:
-        """Say whether a run of the user waits, works, or has ended well since the search looked."""
+        """Say whether a run of the user waits, works, or has ended well since the search looked, or found nobody."""
         stored = await self._parts.users.read(UserKey(need["userId"]))
         if stored is None:
             return False
         run: Run = stored.value.newest
         if not run.state.is_final:
             return True
-        return run.state is State.SUCCEEDED and run.modified_at >= datetime.fromisoformat(need["at"])
+        settles = run.state is State.SUCCEEDED or run.code == "UserNotFound"
+        return settles and run.modified_at >= datetime.fromisoformat(need["at"])
 
-    async def _refresh(self, state: dict[str, Any]) -> None:
+    async def _refresh(self, state: dict[str, Any]) -> bool:
+        """Start the search where its findings are old; says whether it did."""
         done = state.get("doneAt")
         is_old = done is None or self._parts.clock.now() - datetime.fromisoformat(done) > self._age
-        if is_old:
-            await start_job(self._parts, DISCOVERY)
+        return is_old and await start_job(self._parts, DISCOVERY)
 
 
 def _row(need: dict[str, Any]) -> dict[str, Any]:

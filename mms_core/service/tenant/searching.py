@@ -1,23 +1,29 @@
-"""Two searches through the calendars of the tenant: who carries a number (T8), and who needs a migration (N3)."""
+"""Two searches through the calendars of the tenant: who carries a number (T8), and who needs a migration (N3).
+
+Both look at exactly what a run would look at, and ask as it does: one listing a calendar, one read a series.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mms_core import block
 from mms_core.errors import PermanentError, RecordUnreadable
-from mms_core.futures import is_over
 from mms_core.model import Source, Target, UserKey
 from mms_core.notifications import NumberUnassigned
-from mms_core.planning import Step, plan
+from mms_core.planning import Step
 from mms_core.service.admin.fanout import Fanout
 from mms_core.service.deciding import audience_of
 from mms_core.service.jobs import Done
 from mms_core.service.journal import Origin
 from mms_core.service.remembered import note_unreadable, snapshot_of
+from mms_core.service.running.finding import Finder
 from mms_core.service.running.wishes import wish_of
+from mms_core.service.tenant.finds import NEED, strike
 from mms_core.service.tenant.sweeps import each
 from mms_core.service.visits import MailboxBusy, visiting
 from mms_core.telemetry import log
@@ -29,9 +35,6 @@ if TYPE_CHECKING:
     from mms_core.service.deciding import Deciding
     from mms_core.service.parts import Parts
 
-NEED: Final = "need"
-"""Kind of the documents with discovery's findings: one a user, replaced by every search."""
-
 
 def digits(number: str) -> str:
     """Return a telephone number as it is dialled: without blanks, signs, and a conference ID behind commas."""
@@ -41,6 +44,13 @@ def digits(number: str) -> str:
 def carries(event: Event, number: str) -> bool:
     """Say whether an invitation tells people to dial a number (given as :func:`digits`)."""
     return any(digits(each) == number for found in block.locate(event.body).blocks for each in found.numbers)
+
+
+async def _finder(parts: Parts, user: UserFacts, *, target: Target) -> Finder:
+    """Return what finds a user's meetings, as for a run of all of them."""
+    wish = await wish_of(parts, user, await parts.settings(), source=Source.ALL, target=target)
+    originals = functools.partial(parts.ledger.originals, UserKey(user.user_id))
+    return Finder(parts.graph().calendar, wish, now=parts.clock.now(), originals=originals)
 
 
 class NumberSearch:
@@ -58,7 +68,7 @@ class NumberSearch:
         found: list[UserFacts] = []
 
         async def look(user: UserFacts) -> int:
-            if await self._may_carry(user.user_id, number):
+            if await self._may_carry(user, number):
                 found.append(user)
             return 0
 
@@ -80,29 +90,41 @@ class NumberSearch:
         )
         return 1
 
-    async def _may_carry(self, user_id: str, number: str) -> bool:
+    async def _may_carry(self, user: UserFacts, number: str) -> bool:
         try:
-            async with visiting(self._parts, user_id, patience=timedelta(0)):
-                return await self._carries(user_id, number)
+            async with visiting(self._parts, user.user_id, patience=timedelta(0)):
+                return await self._carries(user, number)
         except MailboxBusy:
             return True  # the run that this asks for finds out; where it finds nothing, nobody gets mail
+        except RecordUnreadable as exc:
+            note_unreadable(user.user_id, exc)
+            return True
         except PermanentError:
             return False  # no mailbox of ours
 
-    async def _carries(self, user_id: str, number: str) -> bool:
+    async def _carries(self, user: UserFacts, number: str) -> bool:
         """Ask the ledger first; whatever it says, the calendar has the last word."""
-        calendar, now = self._parts.graph().calendar, self._parts.clock.now()
+        finder = await _finder(self._parts, user, target=Target.CURRENT)
 
-        def counts(event: Event | None) -> bool:
-            return event is not None and not is_over(event, now=now) and carries(event, number)
+        async def shows(event: Event) -> bool:
+            return any(carries(each.event, number) for each in await finder.planned(event))
 
-        for entry in await self._parts.ledger.entries(UserKey(user_id)):
+        for entry in await self._parts.ledger.entries(UserKey(user.user_id)):
             noted = entry.after.numbers if entry.after is not None else ()
-            if any(digits(each) == number for each in noted) and counts(await calendar.event(user_id, entry.event_id)):
+            if any(digits(each) == number for each in noted):
+                event = await self._parts.graph().calendar.event(user.user_id, entry.event_id)
+                if event is not None and await shows(event):
+                    return True
+        series: list[Event] = []
+        async for event in finder.listed():
+            if event.kind == "seriesMaster":
+                series.append(event)
+            elif await shows(event):
                 return True
-        secondary = (await self._parts.settings()).IncludeSecondaryCalendars
-        async for event in calendar.candidates(user_id, now=now, secondary=secondary):
-            if event.is_organizer and not event.is_cancelled and counts(event):
+        # One that shows the number itself very likely settles it; an exception has a body of its own.
+        series.sort(key=lambda master: not carries(master, number))
+        for master in series:
+            if await shows(master):
                 return True
         return False
 
@@ -133,21 +155,36 @@ class Discovery:
         del arguments
         page = await self._parts.graph().directory.configurations((cursor or {}).get("link"))
         found = await each(page.items, lambda teams: self._user(teams, run))
-        following = {"link": page.next_link} if page.next_link else None
+        if page.next_link:
+            following = {"link": page.next_link}
+        else:
+            following = None
+            await self._strike_others(run)
         return Done(cursor=following, counts={"users": len(page.items), "found": found})
 
+    async def _strike_others(self, run: str) -> None:
+        """Take off the list whom this search did not meet: they are gone."""
+        after = ""
+        while page := await self._parts.documents.list(NEED, after=after):
+            for need in page:
+                after = need["userId"]
+                if need["run"] != run:
+                    await strike(self._parts, after)
+
     async def _user(self, teams: TeamsFacts, run: str) -> int:
+        old = await self._parts.documents.get(NEED, teams.user_id)
         try:
             need, name = await self._need(teams)
-        except MailboxBusy as exc:
+        except (MailboxBusy, RecordUnreadable) as exc:
+            if isinstance(exc, RecordUnreadable):
+                note_unreadable(teams.user_id, exc)
             log("user_not_searched", user_id=teams.user_id, code=exc.code)
-            return 0  # what was found before stands until the next search
-        old = await self._parts.documents.get(NEED, teams.user_id)
+            if old is not None:  # what was found before stands until the next search
+                await self._parts.documents.put(NEED, teams.user_id, {**old.value, "run": run})
+            return 0
         if need is None:
-            if old is not None and old.value.get("meetings"):
-                await self._parts.documents.put(
-                    NEED, teams.user_id, {"userId": teams.user_id, "run": run, "meetings": 0}
-                )
+            if old is not None:
+                await strike(self._parts, teams.user_id)
             return 0
         value = {
             "userId": teams.user_id,
@@ -176,9 +213,8 @@ class Discovery:
                 return None, ""
             async with visiting(self._parts, user.user_id, patience=timedelta(0)):
                 skype, all_teams = await self._count(user)
-        except RecordUnreadable as exc:
-            note_unreadable(teams.user_id, exc)
-            return None, ""
+        except RecordUnreadable:
+            raise
         except PermanentError:
             return None, ""  # no user or mailbox of ours
         name = user.user_principal_name
@@ -205,11 +241,6 @@ class Discovery:
 
     async def _count(self, user: UserFacts) -> tuple[int, int]:
         """Count the future meetings that a migration would look at: Skype's, and Teams'."""
-        settings, now = await self._parts.settings(), self._parts.clock.now()
-        wish = await wish_of(self._parts, user, settings, source=Source.ALL, target=Target.TEAMS)
-        steps = {Step.MIGRATE: 0, Step.REFRESH: 0}
-        async for event in self._parts.graph().calendar.candidates(user.user_id, now=now, secondary=wish.secondary):
-            planned = plan(event, wish, now=now)
-            if planned is not None and planned.step in steps:
-                steps[planned.step] += 1
+        finder = await _finder(self._parts, user, target=Target.TEAMS)
+        steps = Counter(planned.step for group in await finder.find() for planned in group)
         return steps[Step.MIGRATE], steps[Step.REFRESH]
