@@ -118,6 +118,13 @@ async def retry(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(wiring.app().admin.retry, req)
 
 
+@app.function_name("retries")
+@app.route(route="retries", methods=["POST"])
+async def retries(req: func.HttpRequest) -> func.HttpResponse:
+    """Start a whole group of failures afresh."""
+    return await _answer(wiring.app().admin.retries, req)
+
+
 @app.function_name("undo")
 @app.route(route="migrations/{userId}/undo", methods=["POST"])
 async def undo(req: func.HttpRequest) -> func.HttpResponse:

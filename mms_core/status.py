@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import CATALOGUE
+from mms_core.errors import CATALOGUE, explain
 from mms_core.model import State, Verdict
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ def summary_rows(counts: Mapping[State, int]) -> list[dict[str, Any]]:
 def code_rows(failures: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return users whose newest run has failed, the most frequent cause first."""
     ordered = sorted(failures.items(), key=lambda each: (-each[1], each[0]))
-    return [{"Code": code or None, "UserCount": count} for code, count in ordered]
+    return [
+        {"Code": code or None, "UserCount": count, "LastMessage": explain(code) if code in CATALOGUE else ""}
+        for code, count in ordered
+    ]
 
 
 def day_rows(runs: Mapping[tuple[date, State], int]) -> list[dict[str, Any]]:

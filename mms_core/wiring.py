@@ -90,11 +90,17 @@ class App:
     def admin(self) -> AdminApi:
         """What administrators call."""
         from mms_core.api import AdminApi  # noqa: PLC0415
-        from mms_core.service import Previews, Repeats  # noqa: PLC0415
+        from mms_core.service import Previews, Repeats, Retries  # noqa: PLC0415
 
         parts = self._parts
         return AdminApi(
-            self._intake, self._queries, Previews(parts), Repeats(parts), keys=self._keys, deployment=self._settings
+            self._intake,
+            self._queries,
+            Previews(parts),
+            Repeats(parts),
+            Retries(parts),
+            keys=self._keys,
+            deployment=self._settings,
         )
 
     @functools.cached_property

@@ -15,6 +15,7 @@ from mms_core.api.asked import (
     GetBlocks,
     GetPreview,
     ListMigrations,
+    RetryGroup,
     StartMigrations,
     Undo,
     aware,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mms_core.model import Run
-    from mms_core.service import Intake, Previews, Queries, Repeats
+    from mms_core.service import Intake, Previews, Queries, Repeats, Retries
     from mms_core.settings import Deployment
 
 
@@ -92,11 +93,13 @@ class AdminApi:
         queries: Queries,
         previews: Previews,
         repeats: Repeats,
+        retries: Retries,
         *,
         keys: Keys,
         deployment: Deployment,
     ) -> None:
         self._repeats = repeats
+        self._retries = retries
         self._intake = intake
         self._queries = queries
         self._previews = previews
@@ -149,7 +152,7 @@ class AdminApi:
         """Count, from counters: what it costs does not depend on how many users there are."""
         queries = self._queries
         if by == "code":
-            return table_response(request, code_rows(await queries.failures()), ("Code", "UserCount"))
+            return table_response(request, code_rows(await queries.failures()), ("Code", "UserCount", "LastMessage"))
         if by == "day":
             return table_response(request, day_rows(await queries.runs_a_day()), ("Date", "State", "RunCount"))
         if by == "duration":
@@ -227,6 +230,18 @@ class AdminApi:
     async def retry(self, request: ApiRequest) -> ApiResponse:
         """``POST migrations/{userId}/retry``."""
         return await self._order(request, lambda identity, caller: self._queries.retry(identity, actor=caller.name))
+
+    @answering
+    async def retries(self, request: ApiRequest) -> ApiResponse:
+        """``POST retries``: every user whose newest run has failed with a code, however many there are."""
+        principal = await self._caller(request, Role.OPERATE)
+
+        async def work() -> ApiResponse:
+            code = read_body(request.body, RetryGroup).code
+            count = await self._retries.order(code, actor=principal.name)
+            return json_response({"Code": code, "UserCount": count}, status=HTTPStatus.ACCEPTED)
+
+        return await self._once(request, principal, work)
 
     @answering
     async def undo(self, request: ApiRequest) -> ApiResponse:

@@ -82,6 +82,14 @@ class CodeRow(TypedDict):
 
     Code: str | None
     UserCount: int
+    LastMessage: Annotated[str, Meta(description="What the code means, and what to do.")]
+
+
+class GroupRetried(TypedDict):
+    """How many users there are to be tried again, because their newest run has failed with a code."""
+
+    Code: str
+    UserCount: Count
 
 
 class DayRow(TypedDict):

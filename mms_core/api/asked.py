@@ -168,6 +168,12 @@ class Undo(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=T
     event_ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_UNDONE)] | None = None
 
 
+class RetryGroup(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Whose migrations to start afresh: all users whose newest run has failed with a code."""
+
+    code: Annotated[Id, Meta(description="As ``summaryBy=code`` lists it.")]
+
+
 class GetHealth(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Query of ``GET health``."""
 

@@ -316,6 +316,23 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     Operation(
         method="post",
+        path="/retries",
+        name="retryGroup",
+        summary="Start every user afresh whose newest run has failed with a code, as fast as lists are admitted.",
+        role=Role.OPERATE,
+        body={_JSON: asked.RetryGroup},
+        good=(
+            Answer(
+                status=HTTPStatus.ACCEPTED,
+                what="Written down; it is done in the background.",
+                content={_JSON: answers.GroupRetried},
+            ),
+        ),
+        bad=(400, 401, 403, 409, 412, 413, *_ALWAYS),
+        idempotent=True,
+    ),
+    Operation(
+        method="post",
         path="/previews",
         name="askPreview",
         summary="Ask for a dry run: it reads the tenant and writes nothing.",

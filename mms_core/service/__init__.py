@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mms_core.service.admin.intake import Intake
     from mms_core.service.admin.queries import Queries
     from mms_core.service.admin.repeats import Repeats
+    from mms_core.service.admin.retries import Retries
     from mms_core.service.journal import Journal
     from mms_core.service.parts import GraphPorts, Options, Parts
     from mms_core.service.running.previews import Previews
@@ -37,6 +38,7 @@ _HOME: Final = {
     "Recovery": "upkeep.recovery",
     "Repeats": "admin.repeats",
     "Retention": "upkeep.retention",
+    "Retries": "admin.retries",
     "Runs": "running.runs",
     "Triage": "tenant.triage",
 }
@@ -65,6 +67,7 @@ __all__ = [
     "Recovery",
     "Repeats",
     "Retention",
+    "Retries",
     "Runs",
     "Triage",
 ]

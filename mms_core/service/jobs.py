@@ -6,23 +6,28 @@ other messages between two pages, and a throttled page is simply put back into t
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from mms_core.errors import PreconditionLost
 from mms_core.messages import JobStep
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from mms_core.service.parts import Parts
+
+T = TypeVar("T")
 
 SWEEP: Final = "sweep"
 """The reconciliation's job."""
 SILENCE: Final = timedelta(minutes=15)
 """A job whose cursor has not moved for so long has lost its message: it gets another."""
+_SIDE_BY_SIDE: Final = 4
+"""Users of a page at once: storage answers them in parallel, and Graph is asked only about few of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +106,35 @@ class Jobs:
                 await start_job(self._parts, state["job"], arguments=state["arguments"], kind=state["kind"])
 
 
-async def start_anew(parts: Parts, job: str) -> None:
-    """Have a job look at all there is from now on: at once, or, if it is at work, again as soon as that is done."""
+async def each(items: Iterable[T], act: Callable[[T], Awaitable[int]]) -> int:
+    """Act on items, a few side by side; returns the sum.
+
+    Raises:
+        MmsError: The first failure, after those side by side have ended: the page is done again.
+    """
+    gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def one(item: T) -> int:
+        async with gate:
+            return await act(item)
+
+    results = await asyncio.gather(*map(one, items), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result for result in results if isinstance(result, int))
+
+
+async def start_anew(
+    parts: Parts, job: str, *, arguments: dict[str, Any] | None = None, kind: str | None = None
+) -> None:
+    """Have a job look at all there is from now on: at once, or, if it is at work, again as soon as that is done.
+
+    A job that is at work keeps the arguments it has.
+    """
     # First the wish and then the look: a job that ends in between sees the wish.
     await parts.documents.put("jobWanted", job, {"id": parts.new_id(), "at": parts.clock.now().isoformat()})
-    await start_job(parts, job)
+    await start_job(parts, job, arguments=arguments, kind=kind)
 
 
 async def start_job(

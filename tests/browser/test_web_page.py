@@ -463,6 +463,30 @@ async def test_many_users_and_many_days_are_shown_at_once(stack, axe, tmp_path):
         sys.stdout.write(f"a new request is seen after {time.monotonic() - asked_at:.1f} s\n")
 
 
+@pytest.mark.timeout(300)
+async def test_a_group_that_is_not_listed_is_retried_to_its_last_user(stack, axe):
+    """More than a list shows, and than is planned first: the question says so, and nobody is left behind."""
+    await _fail(stack, users=130, code="TeamsLicenceMissing")
+
+    def left() -> int:
+        rows = stack.api("GET", "migrations?summaryOnly=true&summaryBy=code").json()["value"]
+        return sum(row["UserCount"] for row in rows if row["Code"] == "TeamsLicenceMissing")
+
+    assert await asyncio.to_thread(left) == 130
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack)
+        await page.click("Retry: TeamsLicenceMissing")
+        await page.sees("130 users are tried again, up to 60 a minute.")
+        await page.sees("The calendars of 100 of them were looked at")
+        await page.sees("100 of them would fail: the cause is still there.")
+        await page.sees("how many people they would send mail to is not known")
+        await _everywhere(page, axe, "large group")
+        assert await asyncio.to_thread(left) == 130
+        await page.click("Try all again", within="dialog")
+        await asyncio.to_thread(stack.until, lambda: left() == 0)
+
+
 async def _says_the_truth_of_all(page: Page, stack: Stack) -> None:
     """Causes and charts come to what was counted; a list goes on page by page."""
 
@@ -493,6 +517,25 @@ async def _says_the_truth_of_all(page: Page, stack: Stack) -> None:
         await page.click("List more")
     await page.run("location.hash = '#/'")
     await page.sees("Failed, by cause")
+
+
+async def _fail(stack: Stack, *, users: int, code: str) -> None:
+    """Write runs that have failed long ago, of users whom nobody knows any more."""
+    from mms_core.adapters.tables import QuickTableClient, Tables, TableUserStore  # noqa: PLC0415 - as below
+    from mms_core.errors import explain  # noqa: PLC0415
+    from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord  # noqa: PLC0415
+
+    tables = Tables(lambda name: QuickTableClient.from_connection_string(stack.ready["storage"], name), prefix="Mms")
+    store, since = TableUserStore(tables), datetime.now(UTC) - timedelta(days=40)
+    for number in range(users):
+        key, at = UserKey(f"5eed0002-0000-4000-8000-{number:012d}"), since - timedelta(minutes=number)
+        run = Run(
+            run_id=RunId(f"5eed0003-0000-4000-8000-{number:012d}"), identity=key, user_id=key, state=State.FAILED,
+            target=Target.TEAMS, reasons=("T9 Policy",), created_at=at, modified_at=at, fresh_at=at, due_at=at,
+            code=code, last_message=explain(code),
+        )  # fmt: skip
+        await store.save(UserRecord(key=key, current=run), None)
+    await tables.close()
 
 
 async def seed_weeks(stack: Stack, *, users: int) -> None:

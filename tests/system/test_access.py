@@ -22,6 +22,7 @@ CLOSED = {
     "POST migrations/{userId}/retry": OPERATOR,
     "POST migrations/{userId}/undo": OPERATOR,
     "POST events": OPERATOR,
+    "POST retries": OPERATOR,
     "POST previews": OPERATOR,
     "GET previews/{id}": READER,
     "POST previews/{id}/apply": OPERATOR,

@@ -49,6 +49,7 @@ ADMIN = [
     ("blocks", "GET", "read"),
     ("cancel", "POST", "operate"),
     ("retry", "POST", "operate"),
+    ("retries", "POST", "operate"),
     ("undo", "POST", "operate"),
     ("config", "GET", "read"),
     ("config", "PATCH", "operate"),
@@ -351,6 +352,24 @@ async def test_the_summary_counts_runs_by_day_and_failures_by_code(api):
     assert response.body.decode().splitlines() == ["Date,State,RunCount", f"{day},Pending,2", f"{day},Cancelled,1"]
     api.clock.advance(timedelta(days=15))
     assert await api.rows(summaryOnly="true", summaryBy="day") == []
+
+
+async def test_a_group_of_failures_is_ordered_by_its_code(api):
+    """The answer says how many users there are; the same key repeats it, and a code is needed."""
+    await api.start(identities=[_id(1), _id(2)])
+    for number in (1, 2):
+        stored = await api.parts.users.read(_id(number))
+        failed = replace(stored.value.current, state=State.FAILED, code="MailboxMissing")
+        await api.parts.users.save(replace(stored.value, current=failed), stored)
+    (row,) = await api.rows(summaryOnly="true", summaryBy="code")
+    assert (row["Code"], row["UserCount"]) == ("MailboxMissing", 2)
+    assert row["LastMessage"].startswith("W2 MailboxMissing: ")
+    headers = {"Idempotency-Key": "once"}
+    for _ in range(2):
+        response = await api.call(api.admin.retries, "POST", body={"code": "MailboxMissing"}, headers=headers)
+        assert (response.status, _json(response)) == (202, {"Code": "MailboxMissing", "UserCount": 2})
+    assert len([each for _, each in api.queue.messages if isinstance(each, JobStep)]) == 1
+    _problem(await api.call(api.admin.retries, "POST", body={}), 400, "InvalidBody", "code")
 
 
 async def test_lists_come_as_csv_on_request(api):

@@ -47,6 +47,7 @@ HTTP = {
     "blocks": ("migrations/{userId}/blocks", ["GET"]),
     "cancel": ("migrations/{userId}/cancel", ["POST"]),
     "retry": ("migrations/{userId}/retry", ["POST"]),
+    "retries": ("retries", ["POST"]),
     "undo": ("migrations/{userId}/undo", ["POST"]),
     "previews": ("previews", ["POST"]),
     "preview": ("previews/{id}", ["GET"]),

@@ -84,15 +84,16 @@ class Fanout:
             await self._parts.queue.send(message)
         log("list_spread", count=count)
 
-    async def admission(self, count: int) -> list[timedelta]:
+    async def admission(self, count: int, *, settle: timedelta | None = None) -> list[timedelta]:
         """Return how much longer than settled each of so many users waits, whom an event about the tenant concerns.
 
         They take their turn with the lists: after those before, at the same rate. A page of users that comes twice
-        takes two turns, and the second is of no use to anybody.
+        takes two turns, and the second is of no use to anybody. *settle* is the tenant's setting if it is not given.
         """
         if not count:
             return []
-        settle = self._parts.settling_time(await self._parts.settings())
+        if settle is None:
+            settle = self._parts.settling_time(await self._parts.settings())
         earliest = self._parts.clock.now() + settle
         per_minute, first_at = await self._slot(count, settle)
         rest = max(timedelta(0), first_at - earliest)

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import NotFound, PermanentError
-from mms_core.service.jobs import SWEEP, Done, start_anew
+from mms_core.service.jobs import SWEEP, Done, each, start_anew
 from mms_core.service.journal import Origin
-from mms_core.service.tenant.sweeps import each
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:

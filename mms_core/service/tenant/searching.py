@@ -18,13 +18,12 @@ from mms_core.notifications import NumberUnassigned
 from mms_core.planning import Step
 from mms_core.service.admin.fanout import Fanout
 from mms_core.service.deciding import audience_of
-from mms_core.service.jobs import Done
+from mms_core.service.jobs import Done, each
 from mms_core.service.journal import Origin
 from mms_core.service.remembered import note_unreadable, snapshot_of
 from mms_core.service.running.finding import Finder
 from mms_core.service.running.wishes import wish_of
 from mms_core.service.tenant.finds import NEED, strike
-from mms_core.service.tenant.sweeps import each
 from mms_core.service.visits import MailboxBusy, visiting
 from mms_core.telemetry import log
 from mms_core.triggers import ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES

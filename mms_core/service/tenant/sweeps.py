@@ -7,54 +7,30 @@ snapshots that notifications keep.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import NotFound
 from mms_core.notifications import PolicyGranted
-from mms_core.service.jobs import Done, start_job
+from mms_core.service.jobs import Done, each, start_job
 from mms_core.service.journal import Journal, Origin
 from mms_core.service.tenant.tenantwide import DISCOVERY
 from mms_core.triggers import TEAMS_MODES, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
 
     from mms_core.model import TeamsFacts
     from mms_core.service.parts import Parts
     from mms_core.service.tenant.changes import Changes
     from mms_core.service.tenant.feed import Feed
 
-T = TypeVar("T")
-
 CONTENT_TYPES: Final = ("Audit.General", "Audit.AzureActiveDirectory")
 OVERLAP: Final = timedelta(hours=6)
 """Contents are listed hours late and out of order: each list begins so long before the newest one known."""
 _DAY: Final = timedelta(hours=24)
 KEPT: Final = timedelta(days=7)
-_SIDE_BY_SIDE: Final = 4
-"""Users compared at once: storage answers them in parallel, and Graph is asked only about those that changed."""
 _ORIGIN: Final = Origin(actor="sweep", proof="comparison")
-
-
-async def each(items: Iterable[T], act: Callable[[T], Awaitable[int]]) -> int:
-    """Act on items, a few side by side; returns the sum.
-
-    Raises:
-        MmsError: The first failure, after those side by side have ended: the page is done again.
-    """
-    gate = asyncio.Semaphore(_SIDE_BY_SIDE)
-
-    async def one(item: T) -> int:
-        async with gate:
-            return await act(item)
-
-    results = await asyncio.gather(*map(one, items), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return sum(result for result in results if isinstance(result, int))
 
 
 class Sweep:

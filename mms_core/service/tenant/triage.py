@@ -33,6 +33,7 @@ from mms_core.notifications import event_data
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.admin.fanout import Fanout
 from mms_core.service.admin.queries import cancelled
+from mms_core.service.admin.retries import RETRY, Retries
 from mms_core.service.batches import Batches
 from mms_core.service.deciding import Deciding, audience_of, refuse, short
 from mms_core.service.jobs import SWEEP, Jobs
@@ -80,6 +81,7 @@ class Triage:
                 NUMBER_SEARCH: NumberSearch(parts, self._deciding),
                 DISCOVERY: Discovery(parts),
                 RETIRE: Retiring(parts),
+                RETRY: Retries(parts),
             },
         )
 

@@ -54,18 +54,6 @@ async function forecastAll(wishes, { told, isOver }) {
     updates: sum((plan) => plan.updates), recipients: people.size };
 }
 
-// Does something for each, a few at a time; gives how many were refused.
-async function forEach(items, act) {
-  const left = [...items];
-  let refused = 0;
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) {
-      await act(item).catch((error) => { if (error.status === 401 || error.status === 0) throw error; refused += 1; });
-    }
-  }));
-  return refused;
-}
-
 const AT_ONCE = 6;
 const mailWords = (plan) => plan.updates
   ? `${plural(plan.recipients, "person", "people")} will get mail, ${plural(plan.updates, "update")} in all.`

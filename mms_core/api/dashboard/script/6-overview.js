@@ -45,9 +45,9 @@ function causes(failed) {
   const newest = new Map();
   for (const row of failed.value) { const key = row.UserId ?? row.UserPrincipalName; if (!newest.has(key)) newest.set(key, row); }
   const rows = [...newest.values()];
-  return failed.more.map(({ Code: code, UserCount: count }) => {
+  return failed.more.map(({ Code: code, UserCount: count, LastMessage: message }) => {
     const own = rows.filter((row) => row.Code === code);
-    return { code: code ?? "Unknown", ...explained(own[0]?.LastMessage ?? ""), rows: own, count: Math.max(count, own.length) };
+    return { code: code ?? "Unknown", ...explained(message), rows: own, count: Math.max(count, own.length) };
   });
 }
 
@@ -58,25 +58,42 @@ async function moreFailures() {
   refresh();
 }
 
+// Users of a group whose calendars are looked at before it is asked: those listed, and as many more as are wanted.
+async function someOf(group) {
+  const rows = [...group.rows], known = new Set(rows.map(identityOf)), wanted = Math.min(MOST_PLANNED, group.count);
+  let token = memory.lists.Failed?.page.continuationToken;
+  for (let pages = 0; token && rows.length < wanted && pages < 5; pages += 1) {
+    const page = await get(`migrations?state=Failed&top=${MOST_RUNS}&continuationToken=${encodeURIComponent(token)}`);
+    for (const row of page.value) if (row.Code === group.code && !known.has(identityOf(row))) { known.add(identityOf(row)); rows.push(row); }
+    token = page.continuationToken;
+  }
+  return rows.slice(0, wanted);
+}
+
+const MOST_PLANNED = 100; // a plan reads as much as a run does
+
+async function groupWords(group, hooks) {
+  const rate = memory.config?.AdmissionUsersPerMinute, rows = await someOf(group);
+  const sum = await forecastAll(rows.map((row) => ({ identity: identityOf(row), action: "retry" })), hooks);
+  const first = `${plural(group.count, "user")} are tried again${rate && group.count > rate ? `, up to ${number(rate)} a minute` : " at once"}.`;
+  if (rows.length >= group.count) return sumWords(sum, first);
+  return [first, ...sumWords(sum, `The calendars of ${number(rows.length)} of them were looked at, and this is what it comes to for these:`),
+    sum.updates > 0 ? `So at least ${plural(sum.recipients, "person gets", "people get")} mail. If the others are like these, it is about ${plural(Math.round(sum.updates * group.count / rows.length), "update")} in all.`
+      : "The others may differ: how many people they would send mail to is not known."];
+}
+
 async function retryGroup(group) {
-  const rows = group.rows;
-  if (rows.length === 1) return retryOne(rows[0]);
-  return doing({ title: `Try ${plural(rows.length, "user")} again?`, verb: "Try all again",
-    words: async (hooks) => sumWords(await forecastAll(rows.map((row) => ({ identity: identityOf(row), action: "retry" })), hooks), `${plural(rows.length, "user")} are tried again at once.`) },
-  async () => {
-    const refused = await forEach(rows, (row) => post(ofUser(identityOf(row), "/retry")));
-    delete memory.lists.Failed;
-    if (refused) trouble(`${plural(refused, "user")} could not be tried again: they are at work already, or have changed.`);
-  }, `${plural(rows.length, "user")} are being tried again.`);
+  if (group.count === 1 && group.rows.length === 1) return retryOne(group.rows[0]);
+  return doing({ title: `Try ${plural(group.count, "user")} again?`, verb: "Try all again", words: (hooks) => groupWords(group, hooks) },
+    async () => { await post("retries", { code: group.code }); delete memory.lists.Failed; }, `${plural(group.count, "user")} are being tried again.`);
 }
 
 const cause = (group) => h("div.cause", null,
   h("div.text", null,
-    h("h3", null, group.cause.replace(/ \([^()]*\)$/, "") || group.code),
+    h("h3", null, group.cause || group.code),
     group.remedy && h("p.soft", null, group.remedy),
     h("p.small.soft", null, h("span.mono", null, group.code), ` · ${plural(group.count, "user")}`, group.count > group.rows.length && `, ${number(group.rows.length)} of them listed here`)),
-  group.rows.length > 0 && h("div", null, h("button", { type: "button", "data-key": `retry-${group.code}`, "aria-label": `Retry: ${group.code}`, onclick: () => retryGroup(group) },
-    group.rows.length < group.count ? `Retry these ${number(group.rows.length)}` : group.rows.length > 1 ? "Retry all" : "Retry")),
+  h("div", null, h("button", { type: "button", "data-key": `retry-${group.code}`, "aria-label": `Retry: ${group.code}`, onclick: () => retryGroup(group) }, group.count > 1 ? "Retry all" : "Retry")),
   group.rows.length > 0 && h("details", { "data-key": `cause-${group.code}` }, h("summary", { "data-key": `s-${group.code}` }, "Who"),
     h("ul", null, group.rows.slice(0, 60).map((row) => h("li", null, userLink(row))),
       group.rows.length > 60 && h("li.soft", null, `and ${number(group.rows.length - 60)} more`))));
