@@ -186,9 +186,14 @@ class UserRecord:
     """Leases taken over all runs: what fences the ledger's rows, which outlive a run."""
 
     @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that are in the record, the newest last."""
+        return (self.current,) if self.following is None else (self.current, self.following)
+
+    @property
     def newest(self) -> Run:
-        """The run that a summary counts."""
-        return self.following or self.current
+        """The run that a summary counts: the newest, but none that is over while an older one waits or works."""
+        return self.current if self.runs[-1].state.is_final and not self.current.state.is_final else self.runs[-1]
 
     def remembering(self, request_id: str) -> tuple[str, ...]:
         """Return ``seen`` with one more id, oldest dropped."""

@@ -11,10 +11,11 @@ import pytest
 from functional_support import GRANTED, KEY, NAME, Crash, World, granted
 from meeting_values import AUDIO_CONFERENCING, NOW, OTHER_USER, USER, skype_event
 
-from mms_core.errors import PermanentError, TemporaryError
+from mms_core.errors import BadInput, PermanentError, TemporaryError
 from mms_core.messages import (
     ActivityContent,
     LookAfterSubscriptions,
+    Preview,
     Resolve,
     TenantEvent,
     UnknownMessage,
@@ -23,6 +24,8 @@ from mms_core.messages import (
     encode,
 )
 from mms_core.model import RunId, Source, State, Target, UserKey, name_key
+from mms_core.service import Previews
+from mms_core.service.running.previews import Asked
 
 MINUTE = timedelta(minutes=1)
 
@@ -475,6 +478,36 @@ async def _migrated(world, count=2):
     await world.ask()
     await world.until_quiet()
     return events
+
+
+@pytest.mark.parametrize("order", ["undo", "apply"])
+async def test_a_run_at_work_is_not_replaced_because_the_one_behind_it_is_over(world, order):
+    """It is told to stop, what waited behind it is cancelled; until it has stopped, nothing takes its place."""
+    events = await _migrated(world)
+    world.skype_meetings(3)
+    asked = Asked(key=KEY, identity=USER, source=Source.ALL, target=Target.TEAMS)
+    preview = Preview(preview_id=await Previews(world.parts).ask(asked))
+    await world.dispatch(preview)
+    refused = []
+
+    async def at_work():
+        await world.ask()
+        await world.queries.cancel(USER)
+        before = await world.record()
+        assert (before.current.state, before.following.state) == (State.IN_PROGRESS, State.CANCELLED)
+        assert (await world.queries.counts())[State.IN_PROGRESS] == 1
+        with pytest.raises(BadInput) as caught:
+            if order == "undo":
+                await world.queries.undo(USER, [events[0].event_id], actor="ada")
+            else:
+                await Previews(world.parts).apply(preview.preview_id, actor="ada")
+        refused.append(caught.value.code)
+        assert (await world.record()).current.run_id == before.current.run_id
+
+    world.tenant.on("candidates", at_work)
+    await world.ask()
+    await world.until_quiet()
+    assert refused == ["InvalidState"]
 
 
 async def test_undo_refuses_a_meeting_that_somebody_edited_since(world):

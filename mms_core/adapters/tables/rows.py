@@ -103,9 +103,7 @@ def unpacked(entity: Any) -> UserRecord:
 
 def runs_in(record: UserRecord | None) -> dict[str, Run]:
     """Return the runs of a record by their ids."""
-    if record is None:
-        return {}
-    return {run.run_id: run for run in (record.current, record.following) if run is not None}
+    return {} if record is None else {run.run_id: run for run in record.runs}
 
 
 def operations(partition: str, record: UserRecord, before: UserRecord | None) -> list[tuple[Any, ...]]:

@@ -260,7 +260,7 @@ class Queries:
                     await self._parts.save_with_wake(record, stored, afresh=record.current.retries == 0)
                 except PreconditionLost:
                     break
-                return record.newest
+                return record.runs[-1]
             else:
                 # A run that moves from the name's record to the user's can be missed in both, once.
                 if attempt:

@@ -75,7 +75,7 @@ class Retention:
         )
         if stored is not None and is_over and is_last:
             return await self._purge_user(stored, run, day=day)
-        runs = {record.current.run_id, record.newest.run_id} if record else set()
+        runs = {run.run_id for run in record.runs} if record else set()
         entries = await self._parts.ledger.entries(key)
         await self._export(key, run, [each for each in entries if each.is_forgotten(cutoff, runs)], day=day)
         await self._parts.ledger.expire(key, before=cutoff, runs=runs)
