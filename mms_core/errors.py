@@ -124,6 +124,9 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "This failed five times in a way that the service did not expect.",
         "Search the log for the correlation id, report the bug, then retry the migration, or put the message back.",
     ),
+    "MessageReplayed": Explanation(
+        "The message that failed was put back.", "Nothing to do: what comes of it is a run of its own, or a decision."
+    ),
     "MeetingsFailed": Explanation(
         "Some meetings could not be migrated.",
         "Open the user's meetings: each failed one names its cause. Remove it, then retry.",

@@ -181,6 +181,14 @@ def decode(text: str | bytes) -> AnyMessage:
     return message
 
 
+def kind_of(text: str) -> str:
+    """Return the name of a message's type, ``unknown`` where this version does not understand it."""
+    try:
+        return type(decode(text)).__name__
+    except UnknownMessage:
+        return "unknown"
+
+
 def due_of(message: AnyMessage) -> datetime | None:
     """Return when a wake-up is due, ``None`` if it does not say or is no wake-up."""
     if not isinstance(message, Wake) or not message.due:

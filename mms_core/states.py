@@ -46,6 +46,8 @@ class Happening(StrEnum):
     """By an administrator."""
     RETRIED = "retried"
     """An administrator starts it afresh."""
+    REPLAYED = "replayed"
+    """An administrator put back the message that it stood for."""
 
 
 TRANSITIONS: Final[dict[State, dict[Happening, State]]] = {
@@ -67,7 +69,10 @@ TRANSITIONS: Final[dict[State, dict[Happening, State]]] = {
         Happening.SKIPPED: State.SKIPPED,
         Happening.CANCELLED: State.CANCELLED,
     },
-    State.FAILED: {Happening.RETRIED: State.PENDING},
+    State.FAILED: {
+        Happening.RETRIED: State.PENDING,
+        Happening.REPLAYED: State.SKIPPED,  # what comes of the message is another run, or none
+    },
     State.SUCCEEDED: {},
     State.SKIPPED: {Happening.RETRIED: State.PENDING},
     State.CANCELLED: {Happening.RETRIED: State.PENDING},

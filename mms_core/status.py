@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import CATALOGUE, explain
@@ -11,7 +12,7 @@ from mms_core.model import State, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date
 
     from mms_core.meetings import Coordinates, Damaged, Difference, LedgerEntry
     from mms_core.model import Run
@@ -32,6 +33,9 @@ FIELDS: Final = (
     "UserPrincipalName",
 )
 """The 13 fields of ``Get-CsMeetingMigrationStatus``, same names and order (mms-rules section 4)."""
+
+MESSAGE_FIELDS: Final = ("MessageId", "CreateDate", "Kind", "State", "Code", "LastMessage")
+"""Of a message that failed for good."""
 
 OWN_FIELDS: Final = ("Reasons", "NextAttempt", "SkippedMeeting", "Code", "Rule", "Actors")
 
@@ -66,6 +70,21 @@ def run_row(run: Run) -> dict[str, Any]:
         "Rule": explanation.rule if explanation else None,
         "Actors": list(run.actors),
     }
+
+
+def message_rows(kept: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each message that failed for good; what it says stays where it is kept."""
+    return [
+        {
+            "MessageId": each["id"],
+            "CreateDate": instant(datetime.fromisoformat(each["at"])),
+            "Kind": each["kind"],
+            "State": str(State.FAILED),
+            "Code": "PoisonedMessage",
+            "LastMessage": explain("PoisonedMessage", f"message {each['id']}"),
+        }
+        for each in kept
+    ]
 
 
 def summary_rows(counts: Mapping[State, int]) -> list[dict[str, Any]]:

@@ -38,12 +38,14 @@ from mms_core.service.admin.repeats import Kept
 from mms_core.service.running.previews import Asked
 from mms_core.status import (
     FIELDS,
+    MESSAGE_FIELDS,
     OWN_FIELDS,
     as_csv,
     code_rows,
     day_rows,
     duration_rows,
     meeting_row,
+    message_rows,
     run_row,
     summary_rows,
 )
@@ -158,6 +160,8 @@ class AdminApi:
         if by == "duration":
             rows = duration_rows(await queries.minutes_a_day())
             return table_response(request, rows, ("Date", "Minutes", "RunCount"))
+        if by == "message":
+            return table_response(request, message_rows(await queries.messages()), MESSAGE_FIELDS)
         return table_response(request, summary_rows(await queries.counts()), ("State", "UserCount"))
 
     async def _start(self, request: ApiRequest) -> ApiResponse:

@@ -108,6 +108,17 @@ class DurationRow(TypedDict):
     RunCount: int
 
 
+class MessageRow(TypedDict):
+    """A queue message that failed for good; under its id it can be put back."""
+
+    MessageId: str
+    CreateDate: At
+    Kind: str
+    State: Literal["Failed"]
+    Code: str
+    LastMessage: str
+
+
 class Migrations(TypedDict):
     """A page of runs, newest first."""
 
@@ -140,6 +151,13 @@ class Durations(TypedDict):
     """With ``summaryOnly`` and ``summaryBy=duration``: a row a day and number of minutes, oldest first."""
 
     value: list[DurationRow]
+    continuationToken: None
+
+
+class Messages(TypedDict):
+    """With ``summaryOnly`` and ``summaryBy=message``: a row a message, oldest first."""
+
+    value: list[MessageRow]
     continuationToken: None
 
 

@@ -186,11 +186,12 @@ class ListMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
 
     summary_only: Annotated[bool, Meta(description="Counts, no runs; nothing else narrows them.")] = False
     summary_by: Annotated[
-        Literal["state", "code", "day", "duration"],
+        Literal["state", "code", "day", "duration", "message"],
         Meta(
             description="What a summary counts: users by the state of their newest run; those whose newest run has"
-            " failed, by its code; the runs of the last two weeks by the day (UTC) they were made, and their state; or"
-            " those of them that succeeded, by that day and the minutes to their end, rounded."
+            " failed, by its code; the runs of the last two weeks by the day (UTC) they were made, and their state;"
+            " those of them that succeeded, by that day and the minutes to their end, rounded; or, a row each, the"
+            " queue messages that failed for good and that nobody has put back."
         ),
     ] = "state"
     identity: Somebody | UnsetType = UNSET

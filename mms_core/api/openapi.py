@@ -232,6 +232,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                         answers.Causes,
                         answers.Days,
                         answers.Durations,
+                        answers.Messages,
                     ),
                     "text/csv": None,
                 },

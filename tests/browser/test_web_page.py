@@ -20,6 +20,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from azure.data.tables import TableServiceClient
+from azure.storage.queue import QueueClient
 from chromium_page import Browser, Page
 
 HERE = Path(__file__).parent
@@ -276,6 +278,45 @@ async def test_a_group_of_failures_is_retried_after_being_told_how_many_get_mail
 
 
 @pytest.mark.timeout(200)
+async def test_messages_that_failed_are_shown_with_their_reason_and_how_to_put_them_back(stack, axe):
+    """What the tenant told about a user is a failure of that user as well; what nobody understands is in the list."""
+    user = await asyncio.to_thread(person, stack, "told.invain", meetings=0)
+    event = {"kind": "event", "event_id": "x|1", "type": "mms.user.moved", "data": {"user": user.id}}
+
+    def poison():
+        with QueueClient.from_connection_string(stack.ready["storage"], "mms-triggers-poison") as queue:
+            for text in (json.dumps(event), "<b>not ours</b>"):
+                queue.send_message(base64.b64encode(text.encode()).decode())
+        stack.until(lambda: len(_failed_messages(stack)) == 2)
+
+    await asyncio.to_thread(poison)
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack)
+        await page.sees("Messages that failed")
+        await page.sees("An event of the tenant")
+        await page.sees("Not understood")
+        await page.sees("python -m mms_core.maintenance replay")
+        for row in await asyncio.to_thread(_failed_messages, stack):
+            await page.sees(row["MessageId"])
+        assert "<b>not ours" not in await page.run("document.body.innerHTML")
+        await _everywhere(page, axe, "messages")
+        await page.run(f"location.hash = '#/user/{user.id}'")
+        await page.sees("This failed five times in a way that the service did not expect.")
+    # It is the whole tenant's page: others shall not find it.
+    with TableServiceClient.from_connection_string(stack.ready["storage"]) as tables:
+        state = tables.get_table_client("MmsState")
+        kept = {row["MessageId"] for row in _failed_messages(stack)}
+        for each in state.query_entities("PartitionKey eq 'poison'"):
+            if each["RowKey"] in kept:
+                state.delete_entity(each["PartitionKey"], each["RowKey"])
+
+
+def _failed_messages(stack):
+    return stack.api("GET", "migrations?summaryOnly=true&summaryBy=message").json()["value"]
+
+
+@pytest.mark.timeout(200)
 async def test_what_a_tenant_writes_is_never_markup(stack):
     """A subject that is HTML is shown as it was typed, in the plan and on the user's page."""
     user = await asyncio.to_thread(person, stack, "mallory.payne", meetings=0)
@@ -421,7 +462,7 @@ async def test_many_users_and_many_days_are_shown_at_once(stack, axe, tmp_path):
         whole = await page.run("performance.now()")
         sys.stdout.write(f"first paint after {paint / 1000:.2f} s, everything after {whole / 1000:.1f} s\n")
         first = [(url.partition("/api/")[2], size) for url, size in page.answers if "/api/migrations" in url]
-        assert len(first) <= 7, first
+        assert len(first) <= 8, first
         assert sum(size for _, size in first) < 400_000, first
         page.answers.clear()
         began = time.monotonic()

@@ -496,11 +496,11 @@ async def test_a_run_at_work_is_not_replaced_because_the_one_behind_it_is_over(w
         before = await world.record()
         assert (before.current.state, before.following.state) == (State.IN_PROGRESS, State.CANCELLED)
         assert (await world.queries.counts())[State.IN_PROGRESS] == 1
+        orders = {"undo": world.queries.undo(USER, [events[0].event_id], actor="ada")}
+        orders["apply"] = Previews(world.parts).apply(preview.preview_id, actor="ada")
+        orders.pop("apply" if order == "undo" else "undo").close()
         with pytest.raises(BadInput) as caught:
-            if order == "undo":
-                await world.queries.undo(USER, [events[0].event_id], actor="ada")
-            else:
-                await Previews(world.parts).apply(preview.preview_id, actor="ada")
+            await orders[order]
         refused.append(caught.value.code)
         assert (await world.record()).current.run_id == before.current.run_id
 

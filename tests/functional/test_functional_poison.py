@@ -160,6 +160,104 @@ async def test_a_poisoned_message_shows_as_failed_and_does_its_work_after_a_repl
     assert await KINDS[kind].done(world, message)
 
 
+async def _poisoned(world, message):
+    """Poison what the tenant told; gives the id under which it is kept."""
+    await world.recovery.poisoned(encode(message))
+    return (await world.recovery.kept())[-1]["id"]
+
+
+async def _history(world, key=KEY):
+    return [(run.state, run.code) for run in await world.users.runs_of(key)]
+
+
+POISONED, REPLAYED = (State.FAILED, "PoisonedMessage"), (State.SKIPPED, "MessageReplayed")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_each_user_whom_a_poisoned_message_names_shows_as_failed(world, is_known):
+    """With the reason, and the id by which it is put back; under the name where nobody knows yet whose that is."""
+    if is_known:
+        await world.triage._deciding.facts(NAME)
+    key = KEY if is_known else name_key(NAME)
+    kept = await _poisoned(world, GRANTED)
+    run = await world.queries.user(NAME)
+    assert (run.state, run.code, run.reasons) == (*POISONED, ("PoisonedMessage mms.policy.granted",))
+    assert f"(message {kept})" in run.last_message
+    assert (await world.queries.counts())[State.FAILED] == 1
+    assert (await world.record(key)).current == run
+    (row,) = await world.documents.list("decision")
+    assert row["correlationId"] == run.run_id
+    assert world.queue.messages == []  # nobody is told of a migration that was none
+    await world.recovery.replay(kept, by="ada@console")
+    assert await _history(world, key) == [REPLAYED]
+    await world.until_quiet()
+    assert await world.state() is State.SUCCEEDED
+
+
+async def test_many_users_are_named_and_each_has_an_entry_of_its_own(world):
+    """In one message, or in the messages of one batch."""
+    users = [f"00000000-0000-4000-9000-{number:012d}" for number in range(3)]
+    changed = UsersChanged(users=(*users, "nobody at all"), received=NOW.isoformat())
+    kept = await _poisoned(world, Batch(texts=(encode(changed), encode(GRANTED), "not ours")))
+    assert (await world.queries.counts())[State.FAILED] == 4
+    await world.recovery.replay(kept, by="ada@console")
+    assert [await _history(world, UserKey(user)) for user in users] == [[REPLAYED]] * 3
+    assert await _history(world, name_key(NAME)) == [REPLAYED]
+
+
+async def test_a_run_that_waits_goes_on_beside_what_failed(world):
+    """Neither its time, its meetings nor its message change; a name's, which moves to its user, is left alone as well."""
+    world.skype_meetings(1)
+    await world.ask()
+    await world.ask(NAME)
+    before, name = await world.record(), await world.record(name_key(NAME))
+    await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat()))
+    await _poisoned(world, GRANTED)
+    assert (await world.record()).current == before.current
+    assert await world.record(name_key(NAME)) == name
+    assert sorted(await _history(world)) == [POISONED, (State.PENDING, None)]
+    assert (await world.queries.counts())[State.FAILED] == 0  # users count by what waits for them
+    await world.until_quiet()
+    assert sorted(await _history(world)) == [POISONED, (State.SUCCEEDED, None)]
+    assert (await world.queries.counts())[State.FAILED] == 1
+    assert len(world.tenant.mails) == 1
+
+
+async def test_a_run_at_work_and_the_one_in_line_go_on_though_a_message_failed(world):
+    """The place in line is taken; the decision and the kept message name the user."""
+    world.skype_meetings(1)
+
+    async def meanwhile():
+        kept = await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat()))
+        assert sorted(await _history(world)) == [POISONED, (State.IN_PROGRESS, None)]
+        await world.recovery.replay(kept, by="ada@console")
+        await world.ask()
+        line = await world.record()
+        await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat(), proof="audit"))
+        assert await world.record() == line
+
+    world.tenant.on("update", meanwhile)
+    await world.ask()
+    await world.until_quiet()
+    assert sorted(await _history(world)) == [(State.SKIPPED, "MessageReplayed"), *[(State.SUCCEEDED, None)] * 2]
+    rows, _ = await Journal(world.parts).page(DecisionQuery(rule="PoisonedMessage"))
+    assert [row["user"] for row in rows] == [USER, USER]
+
+
+async def test_a_message_nobody_understands_is_a_refused_decision_and_in_the_list_of_failures(world):
+    """It names nobody."""
+    await world.recovery.poisoned("not ours")
+    (kept,) = await world.recovery.kept()
+    (row,) = await world.documents.list("decision")
+    assert (row["answer"], row["what"], row["requestId"], row["outcome"]) == (
+        "refuse",
+        "unknown",
+        kept["id"],
+        "PoisonedMessage",
+    )
+    assert [(each["id"], each["kind"]) for each in await world.queries.messages()] == [(kept["id"], "unknown")]
+
+
 async def test_a_poisoned_list_spares_what_was_admitted_and_what_joined(world):
     """A row that is done stays; one whose user's run waits rides along; the others are shown, under the ids promised."""
     world.skype_meetings(1)

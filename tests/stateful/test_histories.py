@@ -28,7 +28,7 @@ from mms_core.adapters.tables import TableDocuments, TableLedger, Tables, TableU
 from mms_core.adapters.tables.counters import Counters
 from mms_core.adapters.tables.rows import decoded, run_keys, runs_in, unpacked
 from mms_core.errors import BadInput, NotFound, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
-from mms_core.messages import StartMany, UnknownMessage, Wake, encode
+from mms_core.messages import StartMany, TenantEvent, UnknownMessage, Wake, encode
 from mms_core.model import Request, Source, State, Target, UserKey
 from mms_core.ports import Clock
 from mms_core.service import GraphPorts, Intake, Options, Parts, Queries, Recovery, Runs, Triage
@@ -350,6 +350,19 @@ class Histories(RuleBasedStateMachine):
             first_at=self.true.now().isoformat(),
         )
         self._do(self.recovery.poisoned(encode(message)) if is_poisoned else self._deliver(message))
+
+    @rule(user=users, by_name=st.booleans())
+    def tell_in_vain(self, user, by_name):
+        """What the tenant told is given up by the host; nothing of the user may be lost for that."""
+        data = {"user": name_of(user) if by_name else user, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
+        told = TenantEvent(event_id=self._new_id(), type="mms.policy.granted", data=data, actor="script")
+        live = [run for run in self._runs(user) if not run.state.is_final]
+        self._do(self.recovery.poisoned(encode(told)))
+        assert [run for run in self._runs(user) if not run.state.is_final] == live
+
+    def _runs(self, user):
+        record = self._record(user)
+        return record.runs if record else ()
 
     @rule(index=st.integers(0, 99))
     def replay(self, index):

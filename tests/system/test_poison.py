@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING
 
 from azure.data.tables import TableServiceClient
+from azure.storage.queue import QueueClient
 
 if TYPE_CHECKING:
     from system_stack import Stack
@@ -16,6 +19,12 @@ def test_a_run_that_crashes_every_time_becomes_a_visible_failure_and_can_be_retr
     stack.skype_meeting(user, attendees=("zoe@fabrikam.example",))
     stack.forget_mails()
     broken = {"PartitionKey": user.id, "RowKey": "m|broken", "Entry": "no entry at all"}
+    # What the tenant told, in words that nobody expects, fails at the same time.
+    named, told = stack.user(), {"kind": "event", "event_id": "x|1", "type": "mms.user.moved", "data": {}}
+    told["data"] = {"user": named.id}
+    with QueueClient.from_connection_string(stack.ready["storage"], "mms-triggers") as queue:
+        for text in (json.dumps(told), json.dumps({"kind": "fromTheFuture", "v": 9})):
+            queue.send_message(base64.b64encode(text.encode()).decode())
     with TableServiceClient.from_connection_string(stack.ready["storage"]) as tables:
         ledger = tables.create_table_if_not_exists("MmsLedger")
         ledger.create_entity(broken)
@@ -30,3 +39,17 @@ def test_a_run_that_crashes_every_time_becomes_a_visible_failure_and_can_be_retr
     (row,) = stack.finished(user)
     assert (row["State"], row["SucceededMeeting"]) == ("Succeeded", 1)
     assert [mail["reason"] for mail in stack.mails(user)] == ["update"]
+    (row,) = stack.finished(named, seconds=150)
+    assert (row["State"], row["Code"], row["Reasons"]) == (
+        "Failed",
+        "PoisonedMessage",
+        ["PoisonedMessage mms.user.moved"],
+    )
+    listed = stack.until(lambda: _listed(stack))
+    assert any(each["MessageId"] in row["LastMessage"] for each in listed)
+    assert {"TenantEvent", "unknown"} <= {each["Kind"] for each in listed}
+
+
+def _listed(stack: Stack) -> list[dict[str, str]] | None:
+    rows = stack.api("GET", "migrations?summaryOnly=true&summaryBy=message", token="reader").json()["value"]
+    return rows if any(each["Kind"] == "unknown" for each in rows) else None

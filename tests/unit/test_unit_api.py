@@ -21,7 +21,16 @@ from mms_core.api import ApiRequest, answers
 from mms_core.api.http import BODY_LIMIT
 from mms_core.errors import TemporaryError
 from mms_core.meetings import LedgerEntry, Original, meeting_key
-from mms_core.messages import ActivityContent, JobStep, LookAfterSubscriptions, Resolve, TenantEvent, UsersChanged, Wake
+from mms_core.messages import (
+    ActivityContent,
+    JobStep,
+    LookAfterSubscriptions,
+    Resolve,
+    TenantEvent,
+    UsersChanged,
+    Wake,
+    encode,
+)
 from mms_core.messages import decode as decode_message
 from mms_core.model import RunId, State, UserKey, Verdict
 
@@ -370,6 +379,23 @@ async def test_a_group_of_failures_is_ordered_by_its_code(api):
         assert (response.status, _json(response)) == (202, {"Code": "MailboxMissing", "UserCount": 2})
     assert len([each for _, each in api.queue.messages if isinstance(each, JobStep)]) == 1
     _problem(await api.call(api.admin.retries, "POST", body={}), 400, "InvalidBody", "code")
+
+
+async def test_messages_that_failed_for_good_are_listed_until_they_are_put_back(api):
+    """Each with what to do and its id, and nothing of what it says."""
+    at = api.clock.now()
+    for number, more in enumerate(({}, {"replayedAt": at.isoformat()}, {})):
+        text = ("surely private", "", encode(LookAfterSubscriptions()))[number]
+        kept = {"id": f"k{number}", "at": at.isoformat(), "text": text, **more}
+        await api.parts.documents.put("poison", kept["id"], kept)
+    rows = await api.rows(summaryOnly="true", summaryBy="message")
+    assert [(row["MessageId"], row["Kind"], row["State"], row["Code"]) for row in rows] == [
+        ("k0", "unknown", "Failed", "PoisonedMessage"),
+        ("k2", "LookAfterSubscriptions", "Failed", "PoisonedMessage"),
+    ]
+    assert "(message k0) Remedy:" in rows[0]["LastMessage"]
+    assert rows[0]["CreateDate"].startswith(at.date().isoformat())
+    assert "private" not in str(rows)
 
 
 async def test_lists_come_as_csv_on_request(api):

@@ -26,6 +26,7 @@ LEGAL = {
     ("InProgress", "skipped"): "Skipped",
     ("InProgress", "cancelled"): "Cancelled",
     ("Failed", "retried"): "Pending",
+    ("Failed", "replayed"): "Skipped",
     ("Skipped", "retried"): "Pending",
     ("Cancelled", "retried"): "Pending",
 }

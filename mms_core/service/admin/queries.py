@@ -15,6 +15,7 @@ from mms_core import block
 from mms_core.errors import BadInput, NotFound, PreconditionLost, explain
 from mms_core.jsontext import without_surrogates
 from mms_core.meetings import meeting_key
+from mms_core.messages import kind_of
 from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord, Verdict
 from mms_core.planning import block_text, coordinates
 from mms_core.service.admin.intake import user_key
@@ -175,6 +176,11 @@ class Queries:
         """Return the migrations of the last two weeks that succeeded, by day (UTC) and the minutes they took."""
         first = self._parts.clock.now().date() - SUMMARY_SPAN
         return {cell: count for cell, count in (await self._parts.users.minutes_a_day()).items() if cell[0] >= first}
+
+    async def messages(self) -> list[dict[str, Any]]:
+        """Return the messages that failed for good and that nobody has put back, oldest first."""
+        kept = await self._parts.documents.list("poison")
+        return [{**each, "kind": kind_of(each["text"])} for each in kept if "replayedAt" not in each]
 
     async def _keys(self, identity: str) -> list[UserKey]:
         key = user_key(identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from mms_core.diagnosis import (
 from mms_core.errors import TemporaryError
 from mms_core.model import UserKey
 from mms_core.ports import RunQuery
-from mms_core.service.upkeep.recovery import Recovery
+from mms_core.service.admin.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -90,11 +91,11 @@ class Checkup:
         return [Finding(check="storage", detail="tables and queues take what is written")]
 
     async def _messages(self) -> list[Finding]:
-        kept = await Recovery(self._parts).kept()
-        left = sum("replayedAt" not in each for each in kept)
-        if not left:
+        kinds = Counter(each["kind"] for each in await Queries(self._parts).messages())
+        if not kinds:
             return [Finding(check="messages", detail="none was left over")]
-        return [Finding(check="messages", status="warning", code="MessagesKept", detail=f"{left}")]
+        detail = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        return [Finding(check="messages", status="warning", code="MessagesKept", detail=detail)]
 
     # -- Microsoft ------------------------------------------------------------------------------------------------
 

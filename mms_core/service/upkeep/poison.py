@@ -1,16 +1,19 @@
 """A message that failed five times is shown where whoever waits for it looks, and can be put back from there.
 
 What waits for a run is a failed run, a plan is a failed plan. What nobody has asked for, because the tenant told it or
-a timer began it, is a decision, refused, whose request id is that of the kept message.
+a timer began it, is a decision, refused, whose request id is that of the kept message; and each user whom the tenant
+named has a failed run, which stands for the message and not for work: putting the message back ends it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import PreconditionLost, explain
+from mms_core.debounce import beside
+from mms_core.errors import BadInput, PreconditionLost, explain
 from mms_core.messages import (
     Batch,
     Notice,
@@ -23,8 +26,9 @@ from mms_core.messages import (
     Wake,
     decode,
 )
-from mms_core.model import UserKey
+from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey
 from mms_core.service.admin.fanout import Fanout, row_due_at, run_id
+from mms_core.service.admin.intake import user_key
 from mms_core.service.admin.queries import retried
 from mms_core.service.batches import Batches
 from mms_core.service.journal import Journal, Origin
@@ -36,10 +40,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mms_core.messages import AnyMessage
-    from mms_core.model import Run
     from mms_core.service.parts import Parts
 
 CODE: Final = "PoisonedMessage"
+_REPLAYED: Final = "MessageReplayed"
+
+
+def _entry_id(kept: str, user: str) -> RunId:
+    return RunId(str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kept}/{user.lower()}")))
 
 
 class Poison:
@@ -69,8 +77,13 @@ class Poison:
             case _:
                 await self._note(message, kept)
 
-    async def forgive(self, message: AnyMessage) -> None:
-        """Let the work that was shown as failed wait again, for the message that comes; safe to repeat."""
+    async def forgive(self, message: AnyMessage, *, kept: str) -> None:
+        """Let the work that was shown as failed wait again, for the message that comes; safe to repeat.
+
+        Args:
+            message: What is put back.
+            kept: The id under which it is kept.
+        """
         match message:
             case Wake() | Resolve():
                 await self._again(UserKey(message.user), None, self._parts.clock.now())
@@ -79,8 +92,15 @@ class Poison:
                     await self._again(UserKey(key), run_id(message.batch, index), row_due_at(message, index))
             case Preview():
                 await self._preview(message.preview_id, was="failed", state="pending", code=None, message=None)
+            case UsersChanged() | TenantEvent():
+                for user in filter(None, _named(message)):
+                    await self._put_back(user, kept)
+            case Batch():
+                async for text in Batches(self._parts).texts(message):
+                    with contextlib.suppress(UnknownMessage):
+                        await self.forgive(decode(text), kept=kept)
             case _:
-                pass  # what was told is looked at when it comes
+                pass  # nobody's run stands for it
 
     async def _fail(self, key: UserKey, message: Wake | Resolve) -> None:
         for _ in range(CONFLICT_ATTEMPTS):
@@ -132,20 +152,103 @@ class Poison:
             return
         await self._parts.documents.put("preview", preview_id, {**stored.value, **now}, etag=stored.etag)
 
+    async def note_unknown(self, kept: str) -> None:
+        """Keep a decision for a message that this version does not understand."""
+        await self._decide("unknown", None, kept)
+
     async def _note(self, message: AnyMessage, kept: str) -> None:
         """Keep a decision for everybody whom the message names, or one for nobody in particular."""
-        kind = type(message).__name__
-        what = message.type if isinstance(message, TenantEvent) else kind
+        is_told = isinstance(message, UsersChanged | TenantEvent)
+        what = message.type if isinstance(message, TenantEvent) else type(message).__name__
         for user in _named(message):
-            await Journal(self._parts).note(
-                Decision(answer=Answer.REFUSE, rule=CODE, reason=f"{CODE} {kind}", code=CODE),
-                what=what,
-                user=user,
-                user_id=user if isinstance(message, UsersChanged | Notice) else None,
+            entry = await self._enter(user, what, kept) if is_told and user else None
+            await self._decide(type(message).__name__, user, kept, message=message, what=what, run=entry)
+
+    async def _decide(
+        self,
+        kind: str,
+        user: str | None,
+        kept: str,
+        *,
+        message: AnyMessage | None = None,
+        what: str | None = None,
+        run: RunId | None = None,
+    ) -> None:
+        await Journal(self._parts).note(
+            Decision(answer=Answer.REFUSE, rule=CODE, reason=f"{CODE} {kind}", code=CODE),
+            what=what or kind,
+            user=user,
+            user_id=user if isinstance(message, UsersChanged | Notice) else None,
+            request_id=kept,
+            origin=Origin(actor=message.actor if isinstance(message, TenantEvent) else None, proof="queue"),
+            outcome=CODE,
+            correlation_id=run,
+        )
+
+    async def _keys(self, user: str) -> list[UserKey]:
+        """Return where a user's record may be, the own one last; nothing for what is no name."""
+        try:
+            key = user_key(user)
+        except BadInput:
+            return []
+        named = await self._parts.documents.get("name", key) if key.startswith(NAME_PREFIX) else None
+        return [key] if named is None else [key, UserKey(str(named.value["userId"]))]
+
+    async def _enter(self, user: str, what: str, kept: str) -> RunId | None:
+        """Put the failure into a user's record; ``None`` where there is no room for it (see :func:`beside`)."""
+        keys, now = await self._keys(user), self._parts.clock.now()
+        entry = Run(
+            run_id=_entry_id(kept, user),
+            identity=user,
+            user_id=None if not keys or keys[-1].startswith(NAME_PREFIX) else keys[-1],
+            state=State.FAILED,
+            reasons=(f"{CODE} {what}",),
+            code=CODE,
+            last_message=explain(CODE, f"message {kept}"),
+            created_at=now,
+            modified_at=now,
+            fresh_at=now,
+            due_at=now,
+        )
+        for _ in range(CONFLICT_ATTEMPTS if keys else 0):
+            stored = await self._parts.users.read(keys[-1])
+            known = stored.value.current.user_principal_name if stored else None
+            record = beside(
+                stored.value if stored else None,
+                replace(entry, user_principal_name=known),
+                key=keys[-1],
                 request_id=kept,
-                origin=Origin(actor=message.actor if isinstance(message, TenantEvent) else None, proof="queue"),
-                outcome=CODE,
             )
+            if record is None:
+                return None
+            try:
+                await self._parts.users.save(record, stored)
+            except PreconditionLost:
+                continue
+            return entry.run_id
+        return None
+
+    async def _put_back(self, user: str, kept: str) -> None:
+        """End the run that stands for a message, where no other has taken its place."""
+        now, entry = self._parts.clock.now(), _entry_id(kept, user)
+
+        def ended(run: Run) -> Run:
+            if run.run_id != entry or not can(run, Happening.REPLAYED):
+                return run
+            return advance(run, Happening.REPLAYED, now=now, code=_REPLAYED, last_message=explain(_REPLAYED))
+
+        for key in await self._keys(user):
+            for _ in range(CONFLICT_ATTEMPTS):
+                stored = await self._parts.users.read(key)
+                if stored is None:
+                    break
+                current, following = ended(stored.value.current), stored.value.following
+                record = replace(stored.value, current=current, following=following and ended(following))
+                if record == stored.value:
+                    break
+                with contextlib.suppress(PreconditionLost):
+                    await self._parts.users.save(record, stored)
+                    break
 
 
 def _named(message: AnyMessage) -> tuple[str | None, ...]:

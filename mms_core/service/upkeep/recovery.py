@@ -12,7 +12,7 @@ import msgspec
 
 from mms_core.debounce import with_next
 from mms_core.errors import BadInput, MmsError, NotFound, PreconditionLost
-from mms_core.messages import Resolve, UnknownMessage, Wake, decode
+from mms_core.messages import Resolve, UnknownMessage, Wake, decode, kind_of
 from mms_core.metrics import DUE_OLDEST, MESSAGES_POISONED, SUBSCRIPTION_REMAINING, measure
 from mms_core.model import State, UserKey, name_key
 from mms_core.service.batches import Batches
@@ -106,13 +106,13 @@ class Recovery:
         kept_id = known or f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}"
         if known is None:
             await self._parts.documents.put("poison", kept_id, {"id": kept_id, "at": now.isoformat(), "text": text})
+        measure(MESSAGES_POISONED, message=kind_of(text))
         try:
             message = decode(text)
         except UnknownMessage as exc:
-            measure(MESSAGES_POISONED, message="unknown")
             log("message_unknown", level=logging.ERROR, error_type=type(exc).__name__)
+            await self._poison.note_unknown(kept_id)
             return
-        measure(MESSAGES_POISONED, message=type(message).__name__)
         log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
         await self._poison.show(message, kept=kept_id)
 
@@ -143,7 +143,7 @@ class Recovery:
                 message = msgspec.structs.replace(decode(stored.value["text"]), attempt=0)
             except UnknownMessage as exc:
                 raise BadInput(str(exc)) from exc
-        await self._poison.forgive(message)
+        await self._poison.forgive(message, kept=message_id)
         await self._parts.queue.send(message)
         marked = {**stored.value, "replayedAt": self._parts.clock.now().isoformat(), "replayedBy": by}
         await self._parts.documents.put("poison", message_id, marked)

@@ -1,6 +1,6 @@
 // The first page: are we on, what waits, what runs, what failed and why, how it went.
 
-const memory = { config: null, history: null, lists: {}, found: null };
+const memory = { config: null, history: null, lists: {}, found: null, messages: { at: 0, rows: [] } };
 
 async function config() {
   memory.config = (await api("GET", "config")).document;
@@ -98,6 +98,23 @@ const cause = (group) => h("div.cause", null,
     h("ul", null, group.rows.slice(0, 60).map((row) => h("li", null, userLink(row))),
       group.rows.length > 60 && h("li.soft", null, `and ${number(group.rows.length - 60)} more`))));
 
+// What failed and belongs to no user's run, or to many: listed by the service, and asked for once a minute.
+async function failedMessages() {
+  if (Date.now() - memory.messages.at > 60000) memory.messages = { at: Date.now(), rows: await summaryBy("message") };
+  return memory.messages.rows;
+}
+
+const MESSAGE_KINDS = { UsersChanged: "Changes of users", TenantEvent: "An event of the tenant", ActivityContent: "Audit records", Batch: "Several things at once",
+  LookAfterSubscriptions: "Care of subscriptions", JobStep: "A step of a sweep", Notice: "A mail to an organizer", StartMany: "Rows of a list", Wake: "A run",
+  Resolve: "A name", Preview: "A preview", unknown: "Not understood" };
+const MOST_MESSAGES = 12;
+
+const messagesCard = (rows) => card("Messages that failed", h("span.soft.small", null, rows.length > MOST_MESSAGES && `the newest ${MOST_MESSAGES} of ${number(rows.length)}`),
+  h("div.body", null, h("p.soft", null, explained(rows[0].LastMessage).cause.replace(/ \([^()]*\)$/, ""), " After the fix put each back: ",
+    h("span.mono", null, "python -m mms_core.maintenance replay"), " and its id.")),
+  table("Messages that failed", [["What"], ["State", ".fit"], ["When", ".fit"]], rows.slice(-MOST_MESSAGES).reverse().map((row) => h("tr", null,
+    h("td", null, MESSAGE_KINDS[row.Kind] ?? row.Kind, h("div.small.soft.mono.breaks", null, row.MessageId)), h("td.fit", null, stateMark(row.State)), h("td.fit", null, when(row.CreateDate))))));
+
 const card = (title, side, ...inside) => h("section.card", null, h("header", null, h("h2", null, title), side), ...inside);
 
 const table = (label, heads, rows) => h("div.scroll", { tabindex: "0", role: "region", "aria-label": label }, h("table", null,
@@ -124,12 +141,12 @@ function runningCard(page, count) {
 async function overview(place) {
   const [summary] = await Promise.all([get("migrations?summaryOnly=true"), memory.config ? null : config()]);
   const counts = Object.fromEntries(summary.value.map((row) => [row.State, row.UserCount]));
-  const [waiting, running, failed] = await Promise.all([
+  const [waiting, running, failed, messages] = await Promise.all([
     list("Pending", "orderBy=due&top=12", 30000, counts), list("InProgress", "top=12", 2000, counts),
-    list("Failed", "top=100", 60000, counts, () => summaryBy("code"))]);
+    list("Failed", "top=100", 60000, counts, () => summaryBy("code")), failedMessages()]);
   const users = total(summary.value, "UserCount");
   if (!place.dataset.ready) {
-    place.replaceChildren(h("h1.unseen", null, "Overview"), ...["off", "counts", "welcome", "failed", "now", "charts"].map((id) => h("div", { id: `at-${id}` })));
+    place.replaceChildren(h("h1.unseen", null, "Overview"), ...["off", "counts", "welcome", "failed", "messages", "now", "charts"].map((id) => h("div", { id: `at-${id}` })));
     place.dataset.ready = "yes";
   }
   show($("#at-off"), memory.config.MeetingMigrationEnabled, () => memory.config.MeetingMigrationEnabled ? null
@@ -141,6 +158,7 @@ async function overview(place) {
   const groups = causes(failed);
   show($("#at-failed"), [groups, counts.Failed], () => counts.Failed && groups.length ? card("Failed, by cause", null, groups.map(cause),
     failed.continuationToken && h("div.foot", null, h("span.soft.small", null, `The newest ${number(failed.value.length)} failed runs are listed.`), h("button", { type: "button", "data-key": "more-failures", onclick: () => moreFailures().catch((error) => trouble(error.message)) }, "List more"))) : null);
+  show($("#at-messages"), messages, () => messages.length ? messagesCard(messages) : null);
   show($("#at-now"), [waiting, running, narrow.matches, Math.floor(Date.now() / 15000)], () => users ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
   const history = await history14(counts), { days, isCounted } = history, floor = memory.config.SettleMinutes;
   show($("#at-charts"), [history.at, floor, narrow.matches], () => {
