@@ -221,6 +221,13 @@ def _order(parser: argparse.ArgumentParser) -> None:
     _yes(parser)
 
 
+def _retry(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--code", metavar="CODE", help="all users whose newest run has failed with this code, however many there are"
+    )
+    _order(parser)
+
+
 def _undo(parser: argparse.ArgumentParser) -> None:
     _one_identity(parser)
     parser.add_argument("--event-id", action="append", default=[], metavar="ID", help="only this meeting; repeatable")
@@ -259,13 +266,15 @@ def _config(parser: argparse.ArgumentParser) -> None:
     change = actions.add_parser(
         "set",
         help="change settings",
-        description="Change settings; all of them or, if one is wrong, none. Effective at once, for queued work too.",
+        description="Change settings; all of them or, if one is wrong, none. Effective at once, for queued work too."
+        " Switching migration on or off asks first.",
         allow_abbrev=False,
     )
     change.add_argument(
         "change", nargs="+", metavar="NAME=VALUE", help="true, false, a number, a text, null, or a,list,of,texts"
     )
     _output(change)
+    _yes(change)
     common(change)
 
 
@@ -348,7 +357,7 @@ COMMANDS: Final = (
     Command(
         "cancel", "Cancel migrations that wait, and stop those that run after the meeting in hand.", "orders", _order
     ),
-    Command("retry", "Start migrations that failed, were skipped or cancelled again, at once.", "orders", _order),
+    Command("retry", "Start migrations that failed, were skipped or cancelled again, at once.", "orders", _retry),
     Command("undo", "Restore the original invitations.", "orders", _undo),
     Command(
         "config",

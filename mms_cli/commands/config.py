@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mms_cli.commands.shared import connected
 from mms_cli.failures import Exit, UsageError
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from mms_cli.client import Client
     from mms_cli.terminal import Screen
 
 _TRUE = ("true", "$true", "on", "yes")
 _FALSE = ("false", "$false", "off", "no")
 _NULL = ("null", "$null", "none")
+_SWITCH: Final = "MeetingMigrationEnabled"
+"""The setting whose change is an act: everything starts, or stops."""
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -29,6 +32,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             _show(arguments, screen, {name: settings[name] for name in wanted})
             return Exit.DONE
         changes = read_changes(arguments.change, settings)
+        if changes.get(_SWITCH, settings[_SWITCH]) != settings[_SWITCH]:
+            is_on = changes[_SWITCH]
+            screen.confirm([_sentence(client, is_on=is_on)], f"Switch {'on' if is_on else 'off'}?", yes=arguments.yes)
         after = client.patch("config", changes, etag=etag)
     if arguments.output != "table":
         _show(arguments, screen, {name: after[name] for name in changes})
@@ -37,6 +43,19 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         same = "  (as it was)" if settings.get(name) == after[name] else ""
         screen.line(f"{name}: {_value(settings.get(name))} -> {_value(after[name])}{same}")
     return Exit.DONE
+
+
+def _sentence(client: Client, *, is_on: bool) -> str:
+    """Say what the switch does, in the words of the web page."""
+    if not is_on:
+        return "Everything stops before its next write. Nobody gets mail until it is on again."
+    rows = client.get("migrations", {"summaryOnly": "true"})["value"]
+    waiting = next(row["UserCount"] for row in rows if row["State"] == "Pending")
+    who = "user waits" if waiting == 1 else "users wait"
+    return (
+        f"{waiting:,} {who}: who is due starts at once, and everybody invited to a meeting that is changed gets one"
+        " update. A user's preview tells who."
+    )
 
 
 def _show(arguments: argparse.Namespace, screen: Screen, settings: Mapping[str, Any]) -> None:

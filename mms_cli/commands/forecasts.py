@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mms_cli.terminal import Screen
 
 MOST: Final = 200
-"""Users whose calendars are looked at before a question is asked; a plan reads as much as a run does."""
+"""Users whose calendars are looked at before a question is asked; a plan reads as much as a run does. Of a longer list
+these are the first ones, and what is said is that it is at least so much."""
 _AT_ONCE: Final = 20
 _PATIENCE_SECONDS: Final = 600.0
 _POLL_SECONDS: Final = 0.4
@@ -80,29 +81,49 @@ def mail(found: Sequence[Plan]) -> str:
     return f"{counted(len(people), 'person', 'people')} will get mail, {counted(updates, 'update')} in all."
 
 
-def told(first: str, made: Sequence[Plan | None]) -> list[str]:
-    """Say what starting or retrying comes to."""
+def _looked_at(made: Sequence[Plan | None], count: int) -> list[str]:
+    """Say how many of the users the following is about, if not about all."""
+    return [f"The calendars of {len(made):,} of them were looked at. For these:"] if len(made) < count else []
+
+
+def _at_least(found: Sequence[Plan], made: Sequence[Plan | None], count: int) -> list[str]:
+    """Say what that tells about all."""
+    if len(made) >= count:
+        return []
+    people = len({address for plan in found for address in plan["mailTo"]})
+    updates = sum(plan["updates"] for plan in found)
+    if not updates:
+        return ["How many people the others would send mail to is not known."]
+    guess = counted(round(updates * count / len(made)), "update")
+    get = "person gets" if people == 1 else "people get"
+    return [f"So at least {people:,} {get} mail. If the others are like these, it is about {guess} in all."]
+
+
+def told(first: str, made: Sequence[Plan | None], count: int) -> list[str]:
+    """Say what starting or retrying so many users comes to, of whom all or the first ones were planned."""
     found = [plan for plan in made if plan is not None]
     failing = [plan for plan in found if plan["state"] == "failed"]
     writes = sum(plan["writes"] for plan in found)
-    sentences = [first]
+    sentences = [first, *_looked_at(made, count)]
     if failing:
-        whose = "It" if len(made) == 1 else f"{len(failing):,} of them"
+        whose = "It" if count == 1 else f"{len(failing):,} of them"
         why = f": {failing[0]['message']}" if len(made) == 1 and failing[0].get("message") else "."
         sentences.append(f"{whose} would fail{why}")
     if refused := len(made) - len(found):
         sentences.append(f"{counted(refused, 'user')} cannot be planned: something has changed meanwhile.")
-    return [*sentences, f"{counted(writes, 'meeting')} would be changed.", mail(found)]
+    changes = f"{counted(writes, 'meeting')} would be changed."
+    return [*sentences, changes, mail(found), *_at_least(found, made, count)]
 
 
-def undone(made: Sequence[Plan | None]) -> list[str]:
-    """Say what an undo comes to."""
+def undone(made: Sequence[Plan | None], count: int) -> list[str]:
+    """Say what an undo of so many users comes to, of whom all or the first ones were planned."""
     found = [plan for plan in made if plan is not None]
     rows = [row for plan in found for row in plan["meetings"] if row["verdict"] == "fail"]
     edited = sum(row["code"] == "EditedSince" for row in rows)
     writes = sum(plan["writes"] for plan in found)
     goes, was = ("invitation goes", "it was") if writes == 1 else ("invitations go", "they were")
-    sentences = [f"{writes:,} {goes} back to what {was} before the migration, at once.", mail(found)]
+    sentences = _looked_at(made, count)
+    sentences += [f"{writes:,} {goes} back to what {was} before the migration, at once.", mail(found)]
     if edited:
         sentences.append(f"{counted(edited, 'invitation was', 'invitations were')} edited since: left alone.")
     if others := len(rows) - edited:
@@ -110,4 +131,4 @@ def undone(made: Sequence[Plan | None]) -> list[str]:
     sentences += [f"This would fail: {plan['message']}" for plan in found if plan["state"] == "failed"]
     if refused := len(made) - len(found):
         sentences.append(f"Of {counted(refused, 'user')} there is nothing to restore, or a run is under way.")
-    return sentences
+    return [*sentences, *_at_least(found, made, count)]

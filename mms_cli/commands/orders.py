@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 from mms_cli.client import path
 from mms_cli.commands import forecasts
 from mms_cli.commands.shared import FIELDS, INSTANTS, RUN_COLUMNS, connected, named, some
 from mms_cli.failures import CliError, Exit, UsageError
-from mms_cli.rows import writer
+from mms_cli.rows import field, text_of, write_all, writer
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
     from mms_cli.client import Client
+    from mms_cli.rows import Row
     from mms_cli.terminal import Screen
+
+_PAGES: Final = 5
+"""Pages of failed runs that are looked through for users of a group before it is asked."""
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Give the order for each user; one that is refused does not keep the others from theirs."""
-    users = some(named(arguments))
     order = arguments.command
+    if order == "retry" and arguments.code:
+        return _retry_group(arguments, screen)
+    users = some(named(arguments))
     body: dict[str, Any] | None = None
     with connected(arguments, screen) as client:
         if order == "undo" and arguments.event_id:
@@ -66,11 +73,48 @@ def _sentences(
             f"The migration of {who} is cancelled: what waits has changed nothing, what runs stops after the meeting"
         )
         return [f"{first} in hand. What is migrated stays so.", "Nobody will get mail beyond those who already have."]
-    if len(users) > forecasts.MOST:
-        return [f"For more than {forecasts.MOST} users at once it is not looked up who gets mail."]
-    made = forecasts.plans(
-        screen,
-        client,
-        [{"identity": user, "action": order, **({"meetings": body} if body else {})} for user in users],
-    )
-    return forecasts.undone(made) if order == "undo" else forecasts.told(f"{who}: tried again at once.", made)
+    more = {"meetings": body} if body else {}
+    wishes = [{"identity": user, "action": order, **more} for user in users[: forecasts.MOST]]
+    made = forecasts.plans(screen, client, wishes)
+    if order == "undo":
+        return forecasts.undone(made, len(users))
+    return forecasts.told(f"{who}: tried again at once.", made, len(users))
+
+
+# -- a whole group ----------------------------------------------------------------------------------------------------
+
+
+def _retry_group(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Have all users tried again whose newest run has failed with a code."""
+    if named(arguments):
+        raise UsageError("name either users, or the code of a group with --code")
+    with connected(arguments, screen) as client:
+        groups = client.get("migrations", {"summaryOnly": "true", "summaryBy": "code"})["value"]
+        group = next((each for each in groups if str(each["Code"]).lower() == arguments.code.lower()), None)
+        if group is None:
+            codes = ", ".join(text_of(each["Code"]) for each in groups)
+            raise CliError(
+                f"nobody's newest run has failed with {arguments.code}",
+                exit_code=Exit.REFUSED,
+                code="NotFound",
+                remedy=f"These codes there are: {codes}." if codes else "Nobody's newest run has failed.",
+            )
+        if not arguments.yes:
+            screen.confirm(_of_group(screen, client, group), "Retry?", yes=False)
+        done = client.post("retries", {"code": group["Code"]})
+    columns = (field("Code"), field("UserCount", is_number=True))
+    write_all(writer(screen, arguments.output, columns=columns, names=("Code", "UserCount")), [done])
+    return Exit.DONE
+
+
+def _of_group(screen: Screen, client: Client, group: Row) -> list[str]:
+    """Say what a retry of a group comes to, from the plans of its newest users."""
+    users: dict[str, None] = {}
+    for page in islice(client.pages("migrations", {"state": "Failed"}), _PAGES):
+        users |= {row["UserId"] or row["UserPrincipalName"]: None for row in page if row["Code"] == group["Code"]}
+        if len(users) >= min(forecasts.MOST, group["UserCount"]):
+            break
+    wishes = [{"identity": user, "action": "retry"} for user in islice(users, forecasts.MOST)]
+    count = forecasts.counted(group["UserCount"], "user")
+    first = f"{count} with {group['Code']}: tried again, as fast as lists are admitted."
+    return forecasts.told(first, forecasts.plans(screen, client, wishes), group["UserCount"])

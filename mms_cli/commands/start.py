@@ -102,14 +102,9 @@ class _Order:
 
 def _send_users(arguments: argparse.Namespace, screen: Screen, order: _Order, users: list[str]) -> None:
     if len(users) > 1 and not arguments.yes:
-        wishes = [{**_planned(order.wish), "identity": user} for user in users[: forecasts.MOST + 1]]
+        wishes = [{**_planned(order.wish), "identity": user} for user in users[: forecasts.MOST]]
         whom = f"{len(users):,} users"
-        _ask(
-            screen,
-            whom,
-            order.wish,
-            forecasts.plans(screen, order.client, wishes) if len(users) <= forecasts.MOST else None,
-        )
+        _ask(screen, whom, order.wish, forecasts.plans(screen, order.client, wishes), len(users))
     for first in range(0, len(users), BATCH):
         order.send(users[first : first + BATCH], order.wish, str(uuid.uuid4()))
 
@@ -119,14 +114,16 @@ def _planned(wish: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in wish.items() if name not in ("settleMinutes", "notBefore")}
 
 
-def _ask(screen: Screen, whom: str, wish: dict[str, Any], made: Sequence[forecasts.Plan | None] | None) -> None:
+def _ask(
+    screen: Screen, whom: str, wish: dict[str, Any], made: Sequence[forecasts.Plan | None] | None, count: int
+) -> None:
     when = "after the settling time; until then each can be cancelled"
     if wish.get("settleMinutes") == 0 and "notBefore" not in wish:
         when = "at once"
     first = f"The migration of {whom} starts {when}."
-    limit = f"That is looked up for {forecasts.MOST} users at most; mms preview tells it for one."
-    sentences = [first, f"How many people get mail is not known. {limit}"]
-    screen.confirm(sentences if made is None else forecasts.told(first, made), "Start?", yes=False)
+    unknown = "How many people get mail is not known: standard input is read once. mms preview tells it for one user."
+    sentences = [first, unknown] if made is None else forecasts.told(first, made, count)
+    screen.confirm(sentences, "Start?", yes=False)
 
 
 # -- lists ------------------------------------------------------------------------------------------------------------
@@ -144,7 +141,7 @@ def _send_list(arguments: argparse.Namespace, screen: Screen, order: _Order) -> 
             raise UsageError(f"{name} names no user that could be started")
     if not arguments.yes:
         whom = _whom(good, bad) if is_file else "the users on standard input"
-        _ask(screen, whom, order.wish, _made(screen, order, name, good))
+        _ask(screen, whom, order.wish, _made(screen, order, name), good)
     keeps_mark = is_file and not arguments.no_resume
     progress_file = ProgressFile(name) if keeps_mark else NoProgressFile()
     if arguments.restart:
@@ -167,14 +164,13 @@ def _whom(good: int, bad: int) -> str:
     return forecasts.counted(good, "user") + more
 
 
-def _made(screen: Screen, order: _Order, name: str, good: int) -> list[forecasts.Plan | None] | None:
-    """Return the plans of a list that is short enough to be looked at first; standard input is read only once."""
-    if name == "-" or good > forecasts.MOST:
+def _made(screen: Screen, order: _Order, name: str) -> list[forecasts.Plan | None] | None:
+    """Return the plans of a list's first rows; ``None`` for standard input, which is read only once."""
+    if name == "-":
         return None
     with lists.opened(name) as entries:
-        wishes = [
-            {**_planned(wish_of(order.wish, each)), "identity": each.identity} for each in entries if not each.problem
-        ]
+        good = islice((each for each in entries if not each.problem), forecasts.MOST)
+        wishes = [{**_planned(wish_of(order.wish, each)), "identity": each.identity} for each in good]
     return forecasts.plans(screen, order.client, wishes)
 
 

@@ -202,6 +202,81 @@ def test_starting_many_asks_on_a_terminal_and_one_does_not(tmp_path):
         assert service.on_terminal("start", "u1@b.example", "u2@b.example", types="\n")[0] == Exit.NOT_CONFIRMED
 
 
+def test_a_long_list_says_how_many_get_mail_at_the_least(tmp_path):
+    """The first of it are planned; as many again as the whole list is longer are a guess, and called so."""
+    path = _list(tmp_path, 250)
+    with FakeService(Starts()) as service:
+        code, shown = service.on_terminal("start", "--from-csv", str(path), types="n\n")
+        asked = [method for method, route, *_ in service.requests if route == "previews"]
+    assert code == Exit.NOT_CONFIRMED
+    assert len(asked) == 200
+    for words in (
+        "The calendars of 200 of them were looked at. For these:",
+        "1 person will get mail, 400 updates in all.",
+        "So at least 1 person gets mail. If the others are like these, it is about 500 updates in all.",
+    ):
+        assert words in shown
+
+
+def test_a_whole_group_of_failures_is_tried_again_by_its_code():
+    """Asked first, from what its newest users come to; in any case of the code, and only a code that there is."""
+    group = {"Code": "MailboxMissing", "UserCount": 1234, "LastMessage": ""}
+    rows = [_row(number, State="Failed", Code=("MailboxMissing", "UserNotFound")[number % 2]) for number in range(6)]
+
+    def answer(method, route, query, body, headers):
+        if route.startswith("previews"):
+            return {"id": "p", "state": "ready", "writes": 2, "updates": 2, "mailTo": [route], "meetings": []}
+        if route == "retries":
+            return 202, {"Code": body["code"], "UserCount": 1234}
+        return {"value": [group] if query.get("summaryBy") == "code" else rows, "continuationToken": None}
+
+    with FakeService(answer) as service:
+        code, shown = service.on_terminal("retry", "--code", "mailboxmissing", types="n\n")
+        assert code == Exit.NOT_CONFIRMED
+        assert "1,234 users with MailboxMissing" in shown
+        assert "The calendars of 3 of them were looked at. For these:" in shown
+        assert "it is about 2,468 updates in all" in shown
+        planned = [body["identity"] for _, route, _, body, _ in service.requests if route == "previews" and body]
+        assert planned == ["id0", "id2", "id4"]
+        assert not [each for each in service.requests if each[1] == "retries"]
+        done = service.mms("retry", "--code", "MailboxMissing", "--yes", "-o", "json")
+        assert service.requests[-1][3] == {"code": "MailboxMissing"}
+        none = service.mms("retry", "--code", "Nonsense", "--yes")
+        both = service.mms("retry", "a@b.example", "--code", "MailboxMissing")
+    assert (done.returncode, json.loads(done.stdout)) == (Exit.DONE, [{"Code": "MailboxMissing", "UserCount": 1234}])
+    assert (none.returncode, both.returncode) == (Exit.REFUSED, Exit.USAGE)
+    assert "These codes there are: MailboxMissing." in none.stderr
+
+
+@pytest.mark.parametrize(("now", "then"), [(True, "false"), (False, "true")])
+def test_the_switch_asks_first_as_the_page_does(now, then):
+    """Off stops everything and on starts it; without a terminal it takes --yes, and other settings never ask."""
+    summary = {"value": [{"State": "Pending", "UserCount": 7}], "continuationToken": None}
+
+    def answer(method, route, query, body, headers):
+        return (
+            summary if route == "migrations" else {"MeetingMigrationEnabled": now, "SettleMinutes": 90, **(body or {})}
+        )
+
+    def sent():
+        return [asked[3] for asked in service.requests if asked[0] == "PATCH"]
+
+    words = ("config", "set", f"MeetingMigrationEnabled={then}")
+    with FakeService(answer) as service:
+        code, shown = service.on_terminal(*words, types="\n")
+        assert code == Exit.NOT_CONFIRMED
+        assert (
+            "Everything stops before its next write." if now else "7 users wait: who is due starts at once"
+        ) in shown
+        assert service.mms(*words).returncode == Exit.NOT_CONFIRMED
+        assert sent() == []
+        assert service.on_terminal(*words, types="y\n")[0] == Exit.DONE
+        assert service.mms(*words, "--yes").returncode == Exit.DONE
+        assert sent() == [{"MeetingMigrationEnabled": not now}] * 2
+        assert service.mms("config", "set", f"MeetingMigrationEnabled={str(now).lower()}").returncode == Exit.DONE
+        assert service.mms("config", "set", "SettleMinutes=1").returncode == Exit.DONE
+
+
 PREVIEW = {
     "id": "p1", "state": "ready", "identity": "a@b.example", "userId": "id1", "sourceMeetingType": "All",
     "targetMeetingType": "Teams", "createdAt": "2026-11-21T11:00:00+00:00", "code": None, "message": None,
@@ -436,7 +511,7 @@ def test_settings_are_read_as_their_types_and_changed_only_as_they_were_seen():
             "TriggerT3DelayMinutes=5",
             "MaintenanceDays=Mon-Fri",
         )
-        done = service.mms("config", "set", *words)
+        done = service.mms("config", "set", "--yes", *words)
         assert service.requests[-1][3] == {
             "MeetingMigrationEnabled": False, "SettleMinutes": 30, "DeniedUsers": ["a@b.example", "c@d.example"],
             "TriggerT3DelayMinutes": 5, "MaintenanceDays": "Mon-Fri",
