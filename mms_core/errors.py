@@ -305,6 +305,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "MethodNotAllowed": Explanation("This route does not take that method.", "See the Allow header."),
     "InvalidState": Explanation("The migration is not in a state that allows this.", "Look at its State first."),
+    "RunUnderWay": Explanation(
+        "A run of this user waits or is at work.",
+        "Wait until it is over, or cancel it; then order this again. A preview stays ready meanwhile.",
+    ),
     "IdempotencyKeyReused": Explanation(
         "The Idempotency-Key came before with another request.", "Use a new key for a new request."
     ),

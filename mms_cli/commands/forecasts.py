@@ -56,7 +56,8 @@ def _made(client: Client, preview_id: str) -> Plan:
     while True:
         plan: Plan = client.get(path("previews", preview_id))
         if plan["state"] != "pending":
-            return plan
+            # Where the policy is to report, the plan says what would be done, and nothing is.
+            return {**plan, "writes": 0, "updates": 0, "mailTo": []} if plan.get("reportOnly") else plan
         if time.monotonic() > deadline:
             raise CliError(
                 "the service has not looked at the calendars in ten minutes",

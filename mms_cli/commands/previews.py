@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mms_cli.rows import Row
     from mms_cli.terminal import Screen
 
+_REPORTED: Final = "the policy for this kind of mailbox is to report."
 _POLL_SECONDS: Final = (0.2, 0.5, 1.0, 2.0)
 _NAMES: Final = (
     "eventId", "iCalUId", "subject", "start", "verdict", "rule", "code", "before", "after", "people", "recipients",
@@ -100,6 +101,8 @@ def mail(preview: dict[str, Any]) -> str:
         person["address"] for row in preview["meetings"] for person in row["recipients"] if "external" in person["why"]
     }
     updates, people = preview["updates"], preview["recipients"]
+    if preview.get("reportOnly"):
+        return f"Nobody gets mail, and nothing is written: {_REPORTED}"
     if not updates:
         return "Nobody gets mail."
     return (
@@ -135,10 +138,12 @@ def _show(arguments: argparse.Namespace, screen: Screen, preview: dict[str, Any]
     screen.line()
     if preview["meetings"]:
         screen.line(f"{text_of(preview['identity'])}: {_plan(preview)}. {mail(preview)}")
+    if preview["message"]:
+        screen.line(text_of(preview["message"]))
     lost = sorted({each for row in preview["meetings"] for each in row["notKept"]})
     if lost:
         screen.line(f"Not kept from the old meetings: {text_of(lost)}.")
-    if preview["state"] == "ready" and preview["updates"]:
+    if preview["state"] == "ready" and preview["updates"] and not preview.get("reportOnly"):
         screen.line(f"To do exactly this: mms apply {text_of(preview['id'])}")
 
 

@@ -34,6 +34,7 @@ _STATUS_OF_CODE: Final = {
     "BodyTooLarge": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "TooManyIdentities": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "InvalidState": HTTPStatus.CONFLICT,
+    "RunUnderWay": HTTPStatus.CONFLICT,
     "IdempotencyKeyInUse": HTTPStatus.CONFLICT,
     "IdempotencyKeyReused": HTTPStatus.CONFLICT,
     "Forbidden": HTTPStatus.FORBIDDEN,

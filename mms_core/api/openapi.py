@@ -29,7 +29,7 @@ PROBLEMS: Final[dict[int, tuple[str, ...]]] = {
     401: ("Unauthorized",),
     403: ("Forbidden",),
     404: ("NotFound",),
-    409: ("InvalidState", "IdempotencyKeyInUse", "IdempotencyKeyReused"),
+    409: ("InvalidState", "RunUnderWay", "IdempotencyKeyInUse", "IdempotencyKeyReused"),
     412: ("PreconditionFailed",),
     413: ("BodyTooLarge", "TooManyIdentities"),
     500: ("InternalError",),

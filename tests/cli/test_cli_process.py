@@ -346,10 +346,27 @@ def test_apply_says_what_the_preview_says_before_it_asks():
         assert service.on_terminal("apply", "p1", types="y\n")[0] == Exit.DONE
 
 
+def test_a_preview_says_what_is_missing_in_it_and_that_it_is_only_reported():
+    """A calendar that went away meanwhile; a kind of mailbox that nothing is written to."""
+    remarked = {**PREVIEW, "message": "CalendarGone: A secondary calendar was removed. Remedy: Nothing to do."}
+    with FakeService(lambda *_: remarked) as service:
+        done = service.mms("preview", "--id", "p1")
+    assert "CalendarGone: A secondary calendar was removed. Remedy: Nothing to do." in done.stdout
+    assert "To do exactly this" in done.stdout
+    with FakeService(
+        lambda method, *_: (202, _row(1)) if method == "POST" else {**PREVIEW, "reportOnly": True}
+    ) as service:
+        done = service.mms("preview", "--id", "p1")
+        code, shown = service.on_terminal("apply", "p1", types="\n")
+    assert "Nobody gets mail, and nothing is written: the policy" in done.stdout
+    assert "To do exactly this" not in done.stdout
+    assert (code, "Nobody gets mail, and nothing is written" in shown) == (Exit.NOT_CONFIRMED, True)
+
+
 @pytest.mark.parametrize("output", ["table", "list", "json", "csv"])
 def test_what_comes_from_the_tenant_cannot_write_to_the_terminal(output):
     """Neither in a table nor in any other form, neither in subjects nor in blocks nor in the service's messages."""
-    with FakeService(lambda *_: PREVIEW) as service:
+    with FakeService(lambda *_: {**PREVIEW, "message": "\x1b[2JCalendarGone: gone."}) as service:
         words = ("preview", "--id", "p1", "--people", "--blocks", "-o", output)
         shown = [service.on_terminal(*words)[1], service.mms(*words).stdout]
     for text in shown:

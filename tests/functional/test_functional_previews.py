@@ -319,6 +319,22 @@ async def test_a_retry_is_planned_as_the_run_was_asked_for(world):
     assert caught.value.code == "InvalidState"
 
 
+async def test_a_plan_waits_for_the_run_that_is_under_way_and_can_be_applied_behind_it(world):
+    """A trigger came in between: the refusal says what to do, and costs nobody the plan."""
+    (event,) = world.tenant.add(skype_event(1))
+    shown = await _asked(world)
+    previews = Previews(world.parts)
+    await world.ask()
+    with pytest.raises(BadInput) as caught:
+        await previews.apply(shown["id"], actor="admin")
+    assert caught.value.code == "RunUnderWay"
+    assert (await previews.read(shown["id"]))["state"] == "ready"
+    await world.queries.cancel(USER)
+    await previews.apply(shown["id"], actor="admin")
+    await world.until_quiet()
+    await world.assert_migrated_once([event])
+
+
 async def test_a_retry_of_an_undo_is_planned_as_an_undo(world):
     """Of the same meetings, and not as a migration."""
     (event, _), _ = await _migrated(world, skype_event(1), skype_event(2))

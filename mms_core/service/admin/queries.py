@@ -328,14 +328,14 @@ class Queries:
 
         Raises:
             NotFound: Nothing was ever asked for this user, or there is nothing to restore.
-            BadInput: Code ``InvalidState``: a run of this user waits or works.
+            BadInput: Code ``RunUnderWay``: a run of this user waits or works.
         """
         wanted = {meeting_key(each) for each in event_ids}
         now = self._parts.clock.now()
 
         def change(record: UserRecord) -> UserRecord:
             if not record.newest.state.is_final:
-                raise BadInput(str(record.newest.state), code="InvalidState")
+                raise BadInput(str(record.newest.state), code="RunUnderWay")
             run = Run(
                 run_id=RunId(self._parts.new_id()),
                 identity=record.current.identity,

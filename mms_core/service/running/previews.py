@@ -370,8 +370,8 @@ class Previews:
 
         Raises:
             NotFound: There is none with this id.
-            BadInput: Code ``InvalidState``: not ready, applied already, too old, the plan of a retry or an undo (which
-                are ordered as such), or the user has a run that waits.
+            BadInput: Code ``InvalidState``: not ready, applied already, too old, or the plan of a retry or an undo
+                (which are ordered as such); ``RunUnderWay``: the user has a run that waits or works.
         """
         journal, more = Journal(self._parts), {"previewId": preview_id[:_LONGEST_ID]}
         async with journal.refusals("Apply", _APPLY, actor=actor, more=more) as known:
@@ -409,17 +409,20 @@ class Previews:
             due_at=now,
         )
         # Claimed first: two clicks make one run.
-        await self._parts.documents.put(
-            "preview", document["id"], {**document, "state": "applied", "correlationId": run.run_id}, etag=stored.etag
-        )
-        await self._file(UserKey(document["user"]), run)
+        applied = {**document, "state": "applied", "correlationId": run.run_id}
+        claim = await self._parts.documents.put("preview", document["id"], applied, etag=stored.etag)
+        try:
+            await self._file(UserKey(document["user"]), run)
+        except BadInput:
+            await self._parts.documents.put("preview", document["id"], document, etag=claim)
+            raise
         return run
 
     async def _file(self, key: UserKey, run: Run) -> None:
         for _ in range(CONFLICT_ATTEMPTS):
             own = await self._parts.users.read(key)
             if own is not None and not own.value.newest.state.is_final:
-                raise BadInput(str(own.value.newest.state), code="InvalidState")
+                raise BadInput(str(own.value.newest.state), code="RunUnderWay")
             record = (
                 UserRecord(key=key, current=run) if own is None else replace(own.value, current=run, following=None)
             )

@@ -28,7 +28,8 @@ async function forecast(wanted, { patience = 60000, isBrief = true, isOver = () 
   const { id } = await post("previews", wanted);
   for (const end = Date.now() + patience, from = Date.now(); Date.now() < end && !isOver();) {
     const plan = await get(`previews/${id}${isBrief ? "?summaryOnly=true" : ""}`);
-    if (plan.state !== "pending") return plan;
+    // Where the policy is to report, the plan says what would be done, and nothing is.
+    if (plan.state !== "pending") return plan.reportOnly ? { ...plan, writes: 0, updates: 0, recipients: 0, mailTo: [] } : plan;
     await new Promise((done) => setTimeout(done, Math.min(2000, 400 + (Date.now() - from) / 10)));
   }
   throw new Problem(0, { title: "The preview takes longer than a minute; look at it later." });

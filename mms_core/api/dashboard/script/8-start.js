@@ -70,6 +70,9 @@ function planCard(plan) {
     words: [`${plural(writes, "meeting")} of ${plan.identity} are changed at once, exactly as shown; what somebody has edited since is left alone.`, mailWords(plan)] },
   async () => { const run = await post(`previews/${plan.id}/apply`); location.hash = `#/user/${encodeURIComponent(run.UserId ?? plan.identity)}`; }, "The plan is being applied.");
   return card(`The plan for ${plan.identity}`, h("span.soft", null, writes ? mailWords(plan) : "Nothing to change, nobody gets mail."),
+    (plan.reportOnly || plan.message) && h("div.body.stack", null,
+      plan.reportOnly && h("p.note", null, "The policy for this kind of mailbox is to report: the meetings below would be changed, and are not. Settings: SharedMailboxPolicy, RoomMailboxPolicy."),
+      plan.message && h("p.note", null, explained(plan.message).cause, " ", explained(plan.message).remedy)),
     plan.meetings.length ? plan.meetings.map(planned) : h("p.empty", null, "There is no future meeting of this kind."),
     writes > 0 && h("div.savebar", null, h("p.soft", null, `${plural(writes, "meeting")} will be changed`), h("button.main", { type: "button", id: "apply", onclick: apply }, "Apply this plan")));
 }
