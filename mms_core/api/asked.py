@@ -32,15 +32,16 @@ _SKYPE_TARGETS: Final = ("sfb", "skypeforbusiness")
 _ENUM: Final = re.compile(r"Invalid enum value '(.*?)'", re.DOTALL)
 _NAMED: Final = re.compile(r"(?:unknown|missing required) field `(.*?)`", re.DOTALL)
 
-Identity = Annotated[
+InList = Annotated[
     str,
     Meta(
-        max_length=LONGEST_IDENTITY,
         description="User principal name, object id or SIP address.",
         # Redundant as a restriction; it tells generators what is likely to be somebody.
         extra_json_schema={"anyOf": [{"format": "uuid"}, {"pattern": "^[^@]+@[^@]+$"}, {"type": "string"}]},
     ),
 ]
+"""Of any length: what is nobody refuses its own row, and no other."""
+Identity = Annotated[InList, Meta(max_length=LONGEST_IDENTITY)]
 Words = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
 Top = Annotated[int, Meta(ge=1, le=MOST_ROWS, description="Rows of a page.")]
 Somebody = Annotated[Identity, Meta(min_length=1)]
@@ -93,20 +94,18 @@ class Narrowing(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_o
 class Row(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """One of ``identities``, with what is its own."""
 
-    identity: Identity
+    identity: InList
     priority: Annotated[int, Meta(ge=0, le=HIGHEST_PRIORITY, description="Rows of a higher one are due first.")] = 0
 
 
-Rows = Annotated[list[Identity | Row], Meta(extra_json_schema={"maxItems": MOST_IDENTITIES})]
+Rows = Annotated[list[InList | Row], Meta(extra_json_schema={"maxItems": MOST_IDENTITIES})]
 
 
 class StartMigrations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Whose meetings to migrate, and how: either ``identity`` or ``identities``."""
 
     identity: Identity | UnsetType = UNSET
-    identities: Annotated[list[Identity | Row], Meta(extra_json_schema={"maxItems": MOST_IDENTITIES})] | UnsetType = (
-        UNSET
-    )
+    identities: Rows | UnsetType = UNSET
     source_meeting_type: Source = Source.ALL
     target_meeting_type: Target = Target.CURRENT
     settle_minutes: Annotated[float, Meta(ge=0, le=LONGEST_SETTLE.total_seconds() / 60)] | None = None

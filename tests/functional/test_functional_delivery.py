@@ -507,7 +507,7 @@ async def test_a_run_at_work_is_not_replaced_because_the_one_behind_it_is_over(w
     world.tenant.on("candidates", at_work)
     await world.ask()
     await world.until_quiet()
-    assert refused == ["InvalidState"]
+    assert refused == ["RunUnderWay"]
 
 
 async def test_undo_refuses_a_meeting_that_somebody_edited_since(world):

@@ -9,6 +9,7 @@ import pytest
 from functional_support import KEY, World
 from meeting_values import USER
 
+from mms_core.errors import TemporaryError
 from mms_core.model import State
 from mms_core.ports import RunQuery
 from mms_core.service.running.passes import IN_HAND
@@ -83,3 +84,30 @@ async def test_lists_follow_with_the_heartbeat_while_no_further_meeting_ends(wor
     await world.deliver()
     assert [run.succeeded for run in listed] == [1]
     assert await world.state() is State.SUCCEEDED
+
+
+async def test_the_total_of_a_run_that_is_interrupted_never_goes_down(world, monkeypatch):
+    """Out of time, not answered before the calendar was looked at, and stopped there: as many meetings as before."""
+    world.start_services(function_budget=timedelta(seconds=100), run_lease=timedelta(days=1))
+    world.skype_meetings(2 * MEETINGS)
+    save, totals = world.users.save, []
+
+    async def saving(record, previous, **more):
+        totals.append(record.current.total)
+        return await save(record, previous, **more)
+
+    async def later():
+        world.clock.advance(timedelta(seconds=30))
+
+    async def stop():
+        await world.queries.cancel(USER)
+        raise TemporaryError(code="ServiceUnavailable")
+
+    monkeypatch.setattr(world.users, "save", saving)
+    world.tenant.on("update", *[later] * MEETINGS)
+    world.tenant.on("user", None, TemporaryError(code="ServiceUnavailable"), stop)
+    await world.ask()
+    await world.until_quiet()
+    assert await world.state() is State.CANCELLED
+    assert totals == sorted(totals)
+    assert totals[-1] == 2 * MEETINGS

@@ -173,12 +173,15 @@ async def test_a_bad_identity_refuses_its_own_row_only(api):
         "x@y/z",
         "a\u0000@b",
         "x" * 330 + "@y",
+        "x" * 5000 + "@y",
         "5-5-5",
     ]
     rows = await api.start(identities=[USER, *bad, NAME])
     assert [row["status"] for row in rows] == ["accepted", *["refused"] * len(bad), "accepted"]
     assert {row["code"] for row in rows if row["status"] == "refused"} == {"InvalidIdentity"}
     assert [row["identity"] for row in rows][1:-1] == bad
+    rows = await api.start(identities=[{"identity": "x" * 5000}, {"identity": NAME, "priority": 1}])
+    assert [row["status"] for row in rows] == ["refused", "merged"]
 
 
 @pytest.mark.parametrize(

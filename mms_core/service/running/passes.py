@@ -133,6 +133,9 @@ class Pass:
         try:
             self._tally = _Tally(await self._parts.ledger.entries(self._lease.key), self._lease.run)
             self._done_before = self._tally.done
+            # Until this pass has looked for itself: what an earlier one found, or did not come to count.
+            run = self._lease.run
+            self._total = max(run.total + run.skipped, len(self._tally.entries))
             if self._lease.run.undo:
                 await self._restore()
             else:
@@ -241,10 +244,8 @@ class Pass:
         if known.is_listed_out(settings):
             raise Stopped("UserExcluded")  # the lists hold for queued work, too
         self._lease.admit(known)
-        # What a worker that died did not come to count is counted before anything else is looked at.
-        so_far = max(self._lease.run.total + self._lease.run.skipped, len(self._tally.entries))
         await self._lease.note(
-            user_id=facts.user_id, user_principal_name=facts.user_principal_name, **self._tally.counts(so_far)
+            user_id=facts.user_id, user_principal_name=facts.user_principal_name, **self._tally.counts(self._total)
         )
         run = self._lease.run
         wish = await wish_of(
