@@ -13,6 +13,7 @@ from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
 
 from bench.capacity_model.storage import Killed, Letter, Queue, Way
+from mms_core.adapters.graph.pacing import Pace
 from mms_core.adapters.graph.transport import GraphTransport
 from mms_core.adapters.work_queue import StorageWorkQueue
 from mms_core.errors import TemporaryError
@@ -36,12 +37,16 @@ REPLACED_AFTER_SECONDS = 30
 """Cold start of a new instance in a dead one's place."""
 
 
+_BELOW = {"user": "", "create_or_get": "/onlineMeetings/createOrGet", "find": "/onlineMeetings"}
+"""Where the transport tells one service from another by the address."""
+
+
 class Call(RequestInformation):
     """A request as the product's transport sends it; only the model reads what it is about."""
 
     def __init__(self, operation: str, user: str, **arguments: Any) -> None:
         super().__init__(Method.PATCH if operation == "update" else Method.GET)
-        below = "" if operation == "user" else f"/{operation}"
+        below = _BELOW.get(operation, f"/{operation}")
         self.url_template, self.path_parameters = f"{{+baseurl}}/users/{{user%2Did}}{below}", {"user%2Did": user}
         self.operation, self.user, self.arguments = operation, user, arguments
 
@@ -69,6 +74,7 @@ class Transport(GraphTransport):
     def __init__(self, wire: _Wire) -> None:
         self._adapter = cast("Any", wire)
         self._slots = WeakValueDictionary()
+        self._teams = Pace()
 
 
 class Graph:

@@ -33,6 +33,7 @@ from msgraph_core import GraphClientFactory
 
 from mms_core import jsontext
 from mms_core.adapters.graph.failures import failure
+from mms_core.adapters.graph.pacing import Pace
 from mms_core.errors import OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.metrics import GRAPH_REQUESTS, GRAPH_THROTTLED, measure
 from mms_core.tracing import correlation, span
@@ -64,6 +65,7 @@ WRITE_TIMEOUT: Final = timedelta(seconds=15)
 
 
 _OF_A_USER: Final = "{+baseurl}/users/{user%2Did}/"
+_OF_TEAMS: Final = f"{_OF_A_USER}onlineMeetings"
 _USER: Final = "user%2Did"
 
 
@@ -76,6 +78,11 @@ def mailbox_of(info: RequestInformation) -> str | None:
         user, is_below, _ = rest.partition("/")
         return unquote(user).lower() if found and is_below else None
     return None
+
+
+def is_of_teams(info: RequestInformation) -> bool:
+    """Say whether a request counts against the tenant's limit of Teams calls."""
+    return bool(info.url_template) and str(info.url_template).startswith(_OF_TEAMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,7 @@ class GraphTransport:
         self._adapter.base_url = base_url
         self._origin = urlsplit(base_url)[:2]
         self._slots: WeakValueDictionary[str, Semaphore] = WeakValueDictionary()
+        self._teams = Pace()
         self.client = GraphServiceClient(request_adapter=self._adapter)
         """The SDK's builders, for addresses."""
 
@@ -135,6 +143,20 @@ class GraphTransport:
         info = RequestInformation(Method.GET)
         info.url = link
         return info
+
+    @contextlib.asynccontextmanager
+    async def _place(self, info: RequestInformation, *, is_repeated: bool = False) -> AsyncIterator[None]:
+        """Wait until a request may be sent, as far as this process can tell, and tell how it went."""
+        if not is_of_teams(info):
+            async with self._slot(info):
+                yield
+            return
+        async with self._teams.turn(is_repeated=is_repeated) as turn, self._slot(info):
+            try:
+                yield
+            except TemporaryError as exc:
+                turn.is_refused = exc.code == "Throttled"
+                raise
 
     @contextlib.asynccontextmanager
     async def _slot(self, info: RequestInformation) -> AsyncIterator[None]:
@@ -194,7 +216,7 @@ class GraphTransport:
         Raises:
             MmsError: As :func:`~mms_core.adapters.graph.failures.failure` says.
         """
-        async with self._slot(info):
+        async with self._place(info):
             if confirm is not None:
                 await confirm()
             try:
@@ -214,7 +236,7 @@ class GraphTransport:
         attempts, waited = Counter[bool](), timedelta(0)
         while True:
             try:
-                return await self._repeatable(info)
+                return await self._repeatable(info, is_repeated=attempts[True] > 0)
             except TemporaryError as exc:
                 is_throttled = exc.code == "Throttled"
                 attempts[is_throttled] += 1
@@ -226,9 +248,9 @@ class GraphTransport:
                     raise
             await asyncio.sleep(wait.total_seconds())
 
-    async def _repeatable(self, info: RequestInformation) -> Answer:
+    async def _repeatable(self, info: RequestInformation, *, is_repeated: bool) -> Answer:
         try:
-            async with self._slot(info):
+            async with self._place(info, is_repeated=is_repeated):
                 return await self._once(info, is_write=False)
         except PreconditionLost as exc:
             # Nothing here names a version, so none of ours can be lost: two of Graph's own requests met.
