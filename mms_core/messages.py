@@ -117,6 +117,8 @@ class Notice(Message, frozen=True, kw_only=True, tag="notice"):
     user: str
     run: str
     notice: str
+    place_at: str = ""
+    """When it is its turn to be sent, ISO 8601, once that is known."""
 
 
 class JobStep(Message, frozen=True, kw_only=True, tag="job"):

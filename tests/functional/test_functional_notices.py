@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from datetime import timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from mms_core.errors import NotFound, OutcomeUnknown, PermanentError, TemporaryE
 from mms_core.messages import Notice, TenantEvent
 from mms_core.model import State
 from mms_core.service import Noticing
+from mms_core.service.upkeep.posting import place_in_line
 
 SENDER = "notices@contoso.example"
 
@@ -259,3 +262,70 @@ async def test_the_letter_names_the_hour_at_which_the_window_opens(told):
     await _notices(told)
     (before,) = told.tenant.letters
     assert f"{opens:%Y-%m-%d %H:%M} (UTC)" in before.html
+
+
+async def test_letters_stand_in_line_before_exchanges_limits_of_their_sender(world):
+    """A mailbox sends 30 messages a minute: of 200 organizers who are due together everyone is told, and once."""
+    line = [await place_in_line(world.parts, 1, limit=10_000) for _ in range(200)]
+    assert line[0] == world.clock.now()
+    assert all(sum(at <= each < at + timedelta(minutes=1) for each in line) <= 30 for at in line)
+    assert line[-1] - line[0] < timedelta(minutes=8)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+async def test_a_senders_recipients_of_any_24_hours_stay_within_its_limit(world, limit):
+    """Whatever the letters are: to one, or to all administrators."""
+    dice = random.Random(limit)  # noqa: S311 - no secret
+    line = []
+    for _ in range(120):
+        count = dice.randint(1, min(limit, 5))
+        line.append((await place_in_line(world.parts, count, limit=limit), count))
+        if dice.random() < 0.2:
+            world.clock.advance(timedelta(minutes=dice.uniform(0, 300)))
+    for at, _ in line:
+        assert sum(count for each, count in line if at <= each < at + timedelta(days=1)) <= limit
+
+
+async def test_a_letter_larger_than_the_limit_has_its_turn_when_nothing_else_was_sent(world):
+    """It must not wait for ever."""
+    first = await place_in_line(world.parts, 1, limit=3)
+    later = await place_in_line(world.parts, 5, limit=3)
+    assert timedelta(days=1) < later - first < timedelta(hours=27)
+
+
+async def test_a_letter_whose_turn_is_later_comes_back_then_and_is_planned_anew(told):
+    """Else a sender over its limit is told by Exchange alone, and organizers are told nothing."""
+    told.start_services(notice_sender=SENDER, sending_limits=True)
+    for _ in range(10):
+        await place_in_line(told.parts, 1, limit=0)
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    assert told.tenant.letters == []
+    (waiting,) = [(due, each) for due, each in told.queue.messages if isinstance(each, Notice)]
+    assert waiting[1].place_at
+    told.skype_meetings(2, subject="came meanwhile")
+    told.clock.advance(timedelta(seconds=30))
+    await told.deliver()
+    (letter,) = told.tenant.letters
+    assert letter.html.count("came meanwhile") == 2
+
+
+async def test_a_letter_that_waits_is_not_sent_after_notices_were_switched_off(told):
+    """Off means off for queued work, too."""
+    told.start_services(notice_sender=SENDER, sending_limits=True)
+    for _ in range(10):
+        await place_in_line(told.parts, 1, limit=0)
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    await told.configure(AutomaticallySendEmailsToUsers=False)
+    told.clock.advance(timedelta(minutes=5))
+    await told.deliver()
+    assert told.tenant.letters == []
+
+
+async def test_hosts_that_take_places_at_once_get_different_ones(world):
+    """They meet in one row."""
+    line = await asyncio.gather(*(place_in_line(world.parts, 1, limit=10_000) for _ in range(15)))
+    assert len(set(line)) == len(line)

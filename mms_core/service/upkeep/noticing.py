@@ -6,10 +6,13 @@ two has told nobody: that is the better mistake. Nothing in here can fail a run.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from mms_core import notices
 from mms_core.errors import CATALOGUE, MmsError, OutcomeUnknown, PreconditionLost, TemporaryError
@@ -20,6 +23,7 @@ from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.deciding import is_report_only, membership_of
 from mms_core.service.running.finding import found
 from mms_core.service.running.wishes import wish_of
+from mms_core.service.upkeep.posting import place_in_line
 from mms_core.service.visits import visiting
 from mms_core.telemetry import log
 from mms_core.triggers import stop_code
@@ -37,11 +41,21 @@ if TYPE_CHECKING:
 
 _FIRST_DIGEST: Final = timedelta(days=1)
 """The first digest looks so far back."""
+_PATIENCE: Final = timedelta(seconds=5)
+"""A place in line that is this near is taken at once; one that is farther off becomes a delayed message."""
 
 
 def notice_key(run_id: str, kind: str) -> str:
     """Return the key of the row that claims a notice."""
     return f"{run_id}-{kind}"
+
+
+class _NotYet(Exception):
+    """A letter has to wait in line until an instant."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        super().__init__()
 
 
 class Noticing:
@@ -67,9 +81,12 @@ class Noticing:
             return
         try:
             if message.notice == "before":
-                await self._before(UserKey(message.user), run)
+                await self._before(message, run)
             else:
-                await self._after(UserKey(message.user), run)
+                await self._after(message, run)
+        except _NotYet as exc:
+            later = msgspec.structs.replace(message, place_at=exc.at.isoformat())
+            await self._parts.queue.send(later, delay=exc.at - self._parts.clock.now())
         except TemporaryError as exc:
             if message.attempt < MAXIMUM_RETRIES:
                 raise
@@ -78,7 +95,8 @@ class Noticing:
             # No user, no mailbox: then there is nobody to be told, and the run itself says so.
             log("notice_not_sent", correlation_id=run.run_id, code=exc.code)
 
-    async def _before(self, key: UserKey, run: Run) -> None:
+    async def _before(self, message: Notice, run: Run) -> None:
+        key = UserKey(message.user)
         if run.state is not State.PENDING or run.started_at is not None or run.undo:
             log("notice_is_late", correlation_id=run.run_id)
             return
@@ -117,9 +135,10 @@ class Noticing:
         if meetings:
             due_at = next_open_at(settings.window(), run.due_at)
             letter = notices.before(settings, user=facts.user_principal_name, due_at=due_at, meetings=meetings)
-            await self._once(run, "before", facts, letter)
+            await self._once(message, run, facts, letter)
 
-    async def _after(self, key: UserKey, run: Run) -> None:
+    async def _after(self, message: Notice, run: Run) -> None:
+        key = UserKey(message.user)
         if not run.state.is_final:
             return  # an administrator has started it afresh meanwhile
         entries = [
@@ -133,18 +152,20 @@ class Noticing:
             return
         facts = await self._parts.graph().directory.user(key)
         letter = notices.after(await self._parts.settings(), run, user=facts.user_principal_name, entries=entries)
-        await self._once(run, "after", facts, letter)
+        await self._once(message, run, facts, letter)
 
-    async def _once(self, run: Run, kind: str, facts: UserFacts, letter: Letter) -> None:
+    async def _once(self, message: Notice, run: Run, facts: UserFacts, letter: Letter) -> None:
         """Send a letter to a user unless that has been done or tried.
 
         Raises:
             TemporaryError: It is certain that it was not sent.
+            _NotYet: It is not its turn.
         """
-        key = notice_key(run.run_id, kind)
+        key = notice_key(run.run_id, message.notice)
         stored = await self._parts.documents.get("notice", key)
         if stored is not None and stored.value["state"] != "postponed":
             return
+        await self._turn(message)
         value = {"state": "sending", "at": self._parts.clock.now().isoformat(), "user": facts.user_id}
         try:
             await self._parts.documents.put("notice", key, value, etag=stored.etag if stored else "")
@@ -156,7 +177,25 @@ class Noticing:
             await self._parts.documents.put("notice", key, {**value, "state": "postponed"})
             raise
         await self._parts.documents.put("notice", key, {**value, "state": state})
-        log("notice_sent", correlation_id=run.run_id, user_id=facts.user_id, state=state, trigger=kind)
+        log("notice_sent", correlation_id=run.run_id, user_id=facts.user_id, state=state, trigger=message.notice)
+
+    async def _turn(self, message: Notice) -> None:
+        """Take a letter's place in the sender's line.
+
+        Raises:
+            TemporaryError: It was given none.
+            _NotYet: The place is later.
+        """
+        if not self._parts.options.sending_limits:
+            return
+        if message.place_at:
+            at = datetime.fromisoformat(message.place_at)
+        else:
+            settings = await self._parts.settings()
+            at = await place_in_line(self._parts, 1, limit=settings.MailboxRecipientsPerDay)
+        if at - self._parts.clock.now() > _PATIENCE:
+            raise _NotYet(at)
+        await asyncio.sleep(max((at - self._parts.clock.now()).total_seconds(), 0))
 
     async def _send(self, recipients: Sequence[str], letter: Letter) -> str:
         """Send a letter; returns ``sent``, ``unknown``, or the code of a refusal.
@@ -195,6 +234,8 @@ class Noticing:
         if etag is None or not failures:
             return 0
         try:
+            if self._parts.options.sending_limits:  # counted, and never kept waiting: it is one a day
+                await place_in_line(self._parts, len(recipients), limit=0)
             state = await self._send(recipients, notices.digest(settings, since=since, until=now, failures=failures))
         except TemporaryError as exc:
             # The next one covers this time, too.
