@@ -241,6 +241,9 @@ AnyData = (
 )
 
 
+_JSON: Final = "application/json"
+
+
 class CloudEvent(msgspec.Struct, kw_only=True):
     """One CloudEvent 1.0 in JSON."""
 
@@ -249,7 +252,30 @@ class CloudEvent(msgspec.Struct, kw_only=True):
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
     type: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     subject: str | None = None
+    datacontenttype: str | None = None
     data: Any = None
+    data_base64: Annotated[bytes | None, msgspec.Meta(description="In place of data: its JSON in Base64.")] = None
+
+    def content(self) -> Any:
+        """Return the data, whichever of its two members carries them (JSON event format 1.0, section 3.1).
+
+        Raises:
+            BadInput: Both members are there, or there is no JSON in ``data_base64``.
+        """
+        if self.data_base64 is None:
+            return self.data
+        if self.data is not None:
+            raise BadInput("either data or data_base64", field="data_base64")
+        media = (self.datacontenttype or _JSON).partition(";")[0].strip().lower()
+        if not media.endswith(("/json", "+json")):
+            raise BadInput(f"not {_JSON}", field="datacontenttype")
+        try:
+            content = decode(self.data_base64, Any)
+        except BadInput as exc:
+            raise BadInput(exc.detail, field="data_base64") from exc
+        if _is_deep([content]):  # data count as an inner level of their event
+            raise BadInput(f"nested more than {DEEPEST} deep", field="data_base64")
+        return content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,24 +346,24 @@ def _parse_one(raw: Any, *, tenant_id: str) -> ParsedEvent:
     except msgspec.ValidationError as exc:
         name = str(raw.get("id", "")) if isinstance(raw, dict) else ""
         return ParsedEvent(event_id=name, type="", data={}, problem=BadInput(str(exc), field=_field(exc)))
-    data = event.data if isinstance(event.data, dict) else {}
     # CloudEvents: source and id together are unique.
     unique = f"{event.source}|{event.id}"
-    parsed = ParsedEvent(event_id=unique, type=event.type, data=data)
     try:
+        content = event.content()
+        data = content if isinstance(content, dict) else {}
         if event.type in GRAPH_USER_TYPES:
             return _graph_event(unique, event, data, tenant_id)
-        _own_event(event)
+        _own_event(event, content)
     except BadInput as exc:
         return ParsedEvent(event_id=unique, type=event.type, data={}, problem=exc)
-    return parsed
+    return ParsedEvent(event_id=unique, type=event.type, data=data)
 
 
-def _own_event(event: CloudEvent) -> None:
+def _own_event(event: CloudEvent, content: Any) -> None:
     if event.type not in EVENT_TYPES:  # also those that only we ourselves may derive
         raise BadInput("unknown event type", field="type")
-    event_data(event.type, event.data)
-    if len(jsontext.dumps([event.source, event.id, event.data])) > LARGEST_EVENT:
+    event_data(event.type, content)
+    if len(jsontext.dumps([event.source, event.id, content])) > LARGEST_EVENT:
         raise BadInput(f"an event of more than {LARGEST_EVENT} bytes", field="data")
 
 

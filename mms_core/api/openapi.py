@@ -514,13 +514,8 @@ def _event(base: dict[str, Any], name: str) -> dict[str, Any]:
     is_free = shape is not None and not any(each.required for each in msgspec.structs.fields(shape))
     if is_free:
         data = {"anyOf": [data, {"type": "null"}]}
-    needs = [] if is_free else ["data"]
-    return {
-        **base,
-        "title": name,
-        "properties": {**base["properties"], "type": {"const": name}, "data": data},
-        "required": [*base["required"], *needs],
-    }
+    event = {**base, "title": name, "properties": {**base["properties"], "type": {"const": name}, "data": data}}
+    return event if is_free else {**event, "anyOf": [{"required": ["data"]}, {"required": ["data_base64"]}]}
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:

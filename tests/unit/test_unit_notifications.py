@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -196,6 +197,49 @@ def test_the_three_modes_carry_the_same_event(kind):
     assert structured == batched == binary
     assert (structured.problem, structured.type, structured.data) == (None, kind, GOOD_DATA[kind])
     assert structured.unique_id == "contoso|1"
+
+
+def _in_base64(event, *, media=..., content=None):
+    data = json.dumps(event["data"]).encode() if content is None else content
+    encoded = {"data": ..., "datacontenttype": media, "data_base64": base64.b64encode(data).decode()}
+    return {name: value for name, value in {**event, **encoded}.items() if value is not ...}
+
+
+@pytest.mark.parametrize("kind", [*GOOD_DATA, "Microsoft.Graph.UserUpdated"])
+@pytest.mark.parametrize("media", [..., None, "application/json", "text/JSON; charset=utf-8", "application/x+json"])
+def test_data_in_base64_are_the_same_data(kind, media):
+    """A sender that treats its JSON as bytes."""
+    event = _event(kind, data=GOOD_DATA.get(kind, {"resourceData": {"id": USER}}))
+    (plain,), (encoded,) = _structured(event), _batch(_in_base64(event, media=media))
+    assert encoded == plain
+    assert plain.problem is None
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"data_base64": "e30"}, "data_base64"),
+        ({"data_base64": "e3 0="}, "data_base64"),
+        ({"data_base64": "<xml/>"}, "data_base64"),
+        ({"data_base64": 5}, "data_base64"),
+        ({"data_base64": "PHhtbC8+"}, "data_base64"),
+        ({"data_base64": ""}, "data_base64"),
+        ({"data_base64": "/w=="}, "data_base64"),
+        ({"data_base64": "e30=", "data": {}}, "data_base64"),
+        ({"data_base64": base64.b64encode(b"[" * 33 + b"]" * 33).decode()}, "data_base64"),
+        ({"data_base64": base64.b64encode(b"[" * 100_000).decode()}, "data_base64"),
+        ({"data_base64": "e30=", "datacontenttype": "application/xml"}, "datacontenttype"),
+        ({"data_base64": "e30=", "datacontenttype": 5}, "datacontenttype"),
+        ({"data_base64": "e30="}, "data.user"),
+        ({"data_base64": "W10="}, "data"),
+    ],
+)
+def test_data_in_base64_that_cannot_be_read_name_their_field(more, field):
+    """No Base64, no JSON, both members, or data that do not fit."""
+    event = {name: value for name, value in _event(**more).items() if name != "data" or name in more}
+    (parsed,) = _structured(event)
+    assert parsed.problem.field == field
+    assert parsed.data == {}
 
 
 def test_source_and_id_together_are_unique():
