@@ -16,6 +16,7 @@ from mms_core.api.asked import (
     GetPreview,
     ListMigrations,
     RetryGroup,
+    Row,
     StartMigrations,
     Undo,
     aware,
@@ -32,7 +33,7 @@ from mms_core.errors import BadInput, MmsError, PreconditionLost, TemporaryError
 from mms_core.model import State
 from mms_core.notifications import decode
 from mms_core.ports import RunQuery
-from mms_core.service.admin.intake import MOST_IDENTITIES, Result, Wanted, user_key
+from mms_core.service.admin.intake import MANUAL, MOST_IDENTITIES, ROUTE, Result, Wanted, user_key
 from mms_core.service.admin.queries import named
 from mms_core.service.admin.repeats import Kept
 from mms_core.service.running.previews import Asked
@@ -169,12 +170,8 @@ class AdminApi:
         return await self._once(request, principal, lambda: self._start_all(request, principal))
 
     async def _start_all(self, request: ApiRequest, principal: Principal) -> ApiResponse:
-        body = read_body(request.body, StartMigrations)
-        if isinstance(body.identity, UnsetType) is isinstance(body.identities, UnsetType):
-            raise BadInput("either identity or identities", field="identity")
-        identities = body.identities or ([] if isinstance(body.identity, UnsetType) else [body.identity])
-        if len(identities) > MOST_IDENTITIES:
-            raise BadInput(f"{MOST_IDENTITIES} at most", code="TooManyIdentities", field="identities")
+        async with self._queries.reading(MANUAL, ROUTE, actor=principal.name):
+            body, identities = _whom(request)
         rows = [(row, 0) if isinstance(row, str) else (row.identity, row.priority) for row in identities]
         results = await self._intake.start(
             Wanted(
@@ -252,7 +249,8 @@ class AdminApi:
         """``POST migrations/{userId}/undo``: all meetings, or those of ``eventIds``."""
 
         async def order(identity: str, principal: Principal) -> Run:
-            body = read_body(request.body, Undo) if request.body.strip() else Undo()
+            async with self._queries.reading("Undo", "POST migrations/undo", actor=principal.name):
+                body = read_body(request.body, Undo) if request.body.strip() else Undo()
             return await self._queries.undo(identity, body.event_ids or (), actor=principal.name)
 
         return await self._order(request, order)
@@ -264,12 +262,13 @@ class AdminApi:
         return await self._once(request, principal, lambda: self._ask(request, principal))
 
     async def _ask(self, request: ApiRequest, principal: Principal) -> ApiResponse:
-        body = read_body(request.body, AskPreview)
-        event_ids = body.event_ids()
+        async with self._queries.reading("Preview", "POST previews", actor=principal.name):
+            body = read_body(request.body, AskPreview)
+            key, event_ids = user_key(body.identity), body.event_ids()
         is_migration = body.action == "migrate"
         preview_id = await self._previews.ask(
             Asked(
-                key=user_key(body.identity),
+                key=key,
                 identity=body.identity.strip(),
                 source=body.source_meeting_type,
                 target=body.target_meeting_type,
@@ -319,6 +318,17 @@ class AdminApi:
             await self._caller(request, Role.READ)
             configuration = await self._queries.configuration()
         return json_response(asdict(configuration.settings), headers={"ETag": _quoted(configuration.etag)})
+
+
+def _whom(request: ApiRequest) -> tuple[StartMigrations, list[str | Row]]:
+    """Read whose meetings to migrate. Raises ``BadInput``."""
+    body = read_body(request.body, StartMigrations)
+    if isinstance(body.identity, UnsetType) is isinstance(body.identities, UnsetType):
+        raise BadInput("either identity or identities", field="identity")
+    identities = body.identities or ([] if isinstance(body.identity, UnsetType) else [body.identity])
+    if len(identities) > MOST_IDENTITIES:
+        raise BadInput(f"{MOST_IDENTITIES} at most", code="TooManyIdentities", field="identities")
+    return body, identities
 
 
 def _result_row(result: Result) -> dict[str, Any]:

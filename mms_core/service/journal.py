@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import BadInput, MmsError, NotFound, PreconditionLost
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mms_core.triggers import Decision
 
 _FAR: Final = 10**16
+_MINUTE: Final = timedelta(minutes=1)
+"""The most that a row can be newer than its key says, see :meth:`Journal.unread`."""
 _MOST_READ: Final = 5000
 """Decisions that one question looks at; the continuation token goes on from there."""
 
@@ -122,12 +125,13 @@ class Journal:
         refused: str | None = None,
         proof: str = "token",
         more: dict[str, Any] | None = None,
+        key: str | None = None,
     ) -> None:
         """Keep what an operator ordered; never fails, because the order has been carried out, or refused.
 
         Args:
-            order: ``Cancel``, ``Retry``, ``Undo``, ``Preview``, ``Apply``, ``Config`` or ``Replay``: stands where
-                triggers have their rule.
+            order: ``T10 Manual``, ``Cancel``, ``Retry``, ``Undo``, ``Preview``, ``Apply``, ``Config`` or ``Replay``:
+                its first word stands where triggers have their rule.
             what: The route, or the command.
             actor: Object or app id of the caller, or the operating system's user.
             run: That it concerned or made.
@@ -136,14 +140,15 @@ class Journal:
             refused: The code why it was not carried out.
             proof: What the caller proved itself with.
             more: Anything else worth knowing.
+            key: Of the row that this one replaces; else it is one of its own.
         """
         now = self._parts.clock.now()
-        key = f"{_order(now)}-{self._parts.new_id()}"
+        key = key or f"{_order(now)}-{self._parts.new_id()}"
         value: dict[str, Any] = {
             "id": key,
             "at": now.isoformat(),
             "what": what,
-            "rule": order,
+            "rule": order.partition(" ")[0],
             "reason": order,
             "answer": "refuse" if refused else "request",
             "outcome": refused or "accepted",
@@ -179,6 +184,23 @@ class Journal:
             await self.ordered(order, what, actor=actor, refused=exc.code, **known)
             raise
 
+    async def unread(self, order: str, what: str, *, actor: str | None, code: str, times: int = 1) -> None:
+        """Keep that what an operator sent made no sense, however often and whatever it was; never fails.
+
+        It names nobody who could be asked for, and costs its sender nothing: so there is one row a caller, route, code
+        and minute, which says how many *times* (at least: side by side, one may be counted for two).
+        """
+        minute = self._parts.clock.now().replace(second=0, microsecond=0)
+        sender = hashlib.sha256(f"{actor}|{what}|{code}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        key = f"{_order(minute)}-{sender}"
+        try:
+            stored = await self._parts.documents.get("decision", key)
+        except MmsError as exc:
+            log("order_not_recorded", level=logging.WARNING, rule=order, code=exc.code)
+            return
+        before = stored.value["times"] if stored else 0
+        await self.ordered(order, what, actor=actor, refused=code, more={"times": before + times}, key=key)
+
     async def page(self, query: DecisionQuery) -> tuple[list[dict[str, Any]], str | None]:
         """List decisions, newest first, and the token for more.
 
@@ -194,7 +216,7 @@ class Journal:
                 read += 1
                 after = row["id"]
                 at = datetime.fromisoformat(row["at"])
-                if query.start_at is not None and at < query.start_at:
+                if query.start_at is not None and at < query.start_at - _MINUTE:
                     return found, None
                 if _matches(row, query, at):
                     found.append(row)
@@ -222,5 +244,6 @@ def _matches(row: dict[str, Any], query: DecisionQuery, at: datetime) -> bool:
         and (query.reason is None or query.reason.lower() in row["reason"].lower())
         and (query.answer is None or row["answer"] == query.answer)
         and (query.correlation_id is None or row.get("correlationId") == query.correlation_id)
+        and (query.start_at is None or at >= query.start_at)
         and (query.end_at is None or at < query.end_at)
     )

@@ -239,3 +239,106 @@ async def test_a_preview_that_is_refused_is_recorded(api):
     assert answer.status == 404, answer.body
     (row,) = await _decisions(api, answer="refuse")
     assert (row["what"], row["rule"], row["outcome"], row["user"]) == ("POST previews", "Preview", "NotFound", USER)
+
+
+WRONG = [
+    (b"not JSON", "InvalidBody"),
+    (b'{"identity": 5}', "InvalidBody"),
+    (b'{"secret": "zoe@contoso.example"}', "InvalidBody"),
+    (b"[]", "InvalidBody"),
+    (b"", "InvalidBody"),
+]
+ROUTES = {
+    "migrations": ("POST migrations", "T10"),
+    "previews": ("POST previews", "Preview"),
+    "undo": ("POST migrations/undo", "Undo"),
+}
+
+
+async def _post(api, name, body, *, oid="object-id"):
+    headers = {"Authorization": f"Bearer {token(roles=OPERATOR, oid=oid)}"}
+    return await api.call(getattr(api.admin, name), "POST", body=body, route={"userId": USER}, headers=headers)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+async def test_a_body_that_makes_no_sense_is_recorded_with_who_when_and_where(api, name):
+    """Not JSON, wrong types, unknown fields; nothing of what it said."""
+    # An undo without a body, or with a list's default fields, asks for everything.
+    wrong = [each for each in WRONG if name != "undo" or each[0] != b""]
+    for body, code in wrong:
+        answer = await _post(api, name, body)
+        assert (answer.status, read_json(answer)["code"]) == (400, code)
+    (row,) = await _decisions(api, answer="refuse")
+    what, rule = ROUTES[name]
+    assert (row["what"], row["rule"], row["outcome"], row["times"]) == (what, rule, code, len(wrong))
+    assert (row["actor"], row["proof"], row["at"], row["user"]) == ("object-id", "token", NOW.isoformat(), None)
+    assert "zoe" not in json.dumps(row)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "code"),
+    [
+        ("migrations", {}, "InvalidBody"),
+        ("migrations", {"identity": USER, "identities": [USER]}, "InvalidBody"),
+        ("migrations", {"identities": [USER] * 50_001}, "TooManyIdentities"),
+        ("migrations", {"identity": USER, "targetMeetingType": "Skype"}, "InvalidParameter"),
+        ("migrations", {"identity": USER, "targetMeetingType": "SfB"}, "UnsupportedTarget"),
+        ("previews", {"identity": "nobody"}, "InvalidIdentity"),
+        ("previews", {"identity": USER, "action": "undo", "validateOnly": True}, "InvalidParameter"),
+        ("undo", {"eventIds": []}, "InvalidBody"),
+    ],
+)
+async def test_what_is_refused_for_what_it_says_is_recorded_with_its_code(api, name, body, code):
+    """Readable, and nothing that could be done."""
+    answer = await _post(api, name, json.dumps(body).encode())
+    assert read_json(answer)["code"] == code
+    (row,) = await _decisions(api, answer="refuse")
+    assert (row["what"], row["outcome"]) == (ROUTES[name][0], code)
+
+
+async def test_a_flood_of_senseless_bodies_is_one_row_a_minute_caller_route_and_code(api):
+    """The table grows with time, not with what somebody sends."""
+    for minute in range(3):
+        for oid in ("ann", "bob"):
+            for name in ROUTES:
+                for _ in range(20):
+                    await _post(api, name, b"not JSON", oid=oid)
+                    api.clock.advance(timedelta(milliseconds=100))
+        api.clock.at = NOW + timedelta(minutes=minute + 1)
+    rows = await _decisions(api, answer="refuse", top="1000")
+    assert len(rows) == 3 * 2 * len(ROUTES)
+    assert {each["times"] for each in rows} == {20}
+    assert [each["at"][:16] for each in rows] == sorted((each["at"][:16] for each in rows), reverse=True)
+
+
+async def test_rows_of_a_list_that_name_nobody_are_recorded_together(api):
+    """Beside those that could be asked for."""
+    for identities in (["nobody", USER, "no/body"], [f"nobody {number}" for number in range(200)]):
+        answer = await _post(api, "migrations", json.dumps({"identities": identities}).encode())
+        assert answer.status == 202
+    (row,) = await _decisions(api, answer="refuse")
+    assert (row["what"], row["outcome"], row["times"]) == ("POST migrations", "InvalidIdentity", 202)
+
+
+@pytest.mark.parametrize(("start", "end", "is_there"), [(0, 31, True), (30, 31, True), (31, 60, False), (0, 30, False)])
+async def test_a_row_that_counts_is_found_by_the_time_of_the_last(api, start, end, is_there):
+    """Though its place in the list is its minute's; the rows of others around it do not hide it."""
+    for second in (0, 20, 30):
+        api.clock.at = NOW + timedelta(seconds=second)
+        await _post(api, "migrations", b"not JSON")
+        await api.start(identity=OTHER)
+    query = {
+        "startTime": (NOW + timedelta(seconds=start)).isoformat(),
+        "endTime": (NOW + timedelta(seconds=end)).isoformat(),
+    }
+    assert [each["times"] for each in await _decisions(api, answer="refuse", **query)] == ([3] if is_there else [])
+
+
+async def test_whoever_is_nobody_leaves_no_row(api):
+    """Only operators' refusals are decisions; strangers are turned away before."""
+    for name in ROUTES:
+        answer = await api.call(
+            getattr(api.admin, name), "POST", roles=READER, body=b"not JSON", route={"userId": USER}
+        )
+        assert answer.status == 403
+    assert await _decisions(api) == []

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mms_core.settings import TenantSettings
     from mms_core.triggers import Decision
 
+MANUAL: Final = "T10 Manual"
+ROUTE: Final = "POST migrations"
 MOST_IDENTITIES: Final = 50_000
 MOST_AT_ONCE: Final = 100
 """A longer list is written down as messages and answered before its rows are."""
@@ -99,7 +101,13 @@ class Intake:
                 continue
             key, decision = judged
             results.append(await self._start_one(key, identity.strip(), wanted, decision))
+        await self._note_nobody(results, wanted)
         return results
+
+    async def _note_nobody(self, results: list[Result], wanted: Wanted) -> None:
+        """Keep that rows were refused which name nobody."""
+        if nobody := sum(each.code == "InvalidIdentity" for each in results):
+            await Journal(self._parts).unread(MANUAL, ROUTE, actor=wanted.actor, code="InvalidIdentity", times=nobody)
 
     async def _judged(
         self, identity: str, wanted: Wanted, settings: TenantSettings
@@ -142,7 +150,7 @@ class Intake:
     ) -> None:
         await Journal(self._parts).note(
             decision,
-            what="POST migrations",
+            what=ROUTE,
             user=identity.strip(),
             user_id=await self._known(key) if key.startswith(NAME_PREFIX) else key,
             request_id=request_id or self._parts.new_id(),
@@ -181,6 +189,7 @@ class Intake:
                 )
             )
         share = settings.PilotPercentage
+        await self._note_nobody(results, wanted)
         order = sorted(identities, key=lambda key: (-priorities[key], not _is_pilot(key, share)))
         places = {key: place for place, key in enumerate(order)}
         waiting = await self._waiting(places)
@@ -193,7 +202,7 @@ class Intake:
             len(places),
             StartMany(
                 batch=batch,
-                reason="T10 Manual",
+                reason=MANUAL,
                 source=str(wanted.source),
                 target=str(wanted.target),
                 settle_seconds=settle.total_seconds(),
@@ -231,7 +240,7 @@ class Intake:
     async def _start_one(self, key: UserKey, identity: str, wanted: Wanted, decision: Decision) -> Result:
         request = Request(
             request_id=self._parts.new_id(),
-            reason="T10 Manual",
+            reason=MANUAL,
             source=wanted.source,
             target=wanted.target,
             settle=wanted.settle if wanted.settle is not None else decision.delay,

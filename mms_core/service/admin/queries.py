@@ -368,6 +368,15 @@ class Queries:
             return Configuration(settings=TenantSettings(), etag="")
         return Configuration(settings=msgspec.convert(stored.value, type=TenantSettings), etag=stored.etag)
 
+    @contextlib.asynccontextmanager
+    async def reading(self, order: str, what: str, *, actor: str) -> AsyncIterator[None]:
+        """Keep that what an operator sent could not be read, where the body raises ``BadInput``."""
+        try:
+            yield
+        except BadInput as exc:
+            await self._journal.unread(order, what, actor=actor, code=exc.code)
+            raise
+
     def refusals(self, what: str, *, actor: str | None) -> AbstractAsyncContextManager[dict[str, Any]]:
         """Keep that a change of settings was refused; the caller adds which ones it was about, by :func:`named`."""
         return self._journal.refusals("Config", what, actor=actor, more={"settings": []})
