@@ -101,7 +101,7 @@ class Deciding:
         try:
             stored, snapshot = await snapshot_of(self._parts, user.user_id)
         except RecordUnreadable as exc:
-            note_unreadable(user.user_id, exc)
+            await note_unreadable(self._parts, user.user_id, exc)
             # What is not known stands in nobody's way; and nothing is written over it.
             stored, snapshot, is_kept = None, Snapshot(), False
         is_known, after = (False, snapshot) if is_compared else tell(snapshot, data, now=self._parts.clock.now())

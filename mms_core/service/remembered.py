@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from mms_core.errors import RecordUnreadable
 from mms_core.metrics import RECORDS_UNREADABLE, measure
 from mms_core.snapshots import Snapshot
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from mms_core.errors import RecordUnreadable
     from mms_core.ports import Stored
     from mms_core.service.parts import Parts
+
+
+UNREADABLE: Final = "unreadable"
+"""Kind of the documents: one a user whose snapshot somebody has failed to read."""
+_LOOKED_AT: Final = 100
 
 
 async def snapshot_of(parts: Parts, user_id: str) -> tuple[Stored[dict[str, Any]] | None, Snapshot]:
@@ -25,7 +31,31 @@ async def snapshot_of(parts: Parts, user_id: str) -> tuple[Stored[dict[str, Any]
     return stored, Snapshot.read(stored.value if stored else None)
 
 
-def note_unreadable(user_id: str, exc: RecordUnreadable) -> None:
+async def note_unreadable(parts: Parts, user_id: str, exc: RecordUnreadable) -> None:
     """Make it visible and count it: whoever meets it goes on without this one user."""
     measure(RECORDS_UNREADABLE, code=exc.code)
     log("snapshot_unreadable", level=logging.ERROR, user_id=user_id, code=exc.code)
+    await parts.documents.put(UNREADABLE, user_id, {"userId": user_id, "at": parts.clock.now().isoformat()})
+
+
+async def still_unreadable(parts: Parts) -> str:
+    """Say how many users' snapshots cannot be read; empty if all can. Forgets those that can be read again.
+
+    Where many cannot, some of them are enough to know it.
+    """
+    after = ""
+    while rows := await parts.documents.list(UNREADABLE, top=_LOOKED_AT, after=after):
+        left = sum(await asyncio.gather(*(_is_unreadable(parts, row["userId"]) for row in rows)))
+        if left:
+            return f"{left}{' or more' if len(rows) == _LOOKED_AT else ''}"
+        after = rows[-1]["userId"]
+    return ""
+
+
+async def _is_unreadable(parts: Parts, user_id: str) -> bool:
+    try:
+        await snapshot_of(parts, user_id)
+    except RecordUnreadable:
+        return True
+    await parts.documents.purge(UNREADABLE, low=user_id, high=f"{user_id}~")
+    return False

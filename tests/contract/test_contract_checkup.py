@@ -14,7 +14,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from mms_core.adapters.memory import MemoryDocuments, MemoryLedger, MemoryQueue, MemoryUserStore, SettableClock
 from mms_core.adapters.probes import HttpProbes
 from mms_core.diagnosis import RIGHTS, Finding
-from mms_core.errors import TemporaryError
+from mms_core.errors import RecordUnreadable, TemporaryError
 from mms_core.service import Checkup, Options, Parts
 from mms_core.settings import Deployment, from_environment
 from mms_simulator import signin
@@ -224,3 +224,19 @@ async def test_queues_of_the_emulator_take_the_trial_message_and_keep_nothing(ta
     await queue.prove()
     for client in (queue._triggers, queue._runs):
         assert (await client.get_queue_properties()).approximate_message_count == 0
+
+
+async def test_what_cannot_be_read_of_users_is_a_finding_with_its_remedy(world: World) -> None:
+    """Users are counted, not named; the settings' own row spoils no examination either."""
+    await world.parts.documents.put("unreadable", "ada-id", {"userId": "ada-id", "at": world.clock.now().isoformat()})
+    await world.parts.documents.put("snapshot", "ada-id", {"v": 99})
+    (finding,) = [each for each in await world.examine() if each.check == "records"]
+    assert (finding.status, finding.code, finding.detail[:8]) == ("warning", "RecordUnreadable", "users: 1")
+    assert "ada-id" not in finding.detail
+    assert "delete the row" in finding.remedy
+
+    async def damaged(kind: str, key: str) -> Any:
+        raise RecordUnreadable(f"{kind} {key}")
+
+    world.parts.documents.get = damaged  # type: ignore[method-assign]
+    assert ("storage", "RecordUnreadable", "config tenant") in await world.faults()

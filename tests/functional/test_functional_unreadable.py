@@ -56,6 +56,34 @@ async def test_a_sweep_goes_on_without_the_one(counted, document, caplog):
     assert [each for each in caplog.messages if "snapshot_unreadable" in each and "RecordUnreadable" in each]
 
 
+@pytest.mark.usefixtures("counted")
+async def test_whoever_examines_the_service_hears_of_it_until_it_can_be_read_again(world):
+    """From a sweep that met it until the row is mended, or deleted as the remedy says."""
+    good = {user: (await world.documents.get("snapshot", user)).value for user in OTHERS}
+    for user in OTHERS[:2]:
+        await world.documents.put("snapshot", user, DAMAGED[0])
+    assert await remembered.still_unreadable(world.parts) == "", "nobody has tried"
+    await _sweep(world)
+    assert await remembered.still_unreadable(world.parts) == "2"
+    await world.documents.put("snapshot", OTHERS[0], good[OTHERS[0]])
+    assert await remembered.still_unreadable(world.parts) == "1"
+    assert [each["userId"] for each in await world.documents.list("unreadable")] == [OTHERS[1]]
+    await world.documents.put("snapshot", OTHERS[1], good[OTHERS[1]])
+    assert await remembered.still_unreadable(world.parts) == ""
+    assert await world.documents.list("unreadable") == []
+
+
+async def test_a_hundred_that_cannot_be_read_are_enough_to_know_it(world):
+    """After a roll-back it may be everybody: nobody waits for a count of them all."""
+    for number in range(250):
+        await world.documents.put("unreadable", f"{number:03d}", {"userId": f"{number:03d}", "at": NOW.isoformat()})
+        if number >= 150:
+            await world.documents.put("snapshot", f"{number:03d}", DAMAGED[0])
+    assert await remembered.still_unreadable(world.parts) == "50 or more"
+    assert len(await world.documents.list("unreadable")) == 100
+    assert await remembered.still_unreadable(world.parts) == "100 or more"
+
+
 async def test_notifications_of_others_are_worked_off(counted):
     """A batch is not poisoned for the sake of one."""
     world = counted

@@ -37,12 +37,12 @@ WHAT: Final = {
 """Types under which derived events are recorded: those of the events that would have told the same."""
 
 
-async def _unless_unreadable(user_id: str, look: Awaitable[int]) -> int:
+async def _unless_unreadable(parts: Parts, user_id: str, look: Awaitable[int]) -> int:
     """Look at a user; one whose snapshot cannot be read costs nobody else anything, and is left as it is."""
     try:
         return await look
     except RecordUnreadable as exc:
-        note_unreadable(user_id, exc)
+        await note_unreadable(parts, user_id, exc)
         return 0
 
 
@@ -68,7 +68,7 @@ class Changes:
 
         What it shows is asked about only if it is not what we know, and what is true now counts.
         """
-        return await _unless_unreadable(user.user_id, self._of_hint(user, origin=origin))
+        return await _unless_unreadable(self._parts, user.user_id, self._of_hint(user, origin=origin))
 
     async def _of_hint(self, user: UserFacts, *, origin: Origin) -> int:
         _, before = await snapshot_of(self._parts, user.user_id)
@@ -83,7 +83,7 @@ class Changes:
             if exc.code == "UserNotFound":
                 await strike(self._parts, user.lower())
             return 0
-        return await _unless_unreadable(facts.user_id, self._of_facts(facts, origin=origin))
+        return await _unless_unreadable(self._parts, facts.user_id, self._of_facts(facts, origin=origin))
 
     async def _of_facts(self, facts: UserFacts, *, origin: Origin) -> int:
         stored, before = await snapshot_of(self._parts, facts.user_id)
@@ -109,7 +109,7 @@ class Changes:
         """Compare what a list says about one user; returns how many changes it showed."""
         user_id = user.user_id if user else teams.user_id if teams else ""
         comparing = self._compare(user_id, user=user, teams=teams, subscribed_at=subscribed_at, origin=origin)
-        return await _unless_unreadable(user_id, comparing)
+        return await _unless_unreadable(self._parts, user_id, comparing)
 
     async def _compare(
         self,

@@ -96,7 +96,7 @@ class NumberSearch:
         except MailboxBusy:
             return True  # the run that this asks for finds out; where it finds nothing, nobody gets mail
         except RecordUnreadable as exc:
-            note_unreadable(user.user_id, exc)
+            await note_unreadable(self._parts, user.user_id, exc)
             return True
         except PermanentError:
             return False  # no mailbox of ours
@@ -176,7 +176,7 @@ class Discovery:
             need, name = await self._need(teams)
         except (MailboxBusy, RecordUnreadable) as exc:
             if isinstance(exc, RecordUnreadable):
-                note_unreadable(teams.user_id, exc)
+                await note_unreadable(self._parts, teams.user_id, exc)
             log("user_not_searched", user_id=teams.user_id, code=exc.code)
             if old is not None:  # what was found before stands until the next search
                 await self._parts.documents.put(NEED, teams.user_id, {**old.value, "run": run})

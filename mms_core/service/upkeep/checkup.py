@@ -18,10 +18,11 @@ from mms_core.diagnosis import (
     skew_finding,
     wanted_rights,
 )
-from mms_core.errors import TemporaryError
+from mms_core.errors import RecordUnreadable, TemporaryError
 from mms_core.model import UserKey
 from mms_core.ports import RunQuery
 from mms_core.service.admin.queries import Queries
+from mms_core.service.remembered import still_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -60,6 +61,7 @@ class Checkup:
             found += settings_findings(self._deployment, await self._parts.settings())
             groups = await asyncio.gather(
                 self._safely("messages", self._messages()),
+                self._safely("records", self._records()),
                 self._safely("token", self._token()),
                 self._safely("subscriptions", self._subscriptions()),
                 self._safely("rights", self._rights(user)),
@@ -71,7 +73,7 @@ class Checkup:
         try:
             async with asyncio.timeout(LIMIT.total_seconds()):
                 return await findings
-        except TemporaryError as exc:
+        except (TemporaryError, RecordUnreadable) as exc:
             return [Finding(check=check, status="error", code=exc.code, detail=exc.detail)]
         except TimeoutError:
             return [Finding(check=check, status="error", code="NotProven", detail="no answer in time")]
@@ -96,6 +98,13 @@ class Checkup:
             return [Finding(check="messages", detail="none was left over")]
         detail = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         return [Finding(check="messages", status="warning", code="MessagesKept", detail=detail)]
+
+    async def _records(self) -> list[Finding]:
+        left = await still_unreadable(self._parts)
+        if not left:
+            return [Finding(check="records", detail="what is remembered of users can be read")]
+        detail = f"users: {left}; log lines snapshot_unreadable have their ids"
+        return [Finding(check="records", status="warning", code="RecordUnreadable", detail=detail)]
 
     # -- Microsoft ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from mms_core.errors import PreconditionLost
 from mms_core.model import UserKey
 from mms_core.service.admin.repeats import KIND, LIFE, PARTS
 from mms_core.service.batches import Batches
+from mms_core.service.remembered import UNREADABLE
 from mms_core.service.running.sending import DAY, MAILBOX_KIND
 from mms_core.service.visits import VISIT
 from mms_core.status import meeting_row, run_row
@@ -157,6 +158,7 @@ class Retention:
             ("unknownSubscription", "at", claims),
             ("notice", "at", runs),  # a run may be told about as long as it is kept
             (MAILBOX_KIND, "at", now - 2 * DAY),
+            (UNREADABLE, "at", now - 2 * DAY),  # each sweep meets it again while it is so
         ):
             removed += await self._parts.documents.expire(kind, field=field, before=before)
         log("claims_expired", count=removed)
