@@ -238,7 +238,8 @@ class AdminApi:
         principal = await self._caller(request, Role.OPERATE)
 
         async def work() -> ApiResponse:
-            code = read_body(request.body, RetryGroup).code
+            async with self._queries.reading("Retry", "POST retries", actor=principal.name):
+                code = read_body(request.body, RetryGroup).code
             count = await self._retries.order(code, actor=principal.name)
             return json_response({"Code": code, "UserCount": count}, status=HTTPStatus.ACCEPTED)
 

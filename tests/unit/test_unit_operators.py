@@ -252,6 +252,7 @@ ROUTES = {
     "migrations": ("POST migrations", "T10"),
     "previews": ("POST previews", "Preview"),
     "undo": ("POST migrations/undo", "Undo"),
+    "retries": ("POST retries", "Retry"),
 }
 
 
