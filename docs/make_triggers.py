@@ -35,8 +35,8 @@ This page is made from the table in `mms_core/triggers.py` by `python -m docs.ma
 
 The rows are tried from above; **the first whose events and conditions fit decides**. What is not known about a user
 never stands in the way: the run finds out. Rules T, N and W are those of Microsoft's Meeting Migration Service; X are
-ours. Every decision is recorded, the ignored ones too: `GET /api/decisions`. So is what an operator sends and nobody can
-make sense of: one row a caller, route, code and minute, with its number of times, and nothing of what it said.
+ours. Every decision is recorded, the ignored ones too: `GET /api/decisions`. So is what an operator sends and nobody
+can make sense of: one row a caller, route, code and minute, with its number of times, and nothing of what it said.
 
 A request waits for `SettleMinutes`, or for the delay of its kind, `TriggerT…DelayMinutes`. T11 waits for the
 policy cache of Teams, 6 hours, unless it has a delay of its own. The target of T2 is the setting
