@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mms_core.debounce import Accepted, Outcome, accept, refused, with_next
-from mms_core.errors import MmsError, PreconditionLost
+from mms_core.errors import MmsError, PreconditionLost, explain
 from mms_core.messages import Notice, Wake
 from mms_core.metrics import RUN_ELAPSED, RUNS_ENDED, measure
 from mms_core.model import NAME_PREFIX, RunId, State
 from mms_core.retrying import FIRST_DELAY
 from mms_core.settings import TenantSettings
+from mms_core.states import advance
 from mms_core.telemetry import log
 from mms_core.tracing import span
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         UserStore,
         WorkQueue,
     )
+    from mms_core.states import Happening
 
 CONFLICT_ATTEMPTS: Final = 20
 """Writers of one record that meet this often in a row are not a coincidence any more."""
@@ -195,13 +197,16 @@ class Parts:
         except MmsError as exc:
             log("notice_lost", correlation_id=run.run_id, code=exc.code)
 
-    async def save_ended(self, record: UserRecord, previous: Stored[UserRecord]) -> None:
-        """Write a record whose current run ended while it waited, and let the one in line behind it move up.
+    async def end(self, stored: Stored[UserRecord], happening: Happening, *, code: str) -> None:
+        """End a run that nobody holds, with its reason, and let the one in line behind it move up.
 
         Raises:
             PreconditionLost: Somebody else wrote first; nothing was written or sent.
         """
-        stored = await self.users.save(replace(record, wake_id="", wake_at=None), previous)
+        record = stored.value
+        run = advance(record.current, happening, now=self.clock.now(), code=code, last_message=explain(code))
+        ended = await self.users.save(replace(record, current=run, wake_id="", wake_at=None), stored)
         if record.following is not None:
             with contextlib.suppress(PreconditionLost):  # somebody else lets it move up, or the sweep
-                await self.save_with_wake(with_next(stored.value), stored, afresh=True)
+                await self.save_with_wake(with_next(ended.value), ended, afresh=True)
+        await self.announce(record.key, run, "after")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from mms_core.errors import PreconditionLost, TemporaryError, explain
+from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.model import NAME_PREFIX, State, UserKey
 from mms_core.service.running.fencing import FencedLedger
@@ -154,19 +154,10 @@ class Runs:
         log("run_deferred", correlation_id=run.run_id, user_id=record.key)
 
     async def _switched_off(self, stored: Stored[UserRecord], code: str) -> None:
-        run = advance(
-            stored.value.current,
-            Happening.SKIPPED,
-            now=self._parts.clock.now(),
-            code=code,
-            last_message=explain(code),
-        )
         try:
-            await self._parts.save_ended(replace(stored.value, current=run), stored)
+            await self._parts.end(stored, Happening.SKIPPED, code=code)
         except PreconditionLost:
-            log("run_changed_meanwhile", correlation_id=run.run_id)
-        else:
-            await self._parts.announce(stored.value.key, run, "after")
+            log("run_changed_meanwhile", correlation_id=stored.value.current.run_id)
 
     async def _start(self, stored: Stored[UserRecord], happening: Happening) -> Stored[UserRecord] | None:
         """Take the lease; ``None`` if somebody else was faster."""

@@ -109,19 +109,9 @@ class Poison:
                 return
             if isinstance(message, Wake) and message.wake_id != stored.value.wake_id:
                 return  # a leftover: the run's own message is another one
-            failed = advance(
-                stored.value.current,
-                Happening.FAILED,
-                now=self._parts.clock.now(),
-                code=CODE,
-                last_message=explain(CODE),
-            )
-            try:
-                await self._parts.save_ended(replace(stored.value, current=failed), stored)
-            except PreconditionLost:
-                continue
-            await self._parts.announce(key, failed, "after")
-            return
+            with contextlib.suppress(PreconditionLost):
+                await self._parts.end(stored, Happening.FAILED, code=CODE)
+                return
 
     async def _again(self, key: UserKey, wanted: str | None, due_at: datetime) -> None:
         """Start the poisoned run of a user afresh; with *wanted* only that one."""
