@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from functional_support import KEY, NAME
+from functional_support import KEY, NAME, Crash
 from meeting_values import NOW, USER, people, skype_event
 
 from mms_core.adapters.memory import MemoryArchive
 from mms_core.audience import is_in_pilot
 from mms_core.errors import BadInput, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
-from mms_core.messages import Resolve, StartMany, encode
+from mms_core.messages import Resolve, StartMany, Wake, encode
 from mms_core.model import Run, RunId, Source, State, Target, UserKey, UserRecord, name_key
 from mms_core.ports import LONGEST_DELAY, Recount
 from mms_core.service import Retention
@@ -236,25 +236,25 @@ async def test_recipients_count_for_whole_twenty_four_hours(world):
     """Those of 10:59 still count at 10:58 the day after: Exchange's day is any 24 hours, not ours by the hour."""
     budget = Budget(world.parts)
     first = NOW.replace(hour=10, minute=59)
-    assert await budget.reserve(100, 100, at=first) is None
+    assert await budget.reserve(100, 100, at=first) == (True, first)
     for minutes in range(0, 24 * 60, 20):
-        assert await budget.reserve(1, 100, at=first + minutes * MINUTE) is not None
-    until = await budget.reserve(1, 100, at=first)
+        assert not (await budget.reserve(1, 100, at=first + minutes * MINUTE))[0]
+    _, until = await budget.reserve(1, 100, at=first)
     assert first + DAY < until <= first + DAY + timedelta(hours=1)
-    assert await budget.reserve(100, 100, at=until) is None
+    assert (await budget.reserve(100, 100, at=until))[0]
 
 
 async def test_what_is_given_back_fits_again_and_no_more_than_that(world):
     """In the hour from which it was taken; giving back cannot make room that never was."""
     budget, other = Budget(world.parts, "one"), Budget(world.parts, "two")
-    assert await budget.reserve(60, 100, at=NOW) is None
-    assert await budget.reserve(40, 100, at=NOW + DAY / 2) is None
+    assert (await budget.reserve(60, 100, at=NOW))[0]
+    assert (await budget.reserve(40, 100, at=NOW + DAY / 2))[0]
     await budget.give_back(40, at=NOW + DAY / 2)
-    assert await budget.reserve(41, 100, at=NOW + DAY / 2) is not None
-    assert await budget.reserve(40, 100, at=NOW + DAY / 2) is None
+    assert not (await budget.reserve(41, 100, at=NOW + DAY / 2))[0]
+    assert (await budget.reserve(40, 100, at=NOW + DAY / 2))[0]
     await other.give_back(40, at=NOW)
-    assert await other.reserve(100, 100, at=NOW) is None
-    assert await other.reserve(1, 100, at=NOW) is not None
+    assert (await other.reserve(100, 100, at=NOW))[0]
+    assert not (await other.reserve(1, 100, at=NOW))[0]
 
 
 async def test_an_organizer_whose_recipients_are_used_up_goes_on_a_day_later(world):
@@ -319,7 +319,7 @@ async def test_only_a_write_that_certainly_failed_gives_its_recipients_back(worl
     mailbox = limit.startswith("Mailbox")
     budget = Budget(world.parts, KEY if mailbox else "")
     left = 20 - 10 * (sent + isinstance(failure, OutcomeUnknown))
-    assert await budget.reserve(left + 1, 20, at=world.clock.now()) is not None
+    assert not (await budget.reserve(left + 1, 20, at=world.clock.now()))[0]
 
 
 async def test_what_the_tenant_refuses_is_not_taken_from_the_mailbox(world):
@@ -332,8 +332,8 @@ async def test_what_the_tenant_refuses_is_not_taken_from_the_mailbox(world):
     await world.deliver()
     assert ((await world.run()).code, len(world.tenant.mails)) == ("SendingLimit", 1)
     budget = Budget(world.parts, KEY)
-    assert await budget.reserve(21, 30, at=world.clock.now()) is not None
-    assert await budget.reserve(20, 30, at=world.clock.now()) is None
+    assert not (await budget.reserve(21, 30, at=world.clock.now()))[0]
+    assert (await budget.reserve(20, 30, at=world.clock.now()))[0]
 
 
 async def test_nobodys_recipients_are_kept_for_longer_than_they_count(world):
@@ -376,6 +376,34 @@ async def test_a_mailbox_sends_thirty_a_minute(world, monkeypatch):
     await world.until_quiet()
     await world.assert_migrated_once(events)
     assert 2 * MINUTE <= world.clock.now() - began < 4 * MINUTE
+
+
+async def test_whoever_takes_a_mailbox_over_knows_what_was_sent_just_now(world, monkeypatch):
+    """In any minute thirty messages, whichever worker sent them."""
+    monkeypatch.setattr("mms_core.service.running.sending.asyncio", world.waiting)
+    await world.configure(MailboxRecipientsPerDay=0)
+    world.start_services(sending_limits=True, run_lease=timedelta(minutes=5))
+    events = world.skype_meetings(50)
+    sent = []
+
+    async def note():
+        sent.append(world.clock.now())
+
+    async def die():
+        world.steps.is_dead = True
+        raise Crash("update")
+
+    world.tenant.on("update", *[note] * 25, die, *[note] * 50)
+    await world.ask()
+    world.clock.advance(90 * MINUTE)
+    await world.deliver()
+    assert 20 < len(sent) < 30
+    lost = await world.users.read(KEY)
+    freed = replace(lost.value, current=replace(lost.value.current, lease_until_at=world.clock.now()))
+    await world.users.save(freed, lost, publish=False)
+    await world.runs.wake(Wake(user=KEY, wake_id=lost.value.wake_id))
+    await world.assert_migrated_once(events)
+    assert all(later - earlier >= MINUTE for earlier, later in zip(sent, sent[30:], strict=False))
 
 
 # -- at night ---------------------------------------------------------------------------------------------------------------

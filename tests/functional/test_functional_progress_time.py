@@ -10,12 +10,14 @@ from functional_support import KEY, World
 from meeting_values import USER
 
 from mms_core.errors import TemporaryError
-from mms_core.model import State
+from mms_core.model import State, Verdict
 from mms_core.ports import RunQuery
 from mms_core.service.running.passes import IN_HAND
 
 HOUR_AND_A_HALF = timedelta(minutes=90)
 MEETINGS = 3 * IN_HAND
+AT_ONCE = 4
+"""Requests that a mailbox bears at once."""
 
 
 async def _killed(step, when):
@@ -49,6 +51,39 @@ async def test_the_status_of_a_killed_worker_lags_by_the_meetings_in_hand_and_no
     await world.assert_migrated_once(events)
     ended = await world.queries.user(USER)
     assert (ended.total, ended.succeeded, ended.invites) == (MEETINGS, MEETINGS, MEETINGS)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("write", range(1, AT_ONCE + 1))
+async def test_a_worker_killed_with_every_lane_in_hand_leaves_none_that_its_successor_does_not_know(write, when):
+    """Each lane has announced its write in the ledger: four are under way, four wait for their turn; none is sent twice."""
+    world = World()
+    events = world.skype_meetings(MEETINGS)
+    together, in_flight, announced = asyncio.Event(), [], []
+
+    async def held():
+        in_flight.append(len(in_flight))
+        if len(in_flight) == AT_ONCE:
+            while len(announced) < IN_HAND:
+                await asyncio.sleep(0)
+                entries = await world.ledger.entries(KEY)
+                announced[:] = [each.event_id for each in entries if each.verdict is Verdict.WRITING]
+            world.steps.crashes = {len(world.steps.names) + write: when}
+            together.set()
+        await together.wait()
+
+    world.tenant.on("update", *[held] * AT_ONCE)
+    await world.ask()
+    world.clock.advance(HOUR_AND_A_HALF)
+    async with asyncio.timeout(10):
+        await world.deliver()
+    sent = [mail.event_id for mail in world.tenant.mails]
+    assert len(set(sent)) == len(sent) <= AT_ONCE
+    assert len(announced) == IN_HAND
+    assert set(sent) <= set(announced)
+    await world.recover()
+    await world.assert_migrated_once(events)
+    assert len(world.tenant.mails) == MEETINGS
 
 
 async def test_whoever_takes_a_run_over_shows_at_once_what_the_ledger_knows():

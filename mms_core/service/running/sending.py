@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from asyncio import Lock
-from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -68,10 +67,13 @@ class Budget:
         self._last: Stored[dict[str, Any]] | None = None
         """The row as we wrote it: nobody else writes a mailbox's while its user is leased."""
 
-    async def reserve(self, recipients: int, limit: int, *, at: datetime) -> datetime | None:
-        """Take recipients out of the budget; ``None`` if they fit, else the instant from which they may.
+    async def reserve(self, recipients: int, limit: int, *, at: datetime) -> tuple[bool, datetime]:
+        """Take recipients out of the budget; a limit of 0 is none.
 
         A meeting that is larger than the whole limit fits when nothing else was sent.
+
+        Returns:
+            Whether they fit; and from which instant the mailbox may write to them, or there is room for them.
 
         Raises:
             PreconditionLost: Others take from it all the time.
@@ -88,23 +90,29 @@ class Budget:
         async with self._lock:
             await self._add(-recipients, 0, at)
 
-    async def _add(self, recipients: int, limit: int, at: datetime) -> datetime | None:
+    async def _add(self, recipients: int, limit: int, at: datetime) -> tuple[bool, datetime]:
         # The hour in which the 24 begin counts as a whole: what was sent late in it is younger than a day.
         oldest, this = (at - DAY).strftime(_HOUR), at.strftime(_HOUR)
         for _ in range(CONFLICT_ATTEMPTS):
             stored = self._last or await self._documents.get(*self._row)
-            hours = {h: n for h, n in (stored.value["hours"] if stored else {}).items() if h >= oldest}
-            if recipients > 0 and hours and sum(hours.values()) + recipients > limit:
-                return self._free_at(hours, recipients, limit)
+            known: dict[str, Any] = stored.value if stored else {"hours": {}}
+            hours = {h: n for h, n in known["hours"].items() if h >= oldest}
+            if recipients > 0 and limit and hours and sum(hours.values()) + recipients > limit:
+                return False, self._free_at(hours, recipients, limit)
             count = max(hours.pop(this, 0) + recipients, 0)
             value: dict[str, Any] = {"hours": hours | ({this: count} if count else {}), "at": at.isoformat()}
+            turn, turns = at, known.get("turns", [])
+            if self._is_ours:
+                # Kept in the row that is written anyway: whoever takes the mailbox over knows what was sent just now.
+                turn, turns = _turn(turns, at) if recipients > 0 else (at, turns)
+                value["turns"] = turns
             try:
                 etag = await self._documents.put(*self._row, value, etag=stored.etag if stored else "")
             except PreconditionLost:
                 self._last = None
                 continue
             self._last = Stored(value, etag) if self._is_ours else None
-            return None
+            return True, turn
         raise PreconditionLost("the recipients' budget")
 
     @staticmethod
@@ -117,6 +125,14 @@ class Budget:
             if left + recipients <= limit:
                 break
         return at + DAY + timedelta(hours=1)
+
+
+def _turn(turns: list[float], at: datetime) -> tuple[datetime, list[float]]:
+    """Return when a mailbox may send one more, and its last turns, in seconds since 1970, that one included."""
+    turn = at.timestamp()
+    if len(turns) == MESSAGES_A_MINUTE:
+        turn = max(turn, turns[0] + MINUTE.total_seconds())
+    return max(at, datetime.fromtimestamp(turn, UTC)), [*turns, turn][-MESSAGES_A_MINUTE:]
 
 
 _Taken: TypeAlias = tuple[Budget, int, datetime]
@@ -132,7 +148,6 @@ class MeteredCalendar:
         self._lease = lease
         self._mailbox, self._tenant = Budget(parts, lease.key), Budget(parts)
         self._recipients: dict[str, Recipients] = {}
-        self._sent: deque[datetime] = deque(maxlen=MESSAGES_A_MINUTE)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._calendar, name)
@@ -168,9 +183,11 @@ class MeteredCalendar:
                 nothing was written.
             LeaseLost, Stopped: From the look before the write.
         """
-        taken = await self._reserve(self._recipients.get(event_id, Recipients()))
+        taken, turn = await self._reserve(self._recipients.get(event_id, Recipients()))
         try:
-            await self._pace()
+            wait = turn - self._parts.clock.now()
+            if wait > timedelta(0):
+                await asyncio.sleep(wait.total_seconds())
             return await self._calendar.update(
                 user_id, event_id, change, etag=etag, confirm=self._lease.check if confirm is None else confirm
             )
@@ -180,21 +197,23 @@ class MeteredCalendar:
             await self._give_back(taken)
             raise
 
-    async def _reserve(self, recipients: Recipients) -> list[_Taken]:
+    async def _reserve(self, recipients: Recipients) -> tuple[list[_Taken], datetime]:
+        """Take a meeting's recipients out of the budgets; returns what was taken, and when the mailbox may send."""
         settings, at = await self._parts.settings(), self._parts.clock.now()
-        taken: list[_Taken] = []
+        taken, turn = list[_Taken](), at
         for budget, count, limit in (
             (self._mailbox, recipients.everybody, settings.MailboxRecipientsPerDay),
             (self._tenant, recipients.outside, settings.RecipientsPerDay),
         ):
-            if not limit or not count:
+            if not count or (budget is self._tenant and not limit):
                 continue
-            until = await budget.reserve(count, limit, at=at)
-            if until is not None:
+            fits, then = await budget.reserve(count, limit, at=at)
+            if not fits:
                 await self._give_back(taken)
-                raise self._lease.pause("SendingLimit", until=until)
+                raise self._lease.pause("SendingLimit", until=then)
             taken.append((budget, count, at))
-        return taken
+            turn = max(turn, then)
+        return taken, turn
 
     @staticmethod
     async def _give_back(taken: list[_Taken]) -> None:
@@ -202,13 +221,6 @@ class MeteredCalendar:
             # Where that fails they stay counted: too many make a run wait, too few break a limit.
             with contextlib.suppress(TemporaryError, PreconditionLost):
                 await budget.give_back(count, at=at)
-
-    async def _pace(self) -> None:
-        """Wait until the mailbox may send one more."""
-        while len(self._sent) == MESSAGES_A_MINUTE and self._parts.clock.now() - self._sent[0] < MINUTE:
-            wait = MINUTE - (self._parts.clock.now() - self._sent[0])
-            await asyncio.sleep(wait.total_seconds())
-        self._sent.append(self._parts.clock.now())
 
 
 def metered(calendar: Calendar, parts: Parts, lease: Lease) -> Calendar:
