@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from mms_cli.commands import forecasts
 from mms_cli.commands.shared import connected
 from mms_cli.failures import Exit, UsageError
 from mms_cli.rows import field, text_of, write_all, write_object, writer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mms_cli.client import Client
+    from mms_cli.rows import Row
     from mms_cli.terminal import Screen
 
 _TRUE = ("true", "$true", "on", "yes")
@@ -21,6 +23,13 @@ _FALSE = ("false", "$false", "off", "no")
 _NULL = ("null", "$null", "none")
 _SWITCH: Final = "MeetingMigrationEnabled"
 """The setting whose change is an act: everything starts, or stops."""
+_WISHES: Final = {
+    "SfbToSfb": ("SfB", "Current"),
+    "SfbToTeams": ("SfB", "Teams"),
+    "TeamsToTeams": ("Teams", "Teams"),
+    "AllToTeams": ("All", "Teams"),
+    "ToSameType": ("All", "Current"),
+}
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -34,7 +43,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         changes = read_changes(arguments.change, settings)
         if changes.get(_SWITCH, settings[_SWITCH]) != settings[_SWITCH]:
             is_on = changes[_SWITCH]
-            screen.confirm([_sentence(client, is_on=is_on)], f"Switch {'on' if is_on else 'off'}?", yes=arguments.yes)
+            if not arguments.yes:
+                screen.confirm(
+                    _sentences(screen, client, is_on=is_on), f"Switch {'on' if is_on else 'off'}?", yes=False
+                )
         after = client.patch("config", changes, etag=etag)
     if arguments.output != "table":
         _show(arguments, screen, {name: after[name] for name in changes})
@@ -45,17 +57,26 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     return Exit.DONE
 
 
-def _sentence(client: Client, *, is_on: bool) -> str:
+def _sentences(screen: Screen, client: Client, *, is_on: bool) -> list[str]:
     """Say what the switch does, in the words of the web page."""
     if not is_on:
-        return "Everything stops before its next write. Nobody gets mail until it is on again."
+        return ["Everything stops before its next write. Nobody gets mail until it is on again."]
     rows = client.get("migrations", {"summaryOnly": "true"})["value"]
-    waiting = next(row["UserCount"] for row in rows if row["State"] == "Pending")
-    who = "user waits" if waiting == 1 else "users wait"
-    return (
-        f"{waiting:,} {who}: who is due starts at once, and everybody invited to a meeting that is changed gets one"
-        " update. A user's preview tells who."
-    )
+    count = next(row["UserCount"] for row in rows if row["State"] == "Pending")
+    who = forecasts.counted(count, "user waits", "users wait")
+    first = f"{who}: who is due starts at once, the others when they are due."
+    query = {"state": "Pending", "orderBy": "due", "top": str(forecasts.MOST)}
+    waiting = client.get("migrations", query)["value"] if count else []
+    return forecasts.told(first, forecasts.plans(screen, client, [_wish(row) for row in waiting]), count)
+
+
+def _wish(row: Row) -> dict[str, str]:
+    """Return what a run that waits was asked for, as far as its kind tells."""
+    identity = row["UserId"] or row["UserPrincipalName"]
+    if row["MigrationType"] not in _WISHES:
+        return {"identity": identity, "action": "undo"}
+    source, target = _WISHES[row["MigrationType"]]
+    return {"identity": identity, "sourceMeetingType": source, "targetMeetingType": target}
 
 
 def _show(arguments: argparse.Namespace, screen: Screen, settings: Mapping[str, Any]) -> None:

@@ -226,6 +226,7 @@ class ListDiscovery(msgspec.Struct, rename="camel", forbid_unknown_fields=True, 
 
     top: Top = 100
     continuation_token: Token | UnsetType = UNSET
+    search: Annotated[bool, Meta(description="Whether findings that are old make the search start again.")] = True
 
 
 def read_body(content: bytes, kind: type[T]) -> T:

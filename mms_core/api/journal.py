@@ -55,5 +55,7 @@ class JournalApi:
         """``GET discovery``: users who need a migration and have none, ready to be posted back."""
         await authenticate(request, self._keys, self._deployment, Role.READ)
         given = read_query(request.query, ListDiscovery)
-        found: dict[str, Any] = await self._finds.page(top=given.top, continuation=given.continuation_token or None)
+        found: dict[str, Any] = await self._finds.page(
+            top=given.top, continuation=given.continuation_token or None, search=given.search
+        )
         return json_response(found)

@@ -442,6 +442,36 @@ async def test_the_keyboard_alone_is_enough(stack):
         assert page.complaints == []
 
 
+@pytest.mark.timeout(200)
+async def test_the_switch_says_what_it_starts_and_how_many_get_mail(stack, axe):
+    """Off is said on the first page; on is planned for those who wait, and nothing starts before it is confirmed."""
+    user = await asyncio.to_thread(person, stack, "waiting.user", meetings=2)
+    await asyncio.to_thread(stack.start, user, settleMinutes=600)
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack, "#/settings")
+        for words, verb in (
+            (["Everything stops before its next write."], "off"),
+            (["1 user waits: who is due starts at once", "2 people will get mail, 2 updates in all."], "on"),
+        ):
+            await page.until("Boolean(document.querySelector('#set-MeetingMigrationEnabled'))")
+            await page.run("document.querySelector('#set-MeetingMigrationEnabled').click()")
+            await page.click("Save")
+            for each in words:
+                await page.sees(each)
+            await _everywhere(page, axe, f"switch {verb}")
+            is_on = (await asyncio.to_thread(stack.api, "GET", "config")).json()["MeetingMigrationEnabled"]
+            assert is_on is (verb == "off")
+            await page.click("Save", within="dialog")
+            await page.until(f"document.querySelector('#power').classList.contains({json.dumps(verb)})")
+            if verb == "off":
+                await page.run("location.hash = '#/'")
+                await page.sees("Migration is switched off: nothing starts and no calendar is written.")
+                await page.sees("Who needs a migration")
+                await page.run("location.hash = '#/settings'")
+    await asyncio.to_thread(stack.api, "POST", f"migrations/{user.id}/cancel")
+
+
 @pytest.mark.timeout(900)
 async def test_many_users_and_many_days_are_shown_at_once(stack, axe, tmp_path):
     """Users put into storage as two weeks would have: counts, causes, charts, in every shape.

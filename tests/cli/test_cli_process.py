@@ -251,12 +251,15 @@ def test_a_whole_group_of_failures_is_tried_again_by_its_code():
 @pytest.mark.parametrize(("now", "then"), [(True, "false"), (False, "true")])
 def test_the_switch_asks_first_as_the_page_does(now, then):
     """Off stops everything and on starts it; without a terminal it takes --yes, and other settings never ask."""
-    summary = {"value": [{"State": "Pending", "UserCount": 7}], "continuationToken": None}
+    waiting = [_row(each, State="Pending", MigrationType=kind) for each, kind in enumerate(("SfbToTeams", "Unknown"))]
+    lists = {"true": [{"State": "Pending", "UserCount": 7}], None: waiting}
 
     def answer(method, route, query, body, headers):
-        return (
-            summary if route == "migrations" else {"MeetingMigrationEnabled": now, "SettleMinutes": 90, **(body or {})}
-        )
+        if route.startswith("previews"):
+            return {"id": "p", "state": "ready", "writes": 2, "updates": 2, "mailTo": ["x@b.example"], "meetings": []}
+        if route == "migrations":
+            return {"value": lists[query.get("summaryOnly")], "continuationToken": None}
+        return {"MeetingMigrationEnabled": now, "SettleMinutes": 90, **(body or {})}
 
     def sent():
         return [asked[3] for asked in service.requests if asked[0] == "PATCH"]
@@ -268,6 +271,13 @@ def test_the_switch_asks_first_as_the_page_does(now, then):
         assert (
             "Everything stops before its next write." if now else "7 users wait: who is due starts at once"
         ) in shown
+        if then == "true":
+            assert "So at least 1 person gets mail. If the others are like these, it is about 14 updates" in shown
+            asked = [body for _, route, _, body, _ in service.requests if route == "previews"]
+            assert asked == [
+                {"identity": "id0", "sourceMeetingType": "SfB", "targetMeetingType": "Teams"},
+                {"identity": "id1", "action": "undo"},
+            ]
         assert service.mms(*words).returncode == Exit.NOT_CONFIRMED
         assert sent() == []
         assert service.on_terminal(*words, types="y\n")[0] == Exit.DONE

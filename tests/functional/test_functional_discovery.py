@@ -170,3 +170,12 @@ async def test_a_mailbox_without_meetings_leaves_the_list(world, tenant):
     await _grant(world)
     assert await _shown(world) == {}
     assert await world.documents.list("need") == []
+
+
+async def test_a_glance_at_the_findings_does_not_have_the_tenant_searched(world):
+    """Whoever looks at the overview all day reads no calendar; whoever asks for the list does."""
+    finds = Finds(world.parts, age=AGE)
+    assert (await finds.page(top=6, continuation=None, search=False))["isRunning"] is False
+    assert world.queue.messages == []
+    assert (await finds.page(top=6, continuation=None))["isRunning"] is True
+    assert len(world.queue.messages) == 1

@@ -29,11 +29,11 @@ class Finds:
         self._parts = parts
         self._age = age
 
-    async def page(self, *, top: int, continuation: str | None) -> dict[str, Any]:
+    async def page(self, *, top: int, continuation: str | None, search: bool = True) -> dict[str, Any]:
         """Return a page of users with reason and number of meetings, and requests that can be posted back as they are.
 
-        A search that is older than the deployment's limit is started again in the background; what it replaces is
-        shown until then, user by user.
+        A search that is older than the deployment's limit is started again in the background, unless *search* is
+        false; what it replaces is shown until then, user by user.
         """
         rows: list[dict[str, Any]] = []
         after, token = continuation or "", None
@@ -50,7 +50,7 @@ class Finds:
                 break
         job = await self._parts.documents.get("job", DISCOVERY)
         state = job.value if job else {}
-        is_started = await self._refresh(state)
+        is_started = search and await self._refresh(state)
         return {
             "value": rows,
             "requests": _requests(rows),

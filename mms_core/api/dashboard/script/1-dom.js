@@ -78,6 +78,8 @@ function due(text) {
   return wait <= 1000 ? "due now" : `in ${lasting(wait)}`;
 }
 
+// The total leaves out what is skipped.
+const endedOf = (row) => row.SucceededMeeting + row.FailedMeeting;
 const nameOf = (row) => row.UserPrincipalName ?? row.UserId ?? "unknown";
 const userLink = (row) => h("a.breaks", { href: `#/user/${encodeURIComponent(row.UserId ?? row.UserPrincipalName)}` }, nameOf(row));
 

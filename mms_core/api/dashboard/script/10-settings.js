@@ -46,9 +46,17 @@ function valueOf(field, kind) {
   return field.value === "" ? null : Number(field.value);
 }
 
-async function waiting() {
-  const { value } = await get("migrations?summaryOnly=true");
-  return value.find((row) => row.State === "Pending").UserCount;
+// What those who wait were asked for, as far as their kind tells.
+const WISHES = { SfbToSfb: ["SfB", "Current"], SfbToTeams: ["SfB", "Teams"], TeamsToTeams: ["Teams", "Teams"], AllToTeams: ["All", "Teams"], ToSameType: ["All", "Current"] };
+
+async function waitingWords(hooks) {
+  const { value: counts } = await get("migrations?summaryOnly=true"), count = counts.find((row) => row.State === "Pending").UserCount;
+  const rows = count ? (await get(`migrations?state=Pending&orderBy=due&top=${MOST_PLANNED}`)).value : [];
+  const sum = await forecastAll(rows.map((row) => {
+    const [sourceMeetingType, targetMeetingType] = WISHES[row.MigrationType] ?? [];
+    return { identity: identityOf(row), ...(sourceMeetingType ? { sourceMeetingType, targetMeetingType } : { action: "undo" }) };
+  }), hooks);
+  return partWords(sum, `${plural(count, "user waits", "users wait")}: who is due starts at once, the others when they are due.`, rows.length, count);
 }
 
 async function settingsPage(place) {
@@ -63,17 +71,16 @@ async function settingsPage(place) {
     bar.hidden = count === 0;
     bar.replaceChildren(h("p.soft", { role: "status" }, plural(count, "change")), h("button", { type: "button", onclick: () => settingsPage(place) }, "Discard"), h("button.main", { type: "submit" }, "Save"));
   };
-  const words = (changed, count) => {
+  const words = (changed, started = []) => {
     const lines = Object.entries(changed).map(([name, value]) => `${name}: ${JSON.stringify(now[name])} becomes ${JSON.stringify(value)}`);
-    const off = changed.MeetingMigrationEnabled === false, on = changed.MeetingMigrationEnabled === true;
-    const more = off ? "Everything stops before its next write. Nobody gets mail until it is on again."
-      : on ? `${plural(count, "user waits", "users wait")}: who is due starts at once, and everybody invited to a meeting that is changed gets one update. A user's preview tells who.` : "Effective at once, for what waits already too. Changing settings sends no mail by itself.";
-    return [...lines.slice(0, 8), lines.length > 8 && `and ${lines.length - 8} more`, more].filter(Boolean);
+    const more = started.length ? started : changed.MeetingMigrationEnabled === false ? ["Everything stops before its next write. Nobody gets mail until it is on again."]
+      : ["Effective at once, for what waits already too. Changing settings sends no mail by itself."];
+    return [...lines.slice(0, 8), lines.length > 8 && `and ${lines.length - 8} more`, ...more].filter(Boolean);
   };
   const save = async (event) => {
     event.preventDefault();
     const changed = changes();
-    const done = await doing({ title: `Change ${plural(Object.keys(changed).length, "setting")}?`, words: changed.MeetingMigrationEnabled ? async () => words(changed, await waiting()) : words(changed), verb: "Save", danger: changed.MeetingMigrationEnabled === false },
+    const done = await doing({ title: `Change ${plural(Object.keys(changed).length, "setting")}?`, words: changed.MeetingMigrationEnabled ? async (hooks) => words(changed, await waitingWords(hooks)) : words(changed), verb: "Save", danger: changed.MeetingMigrationEnabled === false },
       () => api("PATCH", "config", changed, { "If-Match": etag }), "Settings are saved.");
     if (done) { await config(); await settingsPage(place); }
   };

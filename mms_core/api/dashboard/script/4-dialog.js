@@ -56,6 +56,16 @@ const sumWords = (sum, first) => [first, sum.failing > 0 && `${plural(sum.failin
   sum.refused > 0 && `${plural(sum.refused, "of them", "of them")} cannot be planned: something has changed meanwhile.`,
   `${plural(sum.writes, "meeting")} would be changed.`, mailWords(sum)].filter(Boolean);
 
+// The same where not all of them were planned: what it is at the least.
+function partWords(sum, first, planned, count) {
+  if (planned >= count) return sumWords(sum, first);
+  return [first, ...sumWords(sum, `The calendars of ${number(planned)} of them were looked at, and this is what it comes to for these:`),
+    sum.updates > 0 ? `So at least ${plural(sum.recipients, "person gets", "people get")} mail. If the others are like these, it is about ${plural(Math.round(sum.updates * count / planned), "update")} in all.`
+      : "The others may differ: how many people they would send mail to is not known."];
+}
+
+const MOST_PLANNED = 100; // a plan reads as much as a run does
+
 async function undoWords(wanted, hooks) {
   const plan = await forecast(wanted, { ...hooks, isBrief: false });
   if (plan.state === "failed") return ["This would fail: " + explained(plan.message ?? "").cause, "Nobody will get mail."];

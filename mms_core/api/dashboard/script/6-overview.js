@@ -1,6 +1,6 @@
 // The first page: are we on, what waits, what runs, what failed and why, how it went.
 
-const memory = { config: null, history: null, lists: {}, found: null, messages: { at: 0, rows: [] } };
+const memory = { config: null, history: null, lists: {}, found: null, needs: null, messages: { at: 0, rows: [] } };
 
 async function config() {
   memory.config = (await api("GET", "config")).document;
@@ -70,16 +70,11 @@ async function someOf(group) {
   return rows.slice(0, wanted);
 }
 
-const MOST_PLANNED = 100; // a plan reads as much as a run does
-
 async function groupWords(group, hooks) {
   const rate = memory.config?.AdmissionUsersPerMinute, rows = await someOf(group);
   const sum = await forecastAll(rows.map((row) => ({ identity: identityOf(row), action: "retry" })), hooks);
   const first = `${plural(group.count, "user")} are tried again${rate && group.count > rate ? `, up to ${number(rate)} a minute` : " at once"}.`;
-  if (rows.length >= group.count) return sumWords(sum, first);
-  return [first, ...sumWords(sum, `The calendars of ${number(rows.length)} of them were looked at, and this is what it comes to for these:`),
-    sum.updates > 0 ? `So at least ${plural(sum.recipients, "person gets", "people get")} mail. If the others are like these, it is about ${plural(Math.round(sum.updates * group.count / rows.length), "update")} in all.`
-      : "The others may differ: how many people they would send mail to is not known."];
+  return partWords(sum, first, rows.length, group.count);
 }
 
 async function retryGroup(group) {
@@ -134,19 +129,31 @@ function runningCard(page, count) {
   if (!page.value.length) return card("Running now", null, h("p.empty", null, "Nothing runs."));
   const rows = page.value.slice(0, narrow.matches ? 5 : 12);
   return card("Running now", shownOf("InProgress", "newest", rows, count), table("Running now", [["User"], ["Meetings", ".right"], ["For", ".fit"]], rows.map((row) => h("tr", null,
-    h("td", null, userLink(row)), h("td.right.number", null, row.TotalMeeting ? `${row.SucceededMeeting + row.FailedMeeting + row.SkippedMeeting} of ${row.TotalMeeting}` : "looking"),
+    h("td", null, userLink(row)), h("td.right.number", null, row.TotalMeeting ? `${endedOf(row)} of ${row.TotalMeeting}` : "looking"),
     h("td.fit", null, lasting(Date.now() - new Date(row.CreateDate)))))));
+}
+
+// Who needs a migration, as the last search has it: looking here does not make the tenant be searched again.
+async function needs() {
+  if (Date.now() - (memory.needs?.at ?? 0) > 300000) memory.needs = { at: Date.now(), ...await get("discovery?top=6&search=false") };
+  return memory.needs;
+}
+
+function needsCard({ value: rows, discoveredAt }) {
+  const shown = rows.slice(0, 5).flatMap((row, index) => [index > 0 && ", ", h("a.breaks", { href: `#/start/${encodeURIComponent(row.identity)}` }, row.identity)]);
+  return card("Who needs a migration", h("span.soft.small", null, discoveredAt && ["searched ", when(discoveredAt), " · "], h("a", { href: "#/discovery" }, discoveredAt || rows.length ? "all" : "search now")),
+    h(rows.length ? "p.body" : "p.empty", null, rows.length ? [shown, rows.length > 5 && " and more"] : discoveredAt ? "Nobody." : "Nobody has searched yet."));
 }
 
 async function overview(place) {
   const [summary] = await Promise.all([get("migrations?summaryOnly=true"), memory.config ? null : config()]);
   const counts = Object.fromEntries(summary.value.map((row) => [row.State, row.UserCount]));
-  const [waiting, running, failed, messages] = await Promise.all([
+  const [waiting, running, failed, messages, found] = await Promise.all([
     list("Pending", "orderBy=due&top=12", 30000, counts), list("InProgress", "top=12", 2000, counts),
-    list("Failed", "top=100", 60000, counts, () => summaryBy("code")), failedMessages()]);
+    list("Failed", "top=100", 60000, counts, () => summaryBy("code")), failedMessages(), needs()]);
   const users = total(summary.value, "UserCount");
   if (!place.dataset.ready) {
-    place.replaceChildren(h("h1.unseen", null, "Overview"), ...["off", "counts", "welcome", "failed", "messages", "now", "charts"].map((id) => h("div", { id: `at-${id}` })));
+    place.replaceChildren(h("h1.unseen", null, "Overview"), ...["off", "counts", "welcome", "failed", "messages", "now", "needs", "charts"].map((id) => h("div", { id: `at-${id}` })));
     place.dataset.ready = "yes";
   }
   show($("#at-off"), memory.config.MeetingMigrationEnabled, () => memory.config.MeetingMigrationEnabled ? null
@@ -160,6 +167,7 @@ async function overview(place) {
     failed.continuationToken && h("div.foot", null, h("span.soft.small", null, `The newest ${number(failed.value.length)} failed runs are listed.`), h("button", { type: "button", "data-key": "more-failures", onclick: () => moreFailures().catch((error) => trouble(error.message)) }, "List more"))) : null);
   show($("#at-messages"), messages, () => messages.length ? messagesCard(messages) : null);
   show($("#at-now"), [waiting, running, narrow.matches, Math.floor(Date.now() / 15000)], () => users ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
+  show($("#at-needs"), found, () => users || found.value.length ? needsCard(found) : null);
   const history = await history14(counts), { days, isCounted } = history, floor = memory.config.SettleMinutes;
   show($("#at-charts"), [history.at, floor, narrow.matches], () => {
     const states = STATES.filter((state) => days.some(({ counts: each }) => each[state]));

@@ -75,7 +75,7 @@ async function userPage(place, user) {
   show(place, [runs, rows, run?.NextAttempt && Math.floor(Date.now() / 15000)], () => {
     if (!run) return [h("h1.breaks", null, user), h("p.lead", null, "Nothing was ever asked for this user."),
       h("div", null, h("a.button", { href: `#/start/${encodeURIComponent(user)}` }, "Preview a migration"))];
-    const isOver = FINAL.includes(run.State), done = run.SucceededMeeting + run.FailedMeeting + run.SkippedMeeting;
+    const isOver = FINAL.includes(run.State), done = endedOf(run);
     const changed = rows.filter(isChanged);
     const { cause: why, remedy } = explained(run.LastMessage);
     return [
@@ -90,7 +90,7 @@ async function userPage(place, user) {
         h("dl.facts", null,
           h("dt", null, "Kind"), h("dd", null, kindWord(run.MigrationType)), h("dt", null, "Asked for"), h("dd", null, when(run.CreateDate), ` · ${run.Reasons.join(", ")}`),
           run.NextAttempt && [h("dt", null, "Due"), h("dd", null, due(run.NextAttempt), " · ", when(run.NextAttempt))],
-          h("dt", null, "Meetings"), h("dd.number", null, run.TotalMeeting ? `${run.SucceededMeeting} done, ${run.FailedMeeting} failed, ${run.SkippedMeeting} skipped, of ${run.TotalMeeting}` : "not looked at yet"),
+          h("dt", null, "Meetings"), h("dd.number", null, run.TotalMeeting || run.SkippedMeeting ? `${run.SucceededMeeting} of ${run.TotalMeeting} done, ${run.FailedMeeting} failed` + (run.SkippedMeeting ? `; ${run.SkippedMeeting} more skipped` : "") : run.State === "Succeeded" ? "none" : "not looked at yet"),
           h("dt", null, "Updates mailed"), h("dd.number", null, number(run.InvitesUpdate)),
           h("dt", null, "Correlation id"), h("dd.mono.breaks", null, run.CorrelationId)))),
       card("Meetings", h("span.soft.small", null, rows.length ? plural(rows.length, "meeting") : ""), rows.length ? rows.map((row) => meeting(user, row, isOver)) : h("p.empty", null, isOver ? "No meeting of this user is concerned." : "They are listed when the run looks at the calendar.")),
