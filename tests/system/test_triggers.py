@@ -21,7 +21,7 @@ TEAMS_ONLY = {"policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
 LICENSED = {"plans": [AUDIO_CONFERENCING]}
 
 
-def _teams_meeting(stack: Stack, user: User) -> str:
+def _teams_meeting(stack: Stack, user: User, **more: Any) -> str:
     """A Teams meeting as Graph makes it, with the dial-in that the user has now."""
     made = stack.graph(
         "POST",
@@ -34,9 +34,18 @@ def _teams_meeting(stack: Stack, user: User) -> str:
             "isOnlineMeeting": True,
             "onlineMeetingProvider": "teamsForBusiness",
             "attendees": [{"type": "required", "emailAddress": {"address": GUEST}}],
+            **more,
         },
     )
     return str(made["id"])
+
+
+def _body(stack: Stack, user: User, event_id: str) -> str:
+    return str(stack.event(user, event_id)["body"]["content"])
+
+
+def _digits(text: str) -> str:
+    return "".join(each for each in text if each.isdigit())
 
 
 def _act(stack: Stack, name: str, user: User | None = None, **more: Any) -> None:
@@ -74,6 +83,7 @@ def test_moves_and_grants_turn_skype_meetings_into_teams_meetings(stack: Stack) 
         assert [(row["State"], row["MigrationType"]) for row in rows] == [("Succeeded", "AllToTeams")], rule
         assert [reason.partition(" ")[0] for reason in rows[0]["Reasons"]] == [rule[:2]]
         assert stack.event(user, events[rule]["id"])["isOnlineMeeting"] is True
+        assert "teams.microsoft.com" in _body(stack, user, events[rule]["id"])
         assert [(mail["reason"], mail["recipients"]) for mail in stack.mails(user)] == [("update", [GUEST])]
         decision = _decided(stack, user, rule[:2], "request")
         assert decision["correlationId"] == rows[0]["CorrelationId"]
@@ -95,13 +105,13 @@ def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
         for rule in rules
     }
     bystander = stack.user(plans=[AUDIO_CONFERENCING])
-    _teams_meeting(stack, bystander)
-    for user in users.values():
-        _teams_meeting(stack, user)
+    aside = _teams_meeting(stack, bystander)
+    events = {rule: _teams_meeting(stack, user) for rule, user in users.items()}
     for rule, user in (*users.items(), ("bystander", bystander)):
         if rule != "T3":  # a licence that is younger than our subscription counts as assigned
             stack.finished(user)
     stack.forget_mails()
+    untouched = stack.event(bystander, aside)["@odata.etag"]
 
     _act(stack, "assignLicense", users["T3"], **LICENSED)
     _act(stack, "removeLicense", users["T3removed"], **LICENSED)
@@ -111,16 +121,58 @@ def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
     _act(stack, "setAudioConferencing", users["T7"], bridge="Tokyo", tollNumber="+81 3-4579-5000")
     _act(stack, "unassignNumber", number=number, replacement="+1 425-555-9999")
 
-    mailed = {}
+    mailed, shown = {}, {}
     for rule, user in users.items():
         rows = stack.finished(user, runs=1 if rule == "T3" else 2)
         assert rows[0]["State"] == "Succeeded", (rule, rows[0])
         assert [reason.partition(" ")[0] for reason in rows[0]["Reasons"]] == [rule[:2]]
         assert rows[0]["MigrationType"] == "ToSameType"
         mailed[rule] = [mail["reason"] for mail in stack.mails(user)]
+        shown[rule] = _body(stack, user, events[rule])
     assert mailed == {rule: ["update"] for rule in rules}
+    assert {rule: "tel:" in body for rule, body in shown.items()} == {
+        rule: rule not in ("T3removed", "T5") for rule in rules
+    }
+    assert "987654321" in _digits(shown["T6"])
+    assert "81345795000" in _digits(shown["T7"])
+    assert "14255559999" in _digits(shown["T8"])
+    assert _digits(number) not in _digits(shown["T8"])
     assert len(stack.status(bystander)) == 1, "its invitations do not carry the number"
     assert stack.mails(bystander) == []
+    assert stack.event(bystander, aside)["@odata.etag"] == untouched
+
+
+@pytest.mark.shows("T8")
+def test_number_that_one_changed_occurrence_carries_is_found_there(stack: Stack) -> None:
+    """T8 by the body of its own that an occurrence has; its series shows another number, and is left as it is."""
+    gone, kept = (f"+1 425-555-{place}{random.randint(100, 999)}" for place in "12")  # noqa: S311
+    audio = {"provider": "microsoft", "tollNumber": kept}
+    carrier, other = (stack.user(plans=[AUDIO_CONFERENCING], audioConferencing=audio) for _ in range(2))
+    every_week = {
+        "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+        "range": {"type": "numbered", "startDate": "2031-03-03", "numberOfOccurrences": 5},
+    }
+    masters = {user.id: _teams_meeting(stack, user, recurrence=every_week) for user in (carrier, other)}
+    for user in (carrier, other):
+        stack.finished(user)  # a licence that is younger than our subscription counts as assigned
+    span = "startDateTime=2031-03-01T00:00:00Z&endDateTime=2031-04-30T00:00:00Z"
+    path = f"users/{carrier.id}/events"
+    occurrence = stack.all("GET", f"{path}/{quote(masters[carrier.id], safe='')}/instances?{span}")[2]["id"]
+    series = _body(stack, carrier, masters[carrier.id])
+    edited = series.replace(kept, gone).replace(f"+{_digits(kept)}", f"+{_digits(gone)}")
+    assert edited != series
+    change = {"body": {"contentType": "html", "content": edited}}
+    stack.graph("PATCH", f"{path}/{quote(occurrence, safe='')}", change)
+    stack.forget_mails()
+
+    _act(stack, "unassignNumber", number=gone, replacement=kept)
+
+    assert stack.finished(carrier, runs=2)[0]["Reasons"] == ["T8 NumberUnassigned"]
+    assert _digits(gone) not in _digits(_body(stack, carrier, occurrence))
+    assert _digits(kept) in _digits(_body(stack, carrier, occurrence))
+    assert _body(stack, carrier, masters[carrier.id]) == series
+    assert [(mail["eventId"], mail["reason"]) for mail in stack.mails(carrier)] == [(occurrence, "update")]
+    assert (len(stack.status(other)), stack.mails(other)) == (1, [])
 
 
 @pytest.mark.shows("N1", "N2", "N4", "N5", "N6", "W3", "W4")
@@ -130,8 +182,7 @@ def test_what_is_no_trigger_is_recorded_and_disturbs_nobody(stack: Stack) -> Non
         rule: stack.user(homed="onPremises" if rule == "N6" else "online")
         for rule in ("N1", "N4", "N5", "N6", "W3", "W4")
     }
-    for user in users.values():
-        stack.skype_meeting(user, attendees=(GUEST,))
+    events = {user.id: stack.skype_meeting(user, attendees=(GUEST,)) for user in users.values()}
     stack.forget_mails()
 
     _act(stack, "changeSipAddress", users["N1"], sip=f"new.{users['N1'].name}")
@@ -157,6 +208,7 @@ def test_what_is_no_trigger_is_recorded_and_disturbs_nobody(stack: Stack) -> Non
     for user in users.values():
         assert stack.status(user) == []
         assert stack.mails(user) == []
+        assert stack.event(user, events[user.id]["id"])["@odata.etag"] == events[user.id]["@odata.etag"]
 
 
 @pytest.mark.shows("T6")
@@ -256,18 +308,22 @@ def test_provider_that_becomes_microsoft_lets_the_other_ones_numbers_go(stack: S
 def test_mailbox_on_premises_is_refused_before_any_work(stack: Stack) -> None:
     """W2: terminal, with a remedy, and not one retry."""
     user = stack.user(mailbox="onPremises")
+    stack.forget_mails()
     _act(stack, "grantPolicy", user, **TEAMS_ONLY)
     row = stack.finished(user)[0]
     assert (row["State"], row["Rule"], row["RetryCount"]) == ("Failed", "W2", 0)
     assert "MailboxOnPremises" in row["LastMessage"]
     assert "Remedy" in row["LastMessage"]
     assert _decided(stack, user, "W2", "refuse")["outcome"] == "MailboxOnPremises"
+    assert stack.mails(user) == []
 
 
 @pytest.mark.shows("N7", "N8", "X1", "X2", "X3")
 def test_off_means_off(stack: Stack, config: Any) -> None:
     """N7 stops everything, N8 the dial-in triggers only; a switch its own kind, a list its users."""
-    first, second, third, denied, later = (stack.user() for _ in range(5))
+    first, second, third, denied, later = users = [stack.user() for _ in range(5)]
+    events = {user.id: stack.skype_meeting(user, attendees=(GUEST,)) for user in users}
+    stack.forget_mails()
     config(MeetingMigrationEnabled=False)
     _act(stack, "grantPolicy", first, **TEAMS_ONLY)
     _decided(stack, first, "N7")
@@ -286,7 +342,13 @@ def test_off_means_off(stack: Stack, config: Any) -> None:
     config(DeniedUsers=[], PilotPercentage=0)
     _act(stack, "grantPolicy", later, **TEAMS_ONLY)
     _decided(stack, later, "X3")
-    assert [stack.status(user) for user in (first, third, denied, later)] == [[]] * 4
+    left_alone = (first, third, denied, later)
+    assert [stack.status(user) for user in left_alone] == [[]] * 4
+    assert [len(stack.mails(user)) for user in users] == [0, 1, 0, 0, 0]
+    assert [
+        user for user in left_alone
+        if stack.event(user, events[user.id]["id"])["@odata.etag"] != events[user.id]["@odata.etag"]
+    ] == []  # fmt: skip
 
 
 def test_lists_of_groups_say_whom_it_touches(stack: Stack, config: Any) -> None:
@@ -321,8 +383,8 @@ def test_lists_of_groups_say_whom_it_touches(stack: Stack, config: Any) -> None:
 def test_video_interop_is_by_hand_unless_the_tenant_wants_it(stack: Stack, config: Any) -> None:
     """T11: seen by the sweep; ignored, or after its delay refreshed."""
     by_hand, automatic = stack.user(), stack.user()
-    for user in (by_hand, automatic):
-        _teams_meeting(stack, user)
+    events = {user.id: _teams_meeting(stack, user) for user in (by_hand, automatic)}
+    stack.forget_mails()
     _sweep(stack)  # both have been seen without a partner
     _act(stack, "setCvi", by_hand, policy="PexipServiceProviderEnabled")
     _sweep(stack)
@@ -331,8 +393,14 @@ def test_video_interop_is_by_hand_unless_the_tenant_wants_it(stack: Stack, confi
     _act(stack, "setCvi", automatic, policy="PexipServiceProviderEnabled")
     _sweep(stack)
     row = stack.finished(automatic)[0]
-    assert row["Reasons"] == ["T11 VideoInteropChanged"]
+    assert (row["State"], row["Reasons"]) == ("Succeeded", ["T11 VideoInteropChanged"])
     assert stack.status(by_hand) == []
+    assert {user.id: "pexip" in _body(stack, user, events[user.id]).lower() for user in (by_hand, automatic)} == {
+        by_hand.id: False,
+        automatic.id: True,
+    }
+    assert [mail["reason"] for mail in stack.mails(automatic)] == ["update"]
+    assert stack.mails(by_hand) == []
 
 
 def _sweep(stack: Stack) -> None:
@@ -355,8 +423,7 @@ def _listings(stack: Stack) -> int:
 def test_tenant_wide_grant_is_ignored_and_starts_the_discovery(stack: Stack) -> None:
     """N3: nobody is migrated, everybody concerned is listed, and the list can be posted back."""
     user, idle = stack.user(), stack.user()
-    for days in (3, 5):
-        stack.skype_meeting(user, attendees=(GUEST,), days=days)
+    events = [stack.skype_meeting(user, attendees=(GUEST,), days=days) for days in (3, 5)]
     stack.forget_mails()
     try:
         _act(stack, "grantPolicy", tenant=True, **TEAMS_ONLY)
@@ -372,6 +439,9 @@ def test_tenant_wide_grant_is_ignored_and_starts_the_discovery(stack: Stack) -> 
         assert idle.id not in {row["userId"] for row in found["value"]}
         assert stack.status(user) == []
         assert stack.mails(user) == []
+        assert [stack.event(user, each["id"])["@odata.etag"] for each in events] == [
+            each["@odata.etag"] for each in events
+        ]
         request = next(each for each in found["requests"] if user.id in each["identities"])
         assert stack.api("POST", "migrations", {**request, "identities": [user.id]}).status_code == 202
         assert stack.finished(user)[0]["SucceededMeeting"] == 2
@@ -436,10 +506,10 @@ def test_campaign_with_lost_duplicated_and_reordered_notifications_ends_as_witho
     finally:
         names = ("duplicateNotifications", "reorderNotifications", "loseNotifications")
         stack.tenant("PATCH", "switches", {name: before[name] for name in names})
+    _sweep(stack)
     for user, _, _, rule in plan:
         if rule is not None:
             stack.finished(user)
-    _sweep(stack)
     ended = {
         user.id: [[r.partition(" ")[0] for r in row["Reasons"]] for row in stack.status(user)] for user, *_ in plan
     }
