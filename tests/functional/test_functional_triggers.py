@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ from functional_support import NAME
 from meeting_values import AUDIO_CONFERENCING, NOW, TENANT, USER, teams_event
 
 from mms_core.errors import TemporaryError
-from mms_core.messages import JobStep, LookAfterSubscriptions, TenantEvent, UsersChanged, encode
+from mms_core.messages import ActivityContent, JobStep, LookAfterSubscriptions, TenantEvent, UsersChanged, encode
 from mms_core.model import Source, State, Target, TeamsFacts, UserKey
 from mms_core.notifications import parse_notifications
 from mms_core.ports import Content, Page
@@ -76,6 +77,7 @@ class _Lists:
     def __init__(self, tenant):
         self._tenant = tenant
         self.people = dict(tenant.users)
+        self.teams_facts = TeamsFacts(user_id="", account_type="user")
 
     def __getattr__(self, name):
         return getattr(self._tenant, name)
@@ -88,7 +90,7 @@ class _Lists:
     async def configurations(self, link=None):
         """One page."""
         assert link is None
-        return Page(items=tuple(TeamsFacts(user_id=user, account_type="user") for user in self.people))
+        return Page(items=tuple(replace(self.teams_facts, user_id=user) for user in self.people))
 
     async def contents(self, content_type, *, since, until):
         """One content of one type."""
@@ -251,3 +253,57 @@ async def test_the_tenants_id_counts_in_any_case(world):
     found = parse_notifications(json.dumps({"value": rows}).encode(), client_state="state", tenant_id=TENANT)
     assert (found.users, found.rejected) == ((USER,), 0)
     assert world.queue.messages == []
+
+
+async def _hear_of_move(world, way, *, to_cloud):
+    if way == "event":
+        data = {"user": NAME, "direction": "toCloud" if to_cloud else "toOnPremises", "moveToTeams": to_cloud}
+        await world.dispatch(TenantEvent(event_id=f"move|{to_cloud}", type="mms.user.moved", data=data, actor="script"))
+    elif way == "audit":
+        uri = f"https://manage.example/move/{to_cloud}"
+        target = {"Name": "Target", "Value": "sipfed.online.lync.com" if to_cloud else "pool.contoso.example"}
+        teams = {"Name": "MoveToTeams", "Value": str(to_cloud)}
+        record = {"Id": uri, "Operation": "TeamsAdminAction", "ItemName": "Move-CsUser", "ObjectId": NAME}
+        world.tenant.records[uri] = [{**record, "Parameters": [target, teams]}]
+        await world.dispatch(ActivityContent(uris=(uri,)))
+    else:
+        await _sweep(world)
+
+
+def _moved(world, *, to_cloud):
+    account, mode = ("user", "TeamsOnly") if to_cloud else ("sfbOnPremUser", None)
+    world.tenant.teams_facts = TeamsFacts(user_id="", account_type=account, mode=mode)
+
+
+@pytest.mark.parametrize("ways", list(itertools.permutations(("event", "audit", "accountType"))), ids="-".join)
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_move_is_one_migration_whoever_tells_it_first(world, ways, count):
+    """By event, by audit, by the changed account type: any alone is enough, and all of them are no more."""
+    lists = world.tenant = _Lists(world.tenant)
+    lists.people = {USER: lists.people[USER]}
+    world.skype_meetings(1)
+    _moved(world, to_cloud=False)
+    await _sweep(world)
+    _moved(world, to_cloud=True)
+    for way in ways[:count]:
+        await _hear_of_move(world, way, to_cloud=True)
+    run = await world.run()
+    assert {reason.partition(" ")[0] for reason in run.reasons} == {"T1"}
+    moves = [each for each in await world.documents.list("decision") if each["what"] == "mms.user.moved"]
+    assert {each["rule"] for each in moves} == {"T1"}
+    assert [each["outcome"] for each in moves].count("accepted") == 1
+    await world.until_quiet()
+    assert len(world.tenant.mails) == 1
+
+
+@pytest.mark.parametrize("way", ["event", "audit", "accountType"])
+async def test_a_move_back_is_recorded_and_causes_nothing(world, way):
+    """W3, whoever tells it."""
+    lists = world.tenant = _Lists(world.tenant)
+    lists.people = {USER: lists.people[USER]}
+    await _sweep(world)
+    _moved(world, to_cloud=False)
+    await _hear_of_move(world, way, to_cloud=False)
+    (decision,) = await world.documents.list("decision")
+    assert (decision["rule"], decision["answer"], decision["userId"]) == ("W3", "ignore", USER)
+    assert await world.users.read(UserKey(USER)) is None
