@@ -88,6 +88,7 @@ def _new_run(request: Request, *, run_id: RunId, identity: str, due_at: datetime
         reasons=(request.reason,),
         actors=(request.actor,) if request.actor else (),
         selections=(request.selection,) if request.selection else (),
+        turn=request.turn,
         created_at=now,
         modified_at=now,
         fresh_at=now,

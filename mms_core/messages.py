@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mms_core.model import Selection  # noqa: TC001 - msgspec resolves it when it decodes
+from mms_core.model import Selection, Turn  # noqa: TC001 - msgspec resolves it when it decodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,6 +62,10 @@ class StartMany(Message, frozen=True, kw_only=True, tag="startMany"):
     """When the list's first row is due, ISO 8601."""
     per_minute: int = 0
     """Rows of the list that become due in a minute, in the order of the list; 0 for all at once."""
+    first: int = 0
+    """Place of the row that is due at ``first_at``: the first of its rank."""
+    turn: Turn | None = None
+    """Of these rows; all have the same rank."""
 
 
 class UsersChanged(Message, frozen=True, kw_only=True, tag="usersChanged"):

@@ -101,6 +101,27 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The place of a row of a list among all that the tenant's rate lets in."""
+
+    rank: int
+    """Higher ones come first: twice the priority, and one more for the pilot."""
+    claims: int
+    """How many claims of higher ranks the due time has made room for (see ``service.admin.fanout``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How much longer than settled somebody waits who is one of many, and with which turn."""
+
+    wait: timedelta = timedelta(0)
+    turn: Turn | None = None
+
+
+AT_ONCE: Final = Admission()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One wish that a user's meetings be migrated, whoever uttered it.
 
@@ -116,6 +137,7 @@ class Request:
     not_before_at: datetime | None = None
     actor: str | None = None
     selection: Selection | None = None
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +183,8 @@ class Run:
     """The run restores originals instead of migrating."""
     undo_events: tuple[str, ...] = ()
     """Keys of the meetings an undo is narrowed to; empty means all."""
+    turn: Turn | None = None
+    """Others may still be let in before it; ``None`` once it has begun, and for whatever takes no turn."""
 
     @property
     def migration_type(self) -> str:

@@ -35,7 +35,7 @@ class Happening(StrEnum):
     CHECKPOINTED = "checkpointed"
     """The worker ran out of time, or the window closed, or the machine stops: the next message goes on."""
     DEFERRED = "deferred"
-    """It was due outside the maintenance window, and waits for it."""
+    """It was due outside the maintenance window, or others are let in before it, and it waits for that."""
     SUCCEEDED = "succeeded"
     """Every meeting in question is where it should be."""
     FAILED = "failed"
@@ -53,7 +53,7 @@ class Happening(StrEnum):
 TRANSITIONS: Final[dict[State, dict[Happening, State]]] = {
     State.PENDING: {
         Happening.MERGED: State.PENDING,  # a further trigger inside the settling window (Q2)
-        Happening.DEFERRED: State.PENDING,  # due outside the maintenance window
+        Happening.DEFERRED: State.PENDING,  # due outside the maintenance window, or before a list of a higher rank
         Happening.REFUSED: State.FAILED,
         Happening.STARTED: State.IN_PROGRESS,
         Happening.SKIPPED: State.SKIPPED,  # switched off between request and work (N7)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mms_core.audience import Membership, audience, groups_of_interest
 from mms_core.debounce import Outcome
 from mms_core.errors import PermanentError, PreconditionLost, RecordUnreadable, explain
-from mms_core.model import Request, UserKey, name_key
+from mms_core.model import AT_ONCE, Request, UserKey, name_key
 from mms_core.notifications import NumberUnassigned, PolicyGranted, UserMoved, VideoInteropChanged
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
@@ -22,7 +22,7 @@ from mms_core.telemetry import log
 from mms_core.triggers import DIAL_IN_PLANS, ON_PREMISES_ACCOUNT, Answer, Facts, decide
 
 if TYPE_CHECKING:
-    from mms_core.model import UserFacts
+    from mms_core.model import Admission, UserFacts
     from mms_core.notifications import AnyData
     from mms_core.ports import Stored
     from mms_core.service.journal import Origin
@@ -71,7 +71,7 @@ class Deciding:
         origin: Origin,
         user: UserFacts | None = None,
         is_compared: bool = False,
-        admission: timedelta = timedelta(0),
+        admission: Admission = AT_ONCE,
     ) -> Decision:
         """Decide, file a request where the rules want one, and record it; safe to repeat.
 
@@ -197,13 +197,15 @@ class Deciding:
                 return
 
     async def _file(
-        self, user: UserFacts, decision: Decision, *, request_id: str, origin: Origin, admission: timedelta
+        self, user: UserFacts, decision: Decision, *, request_id: str, origin: Origin, admission: Admission
     ) -> tuple[str, str | None]:
         """Turn a decision into a request for its user; returns what became of it, and the run."""
         key, now = UserKey(user.user_id), self._parts.clock.now()
         settle = decision.delay
-        if admission:
-            settle = admission + (self._parts.settling_time(await self._parts.settings()) if settle is None else settle)
+        if admission.wait:
+            settle = admission.wait + (
+                self._parts.settling_time(await self._parts.settings()) if settle is None else settle
+            )
         accepted = await self._parts.accept(
             key,
             user.user_principal_name or user.user_id,
@@ -215,6 +217,7 @@ class Deciding:
                 settle=settle,
                 not_before_at=now + decision.wait_at_least if decision.wait_at_least else None,
                 actor=origin.actor,
+                turn=admission.turn,
             ),
             facts=user,
         )

@@ -154,6 +154,59 @@ async def test_a_list_is_admitted_at_the_tenants_rate_in_its_own_order(world):
     assert seconds == [600, 660, 899, 900, 1199]
 
 
+async def _started(world, numbers):
+    """When the runs of users began, in seconds."""
+    runs = [(await world.users.runs_of(UserKey(_guid(number))))[0] for number in numbers]
+    return [round((run.started_at - NOW).total_seconds()) for run in runs]
+
+
+async def test_a_later_list_of_higher_priority_is_let_in_before_the_rest_of_the_one_before_at_the_same_rate(world):
+    """The rows that it overtakes make room when their time comes; the next list of their rank comes behind them."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
+    await world.intake.start(_wanted(_guid(number) for number in range(300)))
+    await _admitted(world)
+    world.clock.advance(2 * MINUTE)
+    urgent = [_guid(1000 + number) for number in range(120)]
+    await world.intake.start(_wanted(urgent, priorities=dict.fromkeys(range(120), 5)))
+    await world.intake.start(_wanted(_guid(2000 + number) for number in range(101)))
+    await world.until_quiet()
+    assert await _started(world, range(1000, 1120)) == list(range(720, 840))
+    assert await _started(world, range(300)) == [*range(600, 720), *range(840, 1020)]
+    assert await _started(world, range(2000, 2101)) == list(range(1020, 1121))
+
+
+async def test_the_pilot_of_a_later_list_is_let_in_before_the_rest_of_the_one_before(world):
+    """Also where a second list overtakes what a first one has overtaken, and what has begun takes no turn again."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10, PilotPercentage=20)
+    pilot = [number for number in range(9000) if is_in_pilot(_guid(number), 20)][:240]
+    others = [number for number in range(9000) if not is_in_pilot(_guid(number), 20)][:300]
+    await world.intake.start(_wanted(map(_guid, others)))
+    world.clock.advance(MINUTE)
+    await world.intake.start(_wanted(map(_guid, pilot[:120])))
+    world.clock.advance(MINUTE)
+    wanted = _wanted(map(_guid, pilot[120:]), priorities=dict.fromkeys(range(120), 1))
+    await world.intake.start(wanted)
+    await world.until_quiet()
+    assert await _started(world, pilot[120:]) == list(range(720, 840))
+    assert await _started(world, pilot[:120]) == [*range(660, 720), *range(840, 900)]
+    assert await _started(world, others) == [*range(600, 660), *range(900, 1140)]
+    assert all(run.turn is None for run in [await world.run(UserKey(_guid(number))) for number in others])
+
+
+async def test_nobody_is_let_in_before_a_list_that_an_earlier_version_let_in(world):
+    """Its rows do not make room."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
+    taken_until = NOW + 20 * MINUTE
+    await world.documents.put("budget", "admission", {"takenUntil": taken_until.isoformat()})
+    wanted = _wanted((_guid(number) for number in range(101)), priorities=dict.fromkeys(range(101), 9))
+    await world.intake.start(wanted)
+    await _admitted(world)
+    assert (await world.run(UserKey(_guid(0)))).due_at == taken_until
+
+
 async def test_priorities_come_first_then_the_pilot_then_the_order_of_the_list(world):
     """Answers stay in the caller's order, and name the runs that come of them."""
     world.start_services(sending_limits=True)
@@ -184,8 +237,8 @@ async def test_a_name_is_in_the_pilot_when_everybody_is_and_else_once_graph_has_
     names = [f"u{number}@contoso.example" for number in range(101)]
     identities = [names[0], next(each for each in map(_guid, range(300)) if is_in_pilot(each, 99)), *names[1:]]
     await world.intake.start(_wanted(identities))
-    (message,) = [message for _, message in world.queue.messages]
-    assert [identity for _, _, identity in message.rows][:2] == [identities[first], identities[1 - first]]
+    rows = [row for _, message in world.queue.messages for row in message.rows]
+    assert [identity for _, _, identity in rows][:2] == [identities[first], identities[1 - first]]
 
 
 async def test_a_run_that_waits_already_is_not_pushed_to_the_end_of_a_list(world):

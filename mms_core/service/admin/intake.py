@@ -12,7 +12,7 @@ from mms_core.debounce import Outcome
 from mms_core.errors import BadInput
 from mms_core.messages import Resolve, StartMany
 from mms_core.model import NAME_PREFIX, Request, Selection, Source, Target, UserKey, name_key
-from mms_core.service.admin.fanout import Fanout, run_id
+from mms_core.service.admin.fanout import EVERYBODY, Fanout, rank_of, run_id
 from mms_core.service.journal import Journal, Origin
 from mms_core.triggers import Case, Facts, What, answer
 
@@ -50,7 +50,7 @@ def user_key(identity: str) -> UserKey:
 
 def _is_pilot(key: UserKey, percentage: int) -> bool:
     """Say whether a user is in the pilot, as far as that is known: of a name Graph has to say first whose it is."""
-    return is_in_pilot(key, percentage) and (percentage == 100 or not key.startswith(NAME_PREFIX))  # noqa: PLR2004
+    return is_in_pilot(key, percentage) and (percentage == EVERYBODY or not key.startswith(NAME_PREFIX))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,16 +190,18 @@ class Intake:
             )
         share = settings.PilotPercentage
         await self._note_nobody(results, wanted)
-        order = sorted(identities, key=lambda key: (-priorities[key], not _is_pilot(key, share)))
-        places = {key: place for place, key in enumerate(order)}
+        ranks = {key: rank_of(priorities[key], is_pilot=_is_pilot(key, share)) for key in identities}
+        places = {key: place for place, key in enumerate(sorted(ranks, key=lambda key: -ranks[key]))}
+        rows: dict[int, list[tuple[int, str, str]]] = {}
+        for key, place in places.items():
+            rows.setdefault(ranks[key], []).append((place, key, identities[key]))
         waiting = await self._waiting(places)
         results = [self._with_run(each, batch, places, waiting) for each in results]
         settle = wanted.settle if wanted.settle is not None else delay
         if settle is None:
             settle = self._parts.settling_time(settings)
         await Fanout(self._parts).spread(
-            ((place, key, identities[key]) for key, place in places.items()),
-            len(places),
+            rows,
             StartMany(
                 batch=batch,
                 reason=MANUAL,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from mms_core.meetings import LedgerEntry, Original
+    from mms_core.model import Turn
     from mms_core.ports import RunPage, RunQuery
     from mms_core.service.parts import Parts
 
@@ -107,7 +108,9 @@ def cancelled(record: UserRecord, *, now: datetime, actors: tuple[str, ...]) -> 
     return replace(record, current=ended(current), wake_id="", wake_at=None)
 
 
-def retried(run: Run, *, now: datetime, due_at: datetime, actors: tuple[str, ...] = ()) -> Run:
+def retried(
+    run: Run, *, now: datetime, due_at: datetime, actors: tuple[str, ...] = (), turn: Turn | None = None
+) -> Run:
     """Return a run that is over, started afresh: due then, with all its retries, and every meeting looked at again.
 
     Raises:
@@ -125,6 +128,7 @@ def retried(run: Run, *, now: datetime, due_at: datetime, actors: tuple[str, ...
         last_message="",
         cancel_requested=False,
         actors=with_actors(run, actors),
+        turn=turn,
     )
 
 

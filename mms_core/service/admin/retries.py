@@ -16,7 +16,7 @@ from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 
 if TYPE_CHECKING:
-    from mms_core.model import Run
+    from mms_core.model import Admission, Run
     from mms_core.service.parts import Parts
 
 RETRY: Final = "retry"
@@ -63,7 +63,7 @@ class Retries:
         following = {**cursor, "after": page.continuation} if page.continuation else None
         return Done(cursor=following, counts={"users": count})
 
-    async def _retry(self, failed: Run, wait: timedelta, actor: str) -> int:
+    async def _retry(self, failed: Run, admission: Admission, actor: str) -> int:
         """Start a run afresh if it is still its user's newest and as it was listed; returns whether it was."""
         now = self._parts.clock.now()
         for _ in range(CONFLICT_ATTEMPTS):
@@ -71,7 +71,7 @@ class Retries:
             now_run = stored.value.newest if stored else None
             if stored is None or now_run is not stored.value.current or not _is_same(now_run, failed):
                 return 0
-            run = retried(now_run, now=now, due_at=now + wait, actors=(actor,))
+            run = retried(now_run, now=now, due_at=now + admission.wait, actors=(actor,), turn=admission.turn)
             try:
                 await self._parts.save_with_wake(replace(stored.value, current=run), stored, afresh=True)
             except PreconditionLost:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode
 from mms_core.model import NAME_PREFIX, State, UserKey
+from mms_core.service.admin.fanout import Fanout
 from mms_core.service.running.fencing import FencedLedger
 from mms_core.service.running.lease import Lease, LeaseLost
 from mms_core.service.running.passes import Pass
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from mms_core.model import UserRecord
+    from mms_core.model import Turn, UserRecord
     from mms_core.ports import Stored
     from mms_core.service.parts import GraphPorts, Parts
 
@@ -132,25 +133,27 @@ class Runs:
         code = stop_code(settings, stored.value.current.reasons, stored.value.current.user_id)
         if code is not None:
             await self._switched_off(stored, code)
-        elif opens_at > now:
-            await self._defer(stored, message, opens_at)
         else:
-            return await self._start(stored, Happening.STARTED)
+            due_at, turn = await Fanout(self._parts).due_again(stored.value.current)
+            later = max(due_at, opens_at)
+            if later <= now:
+                return await self._start(stored, Happening.STARTED)
+            await self._defer(stored, message, later, turn)
         return None
 
-    async def _defer(self, stored: Stored[UserRecord], message: Wake, opens_at: datetime) -> None:
-        """Let a run that is due outside the maintenance window wait for it."""
+    async def _defer(self, stored: Stored[UserRecord], message: Wake, due_at: datetime, turn: Turn | None) -> None:
+        """Let a run wait that is due outside the maintenance window, or before others that come first."""
         run, now = stored.value.current, self._parts.clock.now()
         # Waiting for the window is no time of retrying.
-        started_at = run.started_at and run.started_at + (opens_at - now)
-        deferred = advance(run, Happening.DEFERRED, now=now, due_at=opens_at, started_at=started_at)
-        record = replace(stored.value, current=deferred, wake_at=opens_at)
+        started_at = run.started_at and run.started_at + (due_at - now)
+        deferred = advance(run, Happening.DEFERRED, now=now, due_at=due_at, started_at=started_at, turn=turn)
+        record = replace(stored.value, current=deferred, wake_at=due_at)
         try:
             await self._parts.users.save(record, stored)
         except PreconditionLost:
             await self._parts.queue.send(message)  # a trigger has joined it: look again
             return
-        await self._parts.queue.send(message, delay=opens_at - now)
+        await self._parts.queue.send(message, delay=due_at - now)
         log("run_deferred", correlation_id=run.run_id, user_id=record.key)
 
     async def _switched_off(self, stored: Stored[UserRecord], code: str) -> None:
@@ -174,6 +177,7 @@ class Runs:
             started_at=run.started_at or now,
             last_message="",
             code=None,
+            turn=None,
         )
         try:
             taken = await self._parts.users.save(replace(stored.value, current=leased, generation=generation), stored)

@@ -30,7 +30,7 @@ from mms_core.triggers import ON_PREMISES_ACCOUNT, POLICY_CACHE, TEAMS_MODES
 
 if TYPE_CHECKING:
     from mms_core.meetings import Event
-    from mms_core.model import TeamsFacts, UserFacts
+    from mms_core.model import Admission, TeamsFacts, UserFacts
     from mms_core.service.deciding import Deciding
     from mms_core.service.parts import Parts
 
@@ -78,14 +78,14 @@ class NumberSearch:
         following = {"link": page.next_link} if page.next_link else None
         return Done(cursor=following, counts={"users": len(page.items), "found": len(found)})
 
-    async def _decide(self, user: UserFacts, wait: timedelta, arguments: dict[str, Any]) -> int:
+    async def _decide(self, user: UserFacts, admission: Admission, arguments: dict[str, Any]) -> int:
         await self._deciding.happened(
             NumberOfUser(user=user.user_id, number=arguments["number"]),
             what="mms.bridge.numberunassigned",
             request_id=f"{arguments['requestId']}-{user.user_id}",
             origin=Origin(actor=arguments.get("actor"), proof="invitations"),
             user=user,
-            admission=wait,
+            admission=admission,
         )
         return 1
 
