@@ -187,3 +187,23 @@ def test_settings_are_shown_and_changed(stack: Stack, mms: Mms) -> None:
         assert "must be between" in mms("config", "set", "RetentionDays=0", expects=3)
     finally:
         mms("config", "set", f"RetentionDays={before['RetentionDays']}")
+
+
+def test_a_group_of_failures_is_tried_again_to_its_last_user(stack: Stack, mms: Mms) -> None:
+    """By the code of the cause, once the cause is gone; then there is no such group any more."""
+    users = [stack.user() for _ in range(3)]
+    for user in users:
+        stack.skype_meeting(user, attendees=("x@fabrikam.example",))
+    stack.tenant("PATCH", "switches", {"deniedMailboxes": [user.id for user in users]})
+    try:
+        for user in users:
+            stack.start(user, settleMinutes=0)
+        assert {stack.finished(user)[0]["Code"] for user in users} == {"MailboxAccessDenied"}
+    finally:
+        stack.tenant("PATCH", "switches", {"deniedMailboxes": []})
+    words = ("retry", "--code", "MailboxAccessDenied")
+    assert "3 meetings would be changed." in mms(*words, expects=6)
+    assert json.loads(mms(*words, "--yes", "-o", "json")) == [{"Code": "MailboxAccessDenied", "UserCount": 3}]
+    stack.until(lambda: all(stack.status(user)[0]["State"] == "Succeeded" for user in users))
+    assert [[mail["reason"] for mail in stack.mails(user)] for user in users] == [["invitation", "update"]] * 3
+    assert "nobody's newest run has failed with MailboxAccessDenied" in mms(*words, "--yes", expects=3)
