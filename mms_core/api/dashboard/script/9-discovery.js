@@ -13,6 +13,13 @@ async function moreFound() {
   refresh();
 }
 
+const NEEDS = { PolicyGranted: "Is in Teams only, and has Skype meetings", PolicyGrantedTenantWide: "The tenant is in Teams only; has Skype meetings",
+  VideoInteropChanged: "The policy of video interop has changed" };
+function why(reason) {
+  const [rule, name] = reason.split(" ");
+  return NEEDS[name] ? [NEEDS[name], h("span.soft.small", null, ` ${rule}`)] : reason;
+}
+
 async function discoveryPage(place) {
   const found = await foundSoFar();
   const meetings = found.value.reduce((sum, row) => sum + row.meetings, 0);
@@ -27,7 +34,7 @@ async function discoveryPage(place) {
       found.isRunning ? "A search is under way." : found.discoveredAt && ["Searched ", when(found.discoveredAt), "."]),
     found.value.length ? h("section.card", null, h("header", null, h("h2", null, `${found.continuationToken ? "The first " : ""}${plural(found.value.length, "user")}`), h("span.soft.small", null, plural(meetings, "meeting"))),
       table("Users who need a migration", [["User"], ["Why", ".wide"], ["Meetings", ".right"], ["", ".fit"]], found.value.map((row) => h("tr", null,
-        h("td", null, h("a.breaks", { href: `#/start/${encodeURIComponent(row.identity)}` }, row.identity)), h("td.wide", null, row.reason), h("td.right.number", null, number(row.meetings)),
+        h("td", null, h("a.breaks", { href: `#/start/${encodeURIComponent(row.identity)}` }, row.identity)), h("td.wide", null, why(row.reason)), h("td.right.number", null, number(row.meetings)),
         h("td.fit", null, h("button", { type: "button", "data-key": `start-${row.userId}`, "aria-label": `Start ${row.identity}`, onclick: () => start([row], [{ identity: row.userId, sourceMeetingType: row.sourceMeetingType, targetMeetingType: row.targetMeetingType, ...(row.notBefore ? { notBefore: row.notBefore } : {}) }]) }, "Start"))))),
       found.continuationToken && h("div.foot", null, h("button", { type: "button", "data-key": "more", onclick: () => moreFound().catch((error) => trouble(error.message)) }, "List more")))
       : h("p.lead", null, found.isRunning || !found.discoveredAt ? "The list fills as the search goes on." : "Nobody."),
