@@ -64,6 +64,10 @@ reconciliation started at once; one that is lost again within the hour waits for
 Both keep their place between two pages, and both compare with the same snapshots as notifications do, so a change
 counts once, whoever finds it first. A grant without its audit record counts when a second look still shows it.
 
+Compared are the Audio Conferencing plans in force, the account type, the mode and the interop partner. Bridges, dial-in
+numbers, conference IDs and providers of audio conferencing are in no answer of Graph: they are known from events and
+audit records only. The telephone numbers that a Teams configuration has are a user's own, which no rule is about.
+
 ## What a search finds
 
 A number that is gone (T8) and a tenant-wide grant (N3) start a search through the calendars of all users, for what a

@@ -528,11 +528,16 @@ def test_each_event_is_accepted_once(stack: Stack) -> None:
     }
     bad = {**good, "id": "bad", "data": {"user": user.name, "policy": "TeamsUpgradePolicy", "mode": 5}}
     headers = {"Content-Type": "application/cloudevents-batch+json"}
-    answer = stack.api("POST", "events", [good, bad], **headers)
+    other = stack.user()
+    encoded = base64.b64encode(json.dumps({**good["data"], "user": other.name}).encode()).decode()
+    in_base64 = {**good, "id": str(uuid.uuid4()), "data": None, "data_base64": encoded}
+    of_grid = {**good, "id": "grid", "type": "Microsoft.Graph.UserUpdated", "subject": f"Users/{user.id}", "data": {}}
+    answer = stack.api("POST", "events", [good, bad, in_base64, {**in_base64, "data_base64": "!"}, of_grid], **headers)
     assert answer.status_code == 202
     rows = answer.json()["value"]
-    assert [row["status"] for row in rows] == ["accepted", "refused"]
-    assert rows[1]["field"] == "data.mode"
+    assert [row["status"] for row in rows] == ["accepted", "refused", "accepted", "refused", "accepted"]
+    assert (rows[1]["field"], rows[3]["field"]) == ("data.mode", "data_base64")
+    assert stack.finished(other)[0]["Reasons"] == ["T9 PolicyGranted"]
     assert stack.api("POST", "events", [good], **headers).json()["value"][0]["status"] == "duplicate"
     assert len(stack.finished(user)) == 1
     assert len(_decisions(stack, identity=user.id)) == 1
