@@ -222,7 +222,9 @@ async def _until_done(instance_of: Fleet, work: Any) -> Any:
 
 
 async def _request(fleet: Fleet, identities: tuple[str, ...]) -> None:
-    wanted = Wanted(identities=identities, source=Source.ALL, target=Target.TEAMS)
+    """Ask for users, as the command line does: the same request until it is answered."""
+    key = fleet.first.parts.new_id()
+    wanted = Wanted(identities=identities, source=Source.ALL, target=Target.TEAMS, request_id=key)
 
     async def ask(instance: Instance) -> Any:
         return await instance.intake.start(wanted)

@@ -173,6 +173,7 @@ class AdminApi:
         async with self._queries.reading(MANUAL, ROUTE, actor=principal.name):
             body, identities = _whom(request)
         rows = [(row, 0) if isinstance(row, str) else (row.identity, row.priority) for row in identities]
+        key = request.headers.get(KEY_HEADER)
         results = await self._intake.start(
             Wanted(
                 identities=tuple(identity for identity, _ in rows),
@@ -183,6 +184,7 @@ class AdminApi:
                 not_before_at=aware(body.not_before),
                 actor=principal.name,
                 selection=body.meetings.selection() if body.meetings else None,
+                request_id=f"{principal.name}\n{key}" if key else "",
             )
         )
         return list_response(map(_result_row, results), status=HTTPStatus.ACCEPTED)

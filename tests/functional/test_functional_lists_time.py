@@ -154,6 +154,69 @@ async def test_a_list_is_admitted_at_the_tenants_rate_in_its_own_order(world):
     assert seconds == [600, 660, 899, 900, 1199]
 
 
+@pytest.mark.parametrize("sent", [0, 1, 2])
+async def test_a_list_that_broke_off_and_is_sent_once_more_keeps_its_turns_and_its_runs(world, monkeypatch, sent):
+    """Else half of it would wait behind the time of the other half, in which nobody is let in."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
+    wanted = _wanted((_guid(number) for number in range(1200)), request_id="admin\nkey")
+    real, left = world.queue.send, [sent]
+
+    async def failing(message, **more):
+        if isinstance(message, StartMany) and not left[0]:
+            raise TemporaryError("the queue")
+        left[0] -= 1
+        await real(message, **more)
+
+    monkeypatch.setattr(world.queue, "send", failing)
+    with pytest.raises(TemporaryError):
+        await world.intake.start(wanted)
+    monkeypatch.setattr(world.queue, "send", real)
+    await _admitted(world)
+    world.clock.advance(MINUTE)
+    results = await world.intake.start(wanted)
+    await _admitted(world)
+    runs = [await world.run(UserKey(_guid(number))) for number in range(1200)]
+    assert [round((run.due_at - NOW).total_seconds()) for run in runs] == [600 + number for number in range(1200)]
+    assert [result.correlation_id for result in results] == [run.run_id for run in runs]
+    assert {result.status for result in results} == {"accepted"}
+    other = await world.intake.start(replace(wanted, request_id="admin\nother key"))
+    assert {result.status for result in other} == {"merged"}
+
+
+async def test_a_list_that_is_sent_once_more_when_its_time_has_passed_gets_another(world, monkeypatch):
+    """Else all that it missed would be let in at once."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
+    wanted = _wanted((_guid(number) for number in range(600)), request_id="admin\nkey")
+    with monkeypatch.context() as broken:
+
+        async def nobody(*_, **__):
+            raise TemporaryError("the queue")
+
+        broken.setattr(world.queue, "send", nobody)
+        with pytest.raises(TemporaryError):
+            await world.intake.start(wanted)
+    world.clock.advance(60 * MINUTE)
+    await world.intake.start(wanted)
+    await _admitted(world)
+    due = [(await world.run(UserKey(_guid(number)))).due_at for number in (0, 599)]
+    assert [round((at - NOW).total_seconds()) for at in due] == [4200, 4799]
+
+
+async def test_rows_that_are_judged_otherwise_by_now_make_another_list(world, monkeypatch):
+    """A place in the list would be another user's, and two users would have one run's id."""
+    first = _wanted((_guid(number) for number in range(150)), request_id="admin\nkey")
+    one = await world.intake.start(first)
+    await _admitted(world)
+    await world.configure(DeniedUsers=[_guid(0)])
+    other = await world.intake.start(first)
+    await _admitted(world)
+    ids = [each.correlation_id for each in one]
+    assert len(set(ids)) == 150
+    assert [each.correlation_id for each in other[1:]] == ids[1:], "the runs that wait are joined"
+
+
 async def _started(world, numbers):
     """When the runs of users began, in seconds."""
     runs = [(await world.users.runs_of(UserKey(_guid(number))))[0] for number in numbers]

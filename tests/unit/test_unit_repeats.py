@@ -56,6 +56,25 @@ async def test_a_refused_request_leaves_its_key_free(api):
     assert (await _start(api)).status == 202
 
 
+async def test_a_long_list_that_broke_off_is_the_same_list_when_its_key_comes_again(api, monkeypatch):
+    """So its rows keep their turns and their runs; of another caller's or another key's nothing is known."""
+    original, lists = api.queue.send, []
+
+    async def break_off(message, **_more):
+        lists.append(message.batch)
+        raise TemporaryError("the queue")
+
+    monkeypatch.setattr(api.queue, "send", break_off)
+    body = {"identities": [f"{number:08d}-0000-4000-8000-000000000000" for number in range(150)]}
+    for headers in (KEY, KEY, {"Idempotency-Key": "order-2"}, {}):
+        assert (await _start(api, body=body, headers=headers)).status == 503
+    monkeypatch.setattr(api.queue, "send", original)
+    assert (await _start(api, body=body)).status == 202
+    ((_, message),) = api.queue.messages
+    assert [each == message.batch for each in lists] == [True, True, False, False]
+    assert len(set(lists)) == 3
+
+
 async def test_a_caller_without_the_role_cannot_read_what_a_key_keeps(api):
     """The role comes first."""
     await _start(api)

@@ -7,6 +7,7 @@ worker died half-way, finds the rows that are done by these ids.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,9 @@ _ROOM: Final = SIZE_LIMIT - 8 * 1024
 """Bytes of a message that rows may take; the rest is for what they have in common."""
 EVERYBODY: Final = 100
 """Percentage of a pilot that everybody is in."""
+_LISTS_KNOWN: Final = 16
+_LATE: Final = timedelta(minutes=10)
+"""Longer than a request that died keeps its key (:data:`~mms_core.service.admin.repeats.PATIENCE`)."""
 _ROW: Final = ("budget", "admission")
 _NAMESPACE: Final = uuid.UUID("b3a4f1c2-5d6e-4f70-8a91-a2b3c4d5e6f7")
 
@@ -42,6 +46,13 @@ _NAMESPACE: Final = uuid.UUID("b3a4f1c2-5d6e-4f70-8a91-a2b3c4d5e6f7")
 def run_id(batch: str, index: int) -> RunId:
     """Return the id of the run that a row of a list makes, unless it joins one that waits."""
     return RunId(str(uuid.uuid5(_NAMESPACE, f"{batch}/{index}")))
+
+
+def batch_id(request_id: str, rows: Mapping[int, Sequence[tuple[int, str, str]]]) -> str:
+    """Return the id of a list: the same one when the same request asks once more, and its rows are judged the same."""
+    text = "\n".join([request_id, *(f"{rank} {key}" for rank, each in rows.items() for _, key, _ in each)])
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return str(uuid.uuid5(_NAMESPACE, digest))
 
 
 def row_due_at(message: StartMany, index: int) -> datetime:
@@ -91,6 +102,8 @@ class _Line:
     until: dict[int, datetime]
     claims: list[dict[str, Any]]
     number: int
+    lists: dict[str, list[tuple[int, str, int]]]
+    """The slots of the last lists by the list's id: whoever got no answer and asks again gets the same."""
 
     @classmethod
     def read(cls, document: Mapping[str, Any], now: datetime | None) -> _Line:
@@ -100,7 +113,7 @@ class _Line:
         until = {rank: at for rank, at in until.items() if now is None or at > now}
         # A claim is of use as long as rows of a lower rank are to come.
         claims = [each for each in document.get("claims", []) if now is None or any(r < each["rank"] for r in until)]
-        return cls(until, claims, document.get("number", 0))
+        return cls(until, claims, document.get("number", 0), document.get("lists", {}))
 
     def take(self, rank: int, count: int, rate: int, earliest: datetime) -> _Slot:
         """Let so many rows of a rank in, after all of their rank and above."""
@@ -115,10 +128,21 @@ class _Line:
         self.until[rank] = first_at + length
         return _Slot(rate, first_at, self.number)
 
+    def remember(self, batch: str, slots: Sequence[_Slot]) -> None:
+        """Keep a list's slots, and forget the oldest list's."""
+        self.lists[batch] = [(slot.per_minute, slot.first_at.isoformat(), slot.claims) for slot in slots]
+        for forgotten in list(self.lists)[:-_LISTS_KNOWN]:
+            del self.lists[forgotten]
+
+    def remembered(self, batch: str, now: datetime) -> list[_Slot]:
+        """Return a list's slots; none if it is not known, or if its rows would all come at once because it is late."""
+        slots = [_Slot(rate, datetime.fromisoformat(at), claims) for rate, at, claims in self.lists.get(batch, ())]
+        return slots if all(now - slot.first_at <= _LATE for slot in slots) else []
+
     def document(self) -> dict[str, Any]:
         """Return what is kept of it."""
         until = {str(rank): at.isoformat() for rank, at in self.until.items()}
-        return {"until": until, "claims": self.claims, "number": self.number}
+        return {"until": until, "claims": self.claims, "number": self.number, "lists": self.lists}
 
 
 class Fanout:
@@ -130,7 +154,8 @@ class Fanout:
     async def spread(self, ranks: Mapping[int, Sequence[tuple[int, str, str]]], common: StartMany) -> None:
         """Put a list into the queue; returns when all of it is durable.
 
-        A crash before that leaves some rows queued and the caller without an answer: asked again, they merge.
+        A crash before that leaves some rows queued and the caller without an answer: asked again, they merge. Asked
+        again as the same list, each row keeps its turn.
 
         Args:
             ranks: For each rank, the highest first, its rows in their order: place in the list, key and identity;
@@ -138,7 +163,7 @@ class Fanout:
             common: What all rows have in common; its ``rows`` are ignored.
         """
         counts = {rank: len(rows) for rank, rows in ranks.items()}
-        slots = await self._slots(counts, timedelta(seconds=common.settle_seconds))
+        slots = await self._slots(counts, timedelta(seconds=common.settle_seconds), batch=common.batch)
         for (rank, rows), slot in zip(ranks.items(), slots, strict=True):
             for chunk in _chunks(rows):
                 message = msgspec.structs.replace(
@@ -171,7 +196,7 @@ class Fanout:
         apart = timedelta(minutes=1 / slot.per_minute) if slot.per_minute else timedelta(0)
         return [Admission(rest + number * apart, slot.turn(rank)) for number in range(count)]
 
-    async def _slots(self, counts: Mapping[int, int], settle: timedelta) -> list[_Slot]:
+    async def _slots(self, counts: Mapping[int, int], settle: timedelta, *, batch: str = "") -> list[_Slot]:
         """Return the rate of admission and when the first row of each rank is due: after all of its rank and above.
 
         Rows of lower ranks that were to be let in then or later make room: a claim is noted for each rank that takes
@@ -186,13 +211,18 @@ class Fanout:
         for _ in range(CONFLICT_ATTEMPTS):
             stored = await self._parts.documents.get(*_ROW)
             line = _Line.read(stored.value if stored else {}, now)
+            if slots := line.remembered(batch, now):
+                return slots
             slots = [line.take(rank, count, rate, earliest) for rank, count in counts.items()]
+            # What this list claims is not claimed from itself: its lower ranks come behind its higher ones anyway.
+            slots = [replace(slot, claims=line.number) for slot in slots]
+            if batch:
+                line.remember(batch, slots)
             try:
                 await self._parts.documents.put(*_ROW, line.document(), etag=stored.etag if stored else "")
             except PreconditionLost:
                 continue
-            # What this list claims is not claimed from itself: its lower ranks come behind its higher ones anyway.
-            return [replace(slot, claims=line.number) for slot in slots]
+            return slots
         raise PreconditionLost("the admission of lists")
 
     async def due_again(self, run: Run) -> tuple[datetime, Turn | None]:

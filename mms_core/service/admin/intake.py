@@ -12,7 +12,7 @@ from mms_core.debounce import Outcome
 from mms_core.errors import BadInput
 from mms_core.messages import Resolve, StartMany
 from mms_core.model import NAME_PREFIX, Request, Selection, Source, Target, UserKey, name_key
-from mms_core.service.admin.fanout import EVERYBODY, Fanout, rank_of, run_id
+from mms_core.service.admin.fanout import EVERYBODY, Fanout, batch_id, rank_of, run_id
 from mms_core.service.journal import Journal, Origin
 from mms_core.triggers import Case, Facts, What, answer
 
@@ -66,6 +66,8 @@ class Wanted:
     not_before_at: datetime | None = None
     actor: str | None = None
     selection: Selection | None = None
+    request_id: str = ""
+    """By which a request is known that is sent once more because no answer came; empty for one that is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,7 @@ class Intake:
         row that stands in the list before is merged into the first; one whose user's run waits already joins that, and
         its answer names it.
         """
-        batch, results = self._parts.new_id(), list[Result]()
+        results = list[Result]()
         identities: dict[UserKey, str] = {}
         priorities: dict[UserKey, int] = {}
         delay: timedelta | None = None
@@ -195,6 +197,7 @@ class Intake:
         rows: dict[int, list[tuple[int, str, str]]] = {}
         for key, place in places.items():
             rows.setdefault(ranks[key], []).append((place, key, identities[key]))
+        batch = batch_id(wanted.request_id, rows) if wanted.request_id else self._parts.new_id()
         waiting = await self._waiting(places)
         results = [self._with_run(each, batch, places, waiting) for each in results]
         settle = wanted.settle if wanted.settle is not None else delay
@@ -234,10 +237,10 @@ class Intake:
         if result.code is not None:
             return result
         key = user_key(result.identity)
-        joined = waiting.get(key)
-        if joined is not None:
-            return replace(result, correlation_id=joined, status="merged")
-        return replace(result, correlation_id=run_id(batch, places[key]))
+        own = run_id(batch, places[key])
+        joined = waiting.get(key, own)
+        # The run may be there already, from a request that broke off before it was answered.
+        return replace(result, correlation_id=joined, status=result.status if joined == own else "merged")
 
     async def _start_one(self, key: UserKey, identity: str, wanted: Wanted, decision: Decision) -> Result:
         request = Request(
