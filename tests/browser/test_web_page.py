@@ -472,6 +472,56 @@ async def test_the_switch_says_what_it_starts_and_how_many_get_mail(stack, axe):
     await asyncio.to_thread(stack.api, "POST", f"migrations/{user.id}/cancel")
 
 
+@pytest.mark.timeout(200)
+async def test_a_mailbox_that_is_only_reported_is_not_offered_to_be_changed(stack, axe):
+    """The plan is shown as it would be, and says that nothing is written and nobody gets mail."""
+    made = await asyncio.to_thread(
+        stack.user, userPrincipalName="front.desk@contoso.example", displayName="Front desk", mailboxKind="shared"
+    )
+    await asyncio.to_thread(
+        stack.skype_meeting, User(made.id, "front.desk@contoso.example"), attendees=("patti@contoso.example",)
+    )
+    await asyncio.to_thread(stack.api, "PATCH", "config", {"SharedMailboxPolicy": "report"})
+    try:
+        async with Browser() as page:
+            await page.shape(1280, 900)
+            await sign_in(page, stack, "#/start/front.desk%40contoso.example")
+            await page.click("Preview")
+            await page.sees("The policy for this kind of mailbox is to report")
+            await page.sees("Nothing to change, nobody gets mail.")
+            assert await page.run("document.querySelectorAll('.meeting').length") == 1
+            assert await page.run("document.querySelector('#apply')") is None
+            await _everywhere(page, axe, "reported")
+    finally:
+        await asyncio.to_thread(stack.api, "PATCH", "config", {"SharedMailboxPolicy": "migrate"})
+
+
+@pytest.mark.timeout(200)
+async def test_who_needs_a_migration_is_started_after_being_told_how_many_get_mail(stack, axe):
+    """Found by the search after the tenant's policy has changed; why, in words; on the first page as well."""
+    first, _ = [await asyncio.to_thread(person, stack, f"needs.{each}") for each in ("first", "second")]
+    grant = {"tenant": True, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
+    await asyncio.to_thread(stack.tenant, "POST", "actions/grantPolicy", grant)
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack, "#/discovery")
+        await page.sees("needs.first@contoso.example")
+        await page.sees("needs.second@contoso.example")
+        await page.sees("The tenant is in Teams only; has Skype meetings")
+        await _everywhere(page, axe, "discovered")
+        await page.click("Start needs.first@contoso.example")
+        await page.sees("1 user starts after the settling time; until then each can be cancelled.")
+        await page.sees("2 people will get mail, 2 updates in all.")
+        await page.click("Start", within="dialog")
+        await page.until("!document.querySelector('#main').innerText.includes('needs.first@')")
+        await page.run("location.hash = '#/'")
+        await page.sees("Who needs a migration")
+        await page.sees("needs.second@contoso.example")
+        await _everywhere(page, axe, "needs")
+    await asyncio.to_thread(stack.tenant, "POST", "actions/grantPolicy", {**grant, "mode": "Islands"})
+    await asyncio.to_thread(stack.finished, first)
+
+
 @pytest.mark.timeout(900)
 async def test_many_users_and_many_days_are_shown_at_once(stack, axe, tmp_path):
     """Users put into storage as two weeks would have: counts, causes, charts, in every shape.

@@ -135,7 +135,8 @@ function runningCard(page, count) {
 
 // Who needs a migration, as the last search has it: looking here does not make the tenant be searched again.
 async function needs() {
-  if (Date.now() - (memory.needs?.at ?? 0) > 300000) memory.needs = { at: Date.now(), ...await get("discovery?top=6&search=false") };
+  const old = memory.needs, age = old?.isRunning ? 15000 : 300000;
+  if (!old || Date.now() - old.at > age) memory.needs = { at: Date.now(), ...await get("discovery?top=6&search=false") };
   return memory.needs;
 }
 
