@@ -124,6 +124,11 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "This failed five times in a way that the service did not expect.",
         "Search the log for the correlation id, report the bug, then retry the migration, or put the message back.",
     ),
+    "TenantMessageFailed": Explanation(
+        "What the tenant told about this user failed five times in a way that the service did not expect; no migration"
+        " had begun.",
+        "Report the bug, then put the message back, or start a migration yourself. LastMessage names the message.",
+    ),
     "MessageReplayed": Explanation(
         "The message that failed was put back.", "Nothing to do: what comes of it is a run of its own, or a decision."
     ),

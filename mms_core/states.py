@@ -79,12 +79,18 @@ TRANSITIONS: Final[dict[State, dict[Happening, State]]] = {
 }
 
 
+STANDS_FOR_MESSAGE: Final = frozenset({"TenantMessageFailed", "MessageReplayed"})
+"""Codes of runs that only stand for a message of the tenant: no work was begun that could be begun afresh."""
+
+
 class IllegalTransition(Exception):
     """The run is in a state in which this cannot happen: our bug, or an administrator's late click."""
 
 
 def can(run: Run, happening: Happening) -> bool:
     """Say whether *happening* is legal in the run's state."""
+    if happening is Happening.RETRIED and run.code in STANDS_FOR_MESSAGE:
+        return False
     return happening in TRANSITIONS[run.state]
 
 
@@ -98,12 +104,11 @@ def advance(run: Run, happening: Happening, *, now: datetime, **changes: Any) ->
         changes: Other fields of :class:`Run` that change with it.
 
     Raises:
-        IllegalTransition: The table has no such cell; nothing has changed.
+        IllegalTransition: The table has no such cell, or the run only stands for a message; nothing has changed.
     """
-    try:
-        state = TRANSITIONS[run.state][happening]
-    except KeyError:
-        raise IllegalTransition(f"{happening} in state {run.state}") from None
+    if not can(run, happening):
+        raise IllegalTransition(f"{happening} in state {run.state}")
+    state = TRANSITIONS[run.state][happening]
     if state is not State.IN_PROGRESS:
         changes.setdefault("lease_owner", None)
         changes.setdefault("lease_until_at", None)

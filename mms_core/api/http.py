@@ -35,6 +35,8 @@ _STATUS_OF_CODE: Final = {
     "TooManyIdentities": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "InvalidState": HTTPStatus.CONFLICT,
     "RunUnderWay": HTTPStatus.CONFLICT,
+    "TenantMessageFailed": HTTPStatus.CONFLICT,
+    "MessageReplayed": HTTPStatus.CONFLICT,
     "IdempotencyKeyInUse": HTTPStatus.CONFLICT,
     "IdempotencyKeyReused": HTTPStatus.CONFLICT,
     "Forbidden": HTTPStatus.FORBIDDEN,

@@ -29,7 +29,10 @@ PROBLEMS: Final[dict[int, tuple[str, ...]]] = {
     401: ("Unauthorized",),
     403: ("Forbidden",),
     404: ("NotFound",),
-    409: ("InvalidState", "RunUnderWay", "IdempotencyKeyInUse", "IdempotencyKeyReused"),
+    409: (
+        *("InvalidState", "RunUnderWay", "TenantMessageFailed", "MessageReplayed"),
+        *("IdempotencyKeyInUse", "IdempotencyKeyReused"),
+    ),
     412: ("PreconditionFailed",),
     413: ("BodyTooLarge", "TooManyIdentities"),
     500: ("InternalError",),

@@ -10,6 +10,7 @@ from functional_support import GRANTED, KEY, NAME
 from meeting_values import NOW, USER
 from msgspec.structs import replace
 
+from mms_core.errors import BadInput
 from mms_core.messages import (
     ActivityContent,
     AnyMessage,
@@ -26,7 +27,7 @@ from mms_core.messages import (
     encode,
 )
 from mms_core.model import Source, State, Target, UserKey, name_key
-from mms_core.service import Journal, Previews
+from mms_core.service import Journal, Previews, Retries
 from mms_core.service.admin.fanout import run_id
 from mms_core.service.batches import Batches
 from mms_core.service.journal import DecisionQuery
@@ -170,7 +171,7 @@ async def _history(world, key=KEY):
     return [(run.state, run.code) for run in await world.users.runs_of(key)]
 
 
-POISONED, REPLAYED = (State.FAILED, "PoisonedMessage"), (State.SKIPPED, "MessageReplayed")
+POISONED, REPLAYED = (State.FAILED, "TenantMessageFailed"), (State.SKIPPED, "MessageReplayed")
 
 
 @pytest.mark.parametrize("is_known", [True, False])
@@ -192,6 +193,31 @@ async def test_each_user_whom_a_poisoned_message_names_shows_as_failed(world, is
     assert await _history(world, key) == [REPLAYED]
     await world.until_quiet()
     assert await world.state() is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("is_replayed", [False, True])
+async def test_what_only_stands_for_a_message_cannot_be_tried_again_as_a_migration(world, is_replayed):
+    """Nobody asked for one: a profile edit whose message failed must not write to a calendar. Asked for, it is done."""
+    world.skype_meetings(1)
+    kept = await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat()))
+    code = "TenantMessageFailed"
+    if is_replayed:
+        await world.recovery.replay(kept, by="ada@console")
+        world.queue.messages.clear()
+        code = "MessageReplayed"
+    retries, previews = Retries(world.parts), Previews(world.parts)
+    asked = Asked(key=KEY, identity=USER, source=Source.ALL, target=Target.TEAMS, action="retry")
+    for order in (world.queries.retry(USER), previews.ask(asked), retries.order(code, actor="admin")):
+        with pytest.raises(BadInput) as caught:
+            await order
+        assert caught.value.code == code
+    await retries.order("PoisonedMessage", actor="admin")
+    await world.until_quiet()
+    assert world.tenant.mails == []
+    await world.ask()
+    await world.until_quiet()
+    assert await world.state() is State.SUCCEEDED
+    assert len(world.tenant.mails) == 1
 
 
 async def test_many_users_are_named_and_each_has_an_entry_of_its_own(world):

@@ -42,7 +42,7 @@ def test_a_run_that_crashes_every_time_becomes_a_visible_failure_and_can_be_retr
     (row,) = stack.finished(named, seconds=150)
     assert (row["State"], row["Code"], row["Reasons"]) == (
         "Failed",
-        "PoisonedMessage",
+        "TenantMessageFailed",
         ["PoisonedMessage mms.user.moved"],
     )
     listed = stack.until(lambda: _listed(stack))

@@ -22,7 +22,7 @@ from mms_core.service.admin.intake import user_key
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.settings import TenantSettings
-from mms_core.states import Happening, advance, can
+from mms_core.states import STANDS_FOR_MESSAGE, Happening, advance, can
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -106,6 +106,16 @@ def cancelled(record: UserRecord, *, now: datetime, actors: tuple[str, ...]) -> 
     if not can(current, Happening.CANCELLED):
         raise BadInput(str(current.state), code="InvalidState")
     return replace(record, current=ended(current), wake_id="", wake_at=None)
+
+
+def check_retriable(run: Run) -> None:
+    """Check that a run can be started afresh.
+
+    Raises:
+        BadInput: Code ``InvalidState``; or the run's own, where it only stands for a message.
+    """
+    if not can(run, Happening.RETRIED):
+        raise BadInput(str(run.state), code=run.code if run.code in STANDS_FOR_MESSAGE else "InvalidState")
 
 
 def retried(
@@ -314,13 +324,12 @@ class Queries:
 
         Raises:
             NotFound: Nothing was ever asked for this user.
-            BadInput: Code ``InvalidState``.
+            BadInput: As of :func:`check_retriable`.
         """
         now = self._parts.clock.now()
 
         def change(record: UserRecord) -> UserRecord:
-            if not can(record.current, Happening.RETRIED):
-                raise BadInput(str(record.current.state), code="InvalidState")
+            check_retriable(record.current)
             run = retried(record.current, now=now, due_at=now, actors=(actor,) if actor else ())
             return replace(record, current=run)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import PreconditionLost
+from mms_core.errors import BadInput, PreconditionLost
 from mms_core.model import State, UserKey, name_key
 from mms_core.ports import RunQuery
 from mms_core.service.admin.fanout import Fanout
@@ -14,6 +14,7 @@ from mms_core.service.admin.queries import retried
 from mms_core.service.jobs import Done, each, start_anew
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.states import STANDS_FOR_MESSAGE
 
 if TYPE_CHECKING:
     from mms_core.model import Admission, Run
@@ -41,7 +42,14 @@ class Retries:
         self._journal = Journal(parts)
 
     async def order(self, code: str, *, actor: str) -> int:
-        """Have the users of a group tried again, as fast as lists are admitted; returns how many there are now."""
+        """Have the users of a group tried again, as fast as lists are admitted; returns how many there are now.
+
+        Raises:
+            BadInput: With *code*, where the group's runs only stand for messages.
+        """
+        if code in STANDS_FOR_MESSAGE:
+            await self._journal.ordered("Retry", _WHAT, actor=actor, refused=code)
+            raise BadInput(code=code, field="code")
         count = (await self._parts.users.failures()).get(code, 0)
         if count:
             # One job an operator: each run says by whose order it was tried again.

@@ -21,7 +21,7 @@ from mms_core.messages import Preview
 from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord
 from mms_core.planning import WRITES, Planned, Step, coordinates, external_id, headcount, is_current
 from mms_core.selecting import domain
-from mms_core.service.admin.queries import Queries
+from mms_core.service.admin.queries import Queries, check_retriable
 from mms_core.service.deciding import audience_of, is_report_only
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
@@ -30,7 +30,6 @@ from mms_core.service.running.undo_plans import UndoPlans
 from mms_core.service.running.validating import Validating
 from mms_core.service.running.wishes import find_meeting, wish_of
 from mms_core.service.visits import visiting
-from mms_core.states import Happening, can
 from mms_core.status import damage_rows
 from mms_core.telemetry import log
 
@@ -146,7 +145,7 @@ class Previews:
 
         Raises:
             NotFound: A retry or an undo, and nothing was ever asked for this user.
-            BadInput: Code ``InvalidState``: the newest run cannot be retried.
+            BadInput: The newest run cannot be retried, see :func:`~mms_core.service.admin.queries.check_retriable`.
         """
         wanted = sorted(meeting_key(each) for each in asked.event_ids)
         reasons: tuple[str, ...] = ()
@@ -157,8 +156,8 @@ class Previews:
             ) as known:
                 run = await Queries(self._parts).user(asked.identity)
                 known["user_id"] = run.user_id
-                if asked.action == "retry" and not can(run, Happening.RETRIED):
-                    raise BadInput(str(run.state), code="InvalidState")
+                if asked.action == "retry":
+                    check_retriable(run)
             asked = replace(asked, key=UserKey(run.user_id) if run.user_id else asked.key)
             if asked.action == "retry":
                 asked = replace(asked, source=run.source, target=run.target, selections=run.selections)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mms_core.service.parts import Parts
 
 CODE: Final = "PoisonedMessage"
+_TOLD: Final = "TenantMessageFailed"
 _REPLAYED: Final = "MessageReplayed"
 
 
@@ -193,8 +194,8 @@ class Poison:
             user_id=None if not keys or keys[-1].startswith(NAME_PREFIX) else keys[-1],
             state=State.FAILED,
             reasons=(f"{CODE} {what}",),
-            code=CODE,
-            last_message=explain(CODE, f"message {kept}"),
+            code=_TOLD,
+            last_message=explain(_TOLD, f"message {kept}"),
             created_at=now,
             modified_at=now,
             fresh_at=now,

@@ -48,6 +48,8 @@ function trouble(text) {
 
 const STATES = ["Pending", "InProgress", "Failed", "Succeeded", "Skipped", "Cancelled"];
 const FINAL = ["Failed", "Succeeded", "Skipped", "Cancelled"];
+// Such runs only stand for a message of the tenant: there is nothing to try again.
+const MESSAGES = ["TenantMessageFailed", "MessageReplayed"];
 const STATE_WORDS = { InProgress: "In progress" };
 const stateWord = (state) => STATE_WORDS[state] ?? state;
 const stateMark = (state) => h("span.state." + state, null, stateWord(state));

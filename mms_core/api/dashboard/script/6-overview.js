@@ -88,7 +88,7 @@ const cause = (group) => h("div.cause", null,
     h("h3", null, group.cause || group.code),
     group.remedy && h("p.soft", null, group.remedy),
     h("p.small.soft", null, h("span.mono", null, group.code), ` · ${plural(group.count, "user")}`, group.count > group.rows.length && `, ${number(group.rows.length)} of them listed here`)),
-  h("div", null, h("button", { type: "button", "data-key": `retry-${group.code}`, "aria-label": `Retry: ${group.code}`, onclick: () => retryGroup(group) }, group.count > 1 ? "Retry all" : "Retry")),
+  !MESSAGES.includes(group.code) && h("div", null, h("button", { type: "button", "data-key": `retry-${group.code}`, "aria-label": `Retry: ${group.code}`, onclick: () => retryGroup(group) }, group.count > 1 ? "Retry all" : "Retry")),
   group.rows.length > 0 && h("details", { "data-key": `cause-${group.code}` }, h("summary", { "data-key": `s-${group.code}` }, "Who"),
     h("ul", null, group.rows.slice(0, 60).map((row) => h("li", null, userLink(row))),
       group.rows.length > 60 && h("li.soft", null, `and ${number(group.rows.length - 60)} more`))));

@@ -80,7 +80,7 @@ async function userPage(place, user) {
     const { cause: why, remedy } = explained(run.LastMessage);
     return [
       h("div.head", null, h("h1.breaks", null, nameOf(run)), h("div.actions", null,
-        isOver && run.State !== "Succeeded" && h("button.main", { type: "button", "data-key": "retry", onclick: () => retryOne(run) }, "Retry"),
+        isOver && run.State !== "Succeeded" && !MESSAGES.includes(run.Code) && h("button.main", { type: "button", "data-key": "retry", onclick: () => retryOne(run) }, "Retry"),
         !isOver && h("button", { type: "button", "data-key": "cancel", onclick: () => cancelOne(run) }, "Cancel"),
         isOver && h("a.button", { href: `#/start/${encodeURIComponent(run.UserId ?? user)}`, "data-key": "again" }, "Preview again"),
         isOver && changed.length > 0 && h("button", { type: "button", "data-key": "undo", onclick: () => undo(user) }, "Undo"))),
