@@ -335,6 +335,37 @@ async def test_a_plan_waits_for_the_run_that_is_under_way_and_can_be_applied_beh
     await world.assert_migrated_once([event])
 
 
+@pytest.mark.parametrize("is_written", [False, True])
+async def test_a_plan_whose_run_storage_did_not_take_can_be_applied_again_and_is_carried_out_once(
+    world, monkeypatch, is_written
+):
+    """Not even where it took it, and only the answer was lost."""
+    (event,) = world.tenant.add(skype_event(1))
+    shown = await _asked(world)
+    previews, real = Previews(world.parts), world.users.save
+
+    async def broken(*args, **more):
+        if is_written:
+            await real(*args, **more)
+        raise TemporaryError(code="StorageUnavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.users, "save", broken)
+        with pytest.raises(TemporaryError):
+            await previews.apply(shown["id"], actor="admin")
+    assert (await previews.read(shown["id"]))["state"] == "ready"
+    if is_written:
+        with pytest.raises(BadInput) as caught:
+            await previews.apply(shown["id"], actor="admin")
+        assert caught.value.code == "RunUnderWay"
+        world.clock.advance(timedelta(hours=1))
+        await world.recovery.sweep()
+    else:
+        await previews.apply(shown["id"], actor="admin")
+    await world.until_quiet()
+    await world.assert_migrated_once([event])
+
+
 async def test_a_retry_of_an_undo_is_planned_as_an_undo(world):
     """Of the same meetings, and not as a migration."""
     (event, _), _ = await _migrated(world, skype_event(1), skype_event(2))

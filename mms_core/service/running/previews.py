@@ -6,6 +6,7 @@ coordinates are not known before the run; everything else about it is.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from dataclasses import dataclass, replace
@@ -412,8 +413,10 @@ class Previews:
         claim = await self._parts.documents.put("preview", document["id"], applied, etag=stored.etag)
         try:
             await self._file(UserKey(document["user"]), run)
-        except BadInput:
-            await self._parts.documents.put("preview", document["id"], document, etag=claim)
+        except MmsError:
+            # Should the run have been written after all, the next click is told that it is under way.
+            with contextlib.suppress(MmsError):
+                await self._parts.documents.put("preview", document["id"], document, etag=claim)
             raise
         return run
 
