@@ -350,13 +350,12 @@ def _parse_one(raw: Any, *, tenant_id: str) -> ParsedEvent:
     unique = f"{event.source}|{event.id}"
     try:
         content = event.content()
-        data = content if isinstance(content, dict) else {}
         if event.type in GRAPH_USER_TYPES:
-            return _graph_event(unique, event, data, tenant_id)
+            return _graph_event(unique, event, content, tenant_id)
         _own_event(event, content)
     except BadInput as exc:
         return ParsedEvent(event_id=unique, type=event.type, data={}, problem=exc)
-    return ParsedEvent(event_id=unique, type=event.type, data=data)
+    return ParsedEvent(event_id=unique, type=event.type, data=content if isinstance(content, dict) else {})
 
 
 def _own_event(event: CloudEvent, content: Any) -> None:
@@ -367,7 +366,10 @@ def _own_event(event: CloudEvent, content: Any) -> None:
         raise BadInput(f"an event of more than {LARGEST_EVENT} bytes", field="data")
 
 
-def _graph_event(unique: str, event: CloudEvent, data: dict[str, Any], tenant_id: str) -> ParsedEvent:
+def _graph_event(unique: str, event: CloudEvent, data: Any, tenant_id: str) -> ParsedEvent:
+    if not isinstance(data, dict | None):
+        raise BadInput("an object, or nothing", field="data")
+    data = data or {}
     resource = data.get("resourceData")
     user = resource.get("id") if isinstance(resource, dict) else None
     user = user or (event.subject or "").rpartition("/")[2]

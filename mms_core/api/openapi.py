@@ -514,7 +514,8 @@ def _event(base: dict[str, Any], name: str) -> dict[str, Any]:
     """Return CloudEvent with the data of one type."""
     shape = EVENT_TYPES.get(name)
     data: dict[str, Any] = {"$ref": f"{_SCHEMAS}{shape.__name__}"} if shape else {"type": "object"}
-    is_free = shape is not None and not any(each.required for each in msgspec.structs.fields(shape))
+    # The subject of an event of Graph's names the user as well.
+    is_free = shape is None or not any(each.required for each in msgspec.structs.fields(shape))
     if is_free:
         data = {"anyOf": [data, {"type": "null"}]}
     event = {**base, "title": name, "properties": {**base["properties"], "type": {"const": name}, "data": data}}

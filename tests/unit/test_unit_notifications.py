@@ -261,6 +261,8 @@ def test_event_grids_graph_events_name_the_user(kind):
     ("more", "field"),
     [
         ({"data": {}}, "data.resourceData.id"),
+        ({"data": [], "subject": f"Users/{USER}"}, "data"),
+        ({"data": "text", "subject": f"Users/{USER}"}, "data"),
         ({"data": {"resourceData": {"id": 5}}}, "data.resourceData.id"),
         ({"data": {"resourceData": {"id": USER}, "tenantId": "another"}}, "data.tenantId"),
     ],

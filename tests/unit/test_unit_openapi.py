@@ -200,3 +200,12 @@ def test_a_query_is_read_as_its_types_say():
     assert (found.summary_only, found.state, found.top) == (True, State.IN_PROGRESS, 7)
     assert not found.identity
     assert asked.read_query({"identity": USER}, asked.ListMigrations).identity == USER
+
+
+def test_events_whose_subject_says_enough_need_no_data(described):
+    """Graph's name the user there; of ours those with nothing required. All others need one of the two members."""
+    events = described["components"]["schemas"]["CloudEventOfOurs"]["anyOf"]
+    free = {each["title"] for each in events if "anyOf" not in each}
+    assert {"Microsoft.Graph.UserUpdated", "Microsoft.Graph.UserCreated", "Microsoft.Graph.UserDeleted"} <= free
+    assert all("data" not in each["required"] for each in events)
+    assert "mms.policy.granted" not in free
