@@ -418,16 +418,26 @@ def test_watching_ends_with_ctrl_c_and_without_an_error():
     def answer(method, route, query, body, headers):
         return {"value": [{"State": "Pending", "UserCount": 3}]}
 
-    with FakeService(answer) as service:
-        process = subprocess.Popen(
+    def listen():
+        # As in a terminal: a shell's background job, which these tests may be, leaves the signal ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with (
+        FakeService(answer) as service,
+        subprocess.Popen(
             [sys.executable, "-m", "mms_cli", "status", "--summary-only", "--watch", "1"],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=service.environment(),
-        )  # fmt: skip
+            preexec_fn=listen,  # noqa: PLW1509 - it touches a signal, and nothing that a thread could hold
+        ) as process,
+    ):  # fmt: skip
         seen = ""
         while seen.count("Pending") < 2:
             seen += process.stdout.readline()
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, errors) == (Exit.DONE, "")
 
 

@@ -72,7 +72,7 @@ async def test_what_failed_stands_beside_what_waits_and_goes_when_it_is_put_back
     told = UsersChanged(users=(guid(1), guid(2)), received=START.isoformat())
     await service.recovery.poisoned(encode(told))
     failed = (await storage.users.page(RunQuery(state=State.FAILED))).runs
-    assert {(run.user_id, run.code) for run in failed} == {(guid(number), "PoisonedMessage") for number in (1, 2)}
+    assert {(run.user_id, run.code) for run in failed} == {(guid(number), "TenantMessageFailed") for number in (1, 2)}
     counts = await storage.users.counts()
     assert (counts[State.PENDING], counts[State.FAILED]) == (1, 1)
     assert len(await storage.users.runs_of(key_of(1))) == 2
