@@ -74,7 +74,7 @@ sbom: setup .venv-audit/.ready ## write dist/sbom.json (CycloneDX) and docs/lice
 	$(BIN)/python infra/licences.py > docs/licences.md
 
 audit: setup .venv-audit/.ready ## known vulnerabilities of what is deployed (asks PyPI's advisories)
-	$(AUDIT)/pip-audit --requirement requirements.txt --require-hashes --disable-pip
+	$(AUDIT)/pip-audit --strict --requirement requirements.txt --require-hashes --disable-pip
 
 bench: setup ## measure what is fast, next to what others do
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra bench
