@@ -25,10 +25,11 @@ DECREASE: Final = 0.97
 
 
 class Turn:
-    """A request's turn; whoever has it says whether it was refused."""
+    """A request's turn; whoever has it says how it went, or leaves it open: then nothing is learnt from it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.is_good = False
         self.is_refused = False
 
 
@@ -65,11 +66,12 @@ class Pace:
             self._leave()
 
     def _learn(self, turn: Turn) -> None:
-        if not turn.is_refused:
-            self._allowed = min(self._allowed + 1 / self._allowed, MOST)
-        elif turn.number > self._lowered_at:
+        if turn.is_refused and turn.number > self._lowered_at:
             self._allowed = max(self._allowed * DECREASE, 1)
             self._lowered_at = self._begun
+        # That all goes well says nothing about more than were tried.
+        elif turn.is_good and self._under_way >= self.allowed:
+            self._allowed = min(self._allowed + 1 / self._allowed, MOST)
 
     async def _wait(self, *, is_first: bool) -> None:
         if not self._line and self._under_way < self.allowed:

@@ -151,12 +151,14 @@ class GraphTransport:
             async with self._slot(info):
                 yield
             return
-        async with self._teams.turn(is_repeated=is_repeated) as turn, self._slot(info):
+        # A turn is everybody's: it is not held while others are at the mailbox.
+        async with self._slot(info), self._teams.turn(is_repeated=is_repeated) as turn:
             try:
                 yield
             except TemporaryError as exc:
                 turn.is_refused = exc.code == "Throttled"
                 raise
+            turn.is_good = True
 
     @contextlib.asynccontextmanager
     async def _slot(self, info: RequestInformation) -> AsyncIterator[None]:
