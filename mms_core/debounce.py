@@ -76,6 +76,8 @@ def _joined(run: Run, other: Run, *, not_before_at: datetime | None, maximum_wai
         fresh_at=now,
         started_at=None,
         retries=0,
+        # Whoever is asked for by a second list waits for nobody that this list does not wait for.
+        turn=max(run.turn, other.turn, key=lambda turn: turn.rank) if run.turn and other.turn else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import asdict
 from datetime import timedelta
@@ -113,17 +114,20 @@ class AdminApi:
         return await authenticate(request, self._keys, self._deployment, role)
 
     async def _once(
-        self, request: ApiRequest, principal: Principal, work: Callable[[], Awaitable[ApiResponse]]
+        self, request: ApiRequest, principal: Principal, work: Callable[[str], Awaitable[ApiResponse]]
     ) -> ApiResponse:
-        """Do the work of a POST, or repeat the answer that its ``Idempotency-Key`` got before."""
+        """Do the work of a POST, or repeat the answer that its ``Idempotency-Key`` got before.
+
+        The work is told by which id the request is known when it comes again unanswered; empty without a key.
+        """
         key = request.headers.get(KEY_HEADER)
         if key is None:
-            return await work()
+            return await work("")
         begun = await self._repeats.begin(caller=principal.name, key=checked_key(key), request=identity_of(request))
         if isinstance(begun, Kept):
             return ApiResponse(status=begun.status, body=begun.body, headers=begun.headers)
         try:
-            response = await work()
+            response = await work(begun.request_id)
         except MmsError:
             await self._repeats.release(begun)
             raise
@@ -167,13 +171,12 @@ class AdminApi:
 
     async def _start(self, request: ApiRequest) -> ApiResponse:
         principal = await self._caller(request, Role.OPERATE)
-        return await self._once(request, principal, lambda: self._start_all(request, principal))
+        return await self._once(request, principal, functools.partial(self._start_all, request, principal))
 
-    async def _start_all(self, request: ApiRequest, principal: Principal) -> ApiResponse:
+    async def _start_all(self, request: ApiRequest, principal: Principal, request_id: str) -> ApiResponse:
         async with self._queries.reading(MANUAL, ROUTE, actor=principal.name):
             body, identities = _whom(request)
         rows = [(row, 0) if isinstance(row, str) else (row.identity, row.priority) for row in identities]
-        key = request.headers.get(KEY_HEADER)
         results = await self._intake.start(
             Wanted(
                 identities=tuple(identity for identity, _ in rows),
@@ -184,7 +187,7 @@ class AdminApi:
                 not_before_at=aware(body.not_before),
                 actor=principal.name,
                 selection=body.meetings.selection() if body.meetings else None,
-                request_id=f"{principal.name}\n{key}" if key else "",
+                request_id=request_id,
             )
         )
         return list_response(map(_result_row, results), status=HTTPStatus.ACCEPTED)
@@ -218,7 +221,7 @@ class AdminApi:
     async def _order(self, request: ApiRequest, order: Callable[[str, Principal], Awaitable[Run]]) -> ApiResponse:
         principal = await self._caller(request, Role.OPERATE)
 
-        async def work() -> ApiResponse:
+        async def work(_: str) -> ApiResponse:
             run = await order(request.route["userId"], principal)
             return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
 
@@ -239,7 +242,7 @@ class AdminApi:
         """``POST retries``: every user whose newest run has failed with a code, however many there are."""
         principal = await self._caller(request, Role.OPERATE)
 
-        async def work() -> ApiResponse:
+        async def work(_: str) -> ApiResponse:
             async with self._queries.reading("Retry", "POST retries", actor=principal.name):
                 code = read_body(request.body, RetryGroup).code
             count = await self._retries.order(code, actor=principal.name)
@@ -262,7 +265,7 @@ class AdminApi:
     async def previews(self, request: ApiRequest) -> ApiResponse:
         """``POST previews``: ask for a dry run, or (``validateOnly``) for a look at the user alone; writes nothing."""
         principal = await self._caller(request, Role.OPERATE)
-        return await self._once(request, principal, lambda: self._ask(request, principal))
+        return await self._once(request, principal, lambda _: self._ask(request, principal))
 
     async def _ask(self, request: ApiRequest, principal: Principal) -> ApiResponse:
         async with self._queries.reading("Preview", "POST previews", actor=principal.name):
@@ -300,7 +303,7 @@ class AdminApi:
         """``POST previews/{id}/apply``: exactly that plan; refuses what has changed since."""
         principal = await self._caller(request, Role.OPERATE)
 
-        async def work() -> ApiResponse:
+        async def work(_: str) -> ApiResponse:
             run = await self._previews.apply(request.route["id"], actor=principal.name)
             return json_response(run_row(run), status=HTTPStatus.ACCEPTED)
 

@@ -17,6 +17,7 @@ from mms_core.messages import Resolve, StartMany, Wake, encode
 from mms_core.model import Run, RunId, Source, State, Target, UserKey, UserRecord, name_key
 from mms_core.ports import LONGEST_DELAY, Recount
 from mms_core.service import Retention
+from mms_core.service.admin.fanout import Fanout
 from mms_core.service.admin.intake import Wanted
 from mms_core.service.running.sending import MAILBOX_KIND, Budget
 from mms_core.service.tenant.sweeps import KEPT
@@ -215,6 +216,28 @@ async def test_rows_that_are_judged_otherwise_by_now_make_another_list(world, mo
     ids = [each.correlation_id for each in one]
     assert len(set(ids)) == 150
     assert [each.correlation_id for each in other[1:]] == ids[1:], "the runs that wait are joined"
+
+
+@pytest.mark.parametrize("is_by_hand", [False, True])
+async def test_whoever_is_asked_for_once_more_is_not_put_behind_the_list_that_names_them(world, is_by_hand):
+    """In a list of a higher priority, or alone: what others take of the rate afterwards is not taken from them."""
+    world.start_services(sending_limits=True)
+    await world.configure(AdmissionUsersPerMinute=60, SettleMinutes=10)
+    await world.intake.start(_wanted(_guid(number) for number in range(1000)))
+    await _admitted(world)
+    user = UserKey(_guid(900))
+    due_at = (await world.run(user)).due_at
+    again = [_guid(900)]
+    if is_by_hand:
+        await world.intake.start(_wanted(again, settle=timedelta(0)))
+        again = []
+    wanted = [*again, *(_guid(number) for number in range(2000, 2300))]
+    await world.intake.start(_wanted(wanted, priorities=dict.fromkeys(range(len(wanted)), 9)))
+    await _admitted(world)
+    run = await world.run(user)
+    assert (run.due_at, (await Fanout(world.parts).due_again(run))[0]) == (due_at, due_at)
+    other = await world.run(UserKey(_guid(901)))
+    assert (await Fanout(world.parts).due_again(other))[0] > other.due_at
 
 
 async def _started(world, numbers):

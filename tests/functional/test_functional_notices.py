@@ -14,7 +14,7 @@ from mms_core.errors import NotFound, OutcomeUnknown, PermanentError, TemporaryE
 from mms_core.messages import Notice, TenantEvent
 from mms_core.model import State
 from mms_core.service import Noticing
-from mms_core.service.upkeep.posting import place_in_line
+from mms_core.service.upkeep.posting import APART, place_in_line
 
 SENDER = "notices@contoso.example"
 
@@ -329,3 +329,35 @@ async def test_hosts_that_take_places_at_once_get_different_ones(world):
     """They meet in one row."""
     line = await asyncio.gather(*(place_in_line(world.parts, 1, limit=10_000) for _ in range(15)))
     assert len(set(line)) == len(line)
+
+
+async def test_a_letter_that_would_come_after_its_run_takes_no_place_from_others(told):
+    """In a large tenant the letters before runs would keep those after them waiting for days, and be dropped themselves."""
+    told.start_services(notice_sender=SENDER, sending_limits=True)
+    for _ in range(3000):
+        await place_in_line(told.parts, 1, limit=0)
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    assert told.tenant.letters == []
+    assert not [each for _, each in told.queue.messages if isinstance(each, Notice)]
+    place = await place_in_line(told.parts, 1, limit=0)
+    assert place - NOW == 3000 * APART, "nobody was given it"
+
+
+async def test_letters_whose_places_passed_while_nobody_worked_stand_in_line_again(told):
+    """Else all of them would be sent in the first second after a stop of the app."""
+    told.start_services(notice_sender=SENDER, sending_limits=True)
+    told.skype_meetings(1)
+    await told.ask()
+    run = await told.run()
+    told.queue.messages = [each for each in told.queue.messages if not isinstance(each[1], Notice)]
+    told.clock.advance(timedelta(minutes=30))
+    for _ in range(10):
+        await place_in_line(told.parts, 1, limit=0)
+    passed = (told.clock.now() - timedelta(minutes=20)).isoformat()
+    await told.dispatch(Notice(user=KEY, run=run.run_id, notice="before", place_at=passed))
+    assert told.tenant.letters == []
+    told.clock.advance(timedelta(seconds=30))
+    await told.deliver()
+    assert len(told.tenant.letters) == 1

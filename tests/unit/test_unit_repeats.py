@@ -75,6 +75,26 @@ async def test_a_long_list_that_broke_off_is_the_same_list_when_its_key_comes_ag
     assert len(set(lists)) == 3
 
 
+@pytest.mark.parametrize(("days", "target"), [(0, "Current"), (1, "Current"), (2, "Teams")])
+async def test_a_list_under_a_key_that_is_free_again_is_another_list(api, monkeypatch, days, target):
+    """The key's day is over, or the body was put right after a failure: the users are asked for anew."""
+    body = {"identities": [f"{number:08d}-0000-4000-8000-000000000000" for number in range(150)]}
+    tried = set()
+    with monkeypatch.context() as broken:
+
+        async def break_off(message, **_):
+            tried.add(message.batch)
+            raise TemporaryError("the queue")
+
+        if not days:
+            broken.setattr(api.queue, "send", break_off)
+        await _start(api, body={**body, "targetMeetingType": "Teams"})
+    api.clock.advance(timedelta(days=days, minutes=1))
+    assert (await _start(api, body={**body, "targetMeetingType": target})).status == 202
+    batches = {message.batch for _, message in api.queue.messages}
+    assert len(batches | tried) == 2
+
+
 async def test_a_caller_without_the_role_cannot_read_what_a_key_keeps(api):
     """The role comes first."""
     await _start(api)

@@ -37,6 +37,11 @@ class Claim:
     etag: str
     document: dict[str, Any]
 
+    @property
+    def request_id(self) -> str:
+        """By which the same request is known that comes again under its key: not another day's, nor another body's."""
+        return f"{self.key}-{self.document['digest']}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:

@@ -43,6 +43,8 @@ _FIRST_DIGEST: Final = timedelta(days=1)
 """The first digest looks so far back."""
 _PATIENCE: Final = timedelta(seconds=5)
 """A place in line that is this near is taken at once; one that is farther off becomes a delayed message."""
+_OVER: Final = timedelta(minutes=1)
+"""A place that passed so long ago is somebody else's by now: all that missed theirs would be sent at once."""
 
 
 def notice_key(run_id: str, kind: str) -> str:
@@ -135,7 +137,7 @@ class Noticing:
         if meetings:
             due_at = next_open_at(settings.window(), run.due_at)
             letter = notices.before(settings, user=facts.user_principal_name, due_at=due_at, meetings=meetings)
-            await self._once(message, run, facts, letter)
+            await self._once(message, run, facts, letter, latest=due_at)
 
     async def _after(self, message: Notice, run: Run) -> None:
         key = UserKey(message.user)
@@ -154,7 +156,9 @@ class Noticing:
         letter = notices.after(await self._parts.settings(), run, user=facts.user_principal_name, entries=entries)
         await self._once(message, run, facts, letter)
 
-    async def _once(self, message: Notice, run: Run, facts: UserFacts, letter: Letter) -> None:
+    async def _once(
+        self, message: Notice, run: Run, facts: UserFacts, letter: Letter, *, latest: datetime | None = None
+    ) -> None:
         """Send a letter to a user unless that has been done or tried.
 
         Raises:
@@ -165,7 +169,9 @@ class Noticing:
         stored = await self._parts.documents.get("notice", key)
         if stored is not None and stored.value["state"] != "postponed":
             return
-        await self._turn(message)
+        if not await self._turn(message, latest=latest):
+            log("notice_is_late", correlation_id=run.run_id)
+            return
         value = {"state": "sending", "at": self._parts.clock.now().isoformat(), "user": facts.user_id}
         try:
             await self._parts.documents.put("notice", key, value, etag=stored.etag if stored else "")
@@ -179,23 +185,26 @@ class Noticing:
         await self._parts.documents.put("notice", key, {**value, "state": state})
         log("notice_sent", correlation_id=run.run_id, user_id=facts.user_id, state=state, trigger=message.notice)
 
-    async def _turn(self, message: Notice) -> None:
-        """Take a letter's place in the sender's line.
+    async def _turn(self, message: Notice, *, latest: datetime | None) -> bool:
+        """Take a letter's place in the sender's line; ``False`` where it would be too late.
 
         Raises:
             TemporaryError: It was given none.
             _NotYet: The place is later.
         """
         if not self._parts.options.sending_limits:
-            return
-        if message.place_at:
-            at = datetime.fromisoformat(message.place_at)
-        else:
+            return True
+        at = datetime.fromisoformat(message.place_at) if message.place_at else None
+        if at is None or self._parts.clock.now() - at > _OVER:
             settings = await self._parts.settings()
-            at = await place_in_line(self._parts, 1, limit=settings.MailboxRecipientsPerDay)
-        if at - self._parts.clock.now() > _PATIENCE:
+            at = await place_in_line(self._parts, 1, limit=settings.MailboxRecipientsPerDay, latest=latest)
+        if at is None:
+            return False
+        wait = at - self._parts.clock.now()
+        if wait > _PATIENCE:
             raise _NotYet(at)
-        await asyncio.sleep(max((at - self._parts.clock.now()).total_seconds(), 0))
+        await asyncio.sleep(max(wait.total_seconds(), 0))
+        return True
 
     async def _send(self, recipients: Sequence[str], letter: Letter) -> str:
         """Send a letter; returns ``sent``, ``unknown``, or the code of a refusal.

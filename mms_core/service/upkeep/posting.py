@@ -36,16 +36,19 @@ def _from(at: datetime, hours: dict[str, int], recipients: int, limit: int) -> d
         at = _start(recent[0]) + DAY + timedelta(hours=1)
 
 
-async def place_in_line(parts: Parts, recipients: int, *, limit: int) -> datetime:
+async def place_in_line(
+    parts: Parts, recipients: int, *, limit: int, latest: datetime | None = None
+) -> datetime | None:
     """Give a letter its instant; nothing is waited for.
 
     Args:
         parts: Where the row is.
         recipients: Of the letter.
         limit: Recipients in 24 hours; 0 is no limit. A letter to more than that has its turn when nothing else has.
+        latest: A letter that would come later is of no use to anybody.
 
     Returns:
-        Aware UTC, now or later. It is used up, whether a letter is sent or not.
+        Aware UTC, now or later. It is used up, whether a letter is sent or not. ``None`` where it would be too late.
 
     Raises:
         TemporaryError: Others take their places all the time.
@@ -58,6 +61,8 @@ async def place_in_line(parts: Parts, recipients: int, *, limit: int) -> datetim
         at = max(now, datetime.fromisoformat(line["next"]))
         if limit:
             at = _from(at, hours, recipients, limit)
+        if latest is not None and at > latest:
+            return None
         this = at.strftime(_HOUR)
         hours[this] = hours.get(this, 0) + recipients
         value = {"next": (at + APART).isoformat(), "hours": hours}
