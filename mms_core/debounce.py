@@ -190,25 +190,6 @@ def put(
     return Accepted(record=replace(record, following=run, seen=seen), run=run, outcome=Outcome.ACCEPTED)
 
 
-def beside(record: UserRecord | None, run: Run, *, key: UserKey, request_id: str) -> UserRecord | None:
-    """Put a run that is over into a user's record, without touching one that waits or works.
-
-    Returns:
-        The new record; ``None`` where the request has been seen, or a run that is not over needs its place: the one in
-        line, or a name's, which moves to its user.
-    """
-    if record is None:
-        return UserRecord(key=key, current=run, seen=(request_id,))
-    is_idle = all(each.state.is_final for each in record.runs)
-    is_taken = record.following is not None and not record.following.state.is_final
-    if request_id in record.seen or is_taken or (key.startswith(NAME_PREFIX) and not is_idle):
-        return None
-    seen = record.remembering(request_id)
-    if is_idle:
-        return replace(record, current=run, following=None, seen=seen)
-    return replace(record, following=run, seen=seen)
-
-
 def refused(accepted: Accepted, *, code: str, now: datetime) -> Accepted:
     """Return a request whose own run is refused with a code before any work."""
     run = advance(accepted.run, Happening.REFUSED, now=now, code=code, last_message=explain(code))

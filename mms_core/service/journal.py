@@ -77,6 +77,7 @@ class Journal:
         outcome: str,
         correlation_id: str | None = None,
         more: dict[str, Any] | None = None,
+        once: tuple[datetime, str] | None = None,
     ) -> None:
         """Keep one decision.
 
@@ -90,12 +91,13 @@ class Journal:
             outcome: What became of it: a request's outcome, ``ignore``, or a code.
             correlation_id: The run that it became part of.
             more: Anything else worth knowing.
+            once: When it was decided first, and an id of its own: told again, it takes the place of its row.
         """
-        now = self._parts.clock.now()
-        key = f"{_order(now)}-{self._parts.new_id()}"
+        at, row = once or (self._parts.clock.now(), self._parts.new_id())
+        key = f"{_order(at)}-{row}"
         value: dict[str, Any] = {
             "id": key,
-            "at": now.isoformat(),
+            "at": at.isoformat(),
             "what": what,
             "rule": decision.rule,
             "reason": decision.reason,

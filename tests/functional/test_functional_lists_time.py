@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -622,6 +623,26 @@ async def test_history_goes_and_the_user_stays(world):
     assert len(await world.users.runs_of(KEY)) == 1
     assert await world.record() is not None
     assert (await world.ledger.entries(KEY), await world.ledger.originals(KEY)) == ([], [])
+
+
+async def test_a_user_leaves_whose_undo_and_the_request_behind_it_were_both_cancelled(world):
+    """Both runs are exported: one as late as the other."""
+    world.skype_meetings(1)
+    await world.ask()
+    await world.until_quiet()
+    world.clock.advance(DAY)
+    await world.queries.undo(USER, (), actor=None)
+    await world.ask()
+    runs = (await world.record()).runs
+    assert (len(runs), runs[0].undo) == (2, True)
+    assert (await world.queries.cancel(USER)).run_id == runs[1].run_id  # the undo had been told to nobody
+    assert [run.state for run in (await world.record()).runs] == [State.CANCELLED] * 2
+    assert await _night(world, 148) == []
+    lines = await _night(world, 3)
+    assert Counter(line["kind"] for line in lines) == {"run": 3, "meeting": 1}
+    assert {each.run_id for each in runs} < {line.get("CorrelationId") for line in lines}
+    assert await world.record() is None
+    assert await world.users.runs_of(KEY) == []
 
 
 async def test_what_waits_or_was_retried_is_never_purged(world):

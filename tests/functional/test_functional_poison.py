@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import get_args
 
 import pytest
@@ -55,8 +56,8 @@ async def _plan_failed(world, message):
 
 async def _decided(world, _):
     rows, _ = await Journal(world.parts).page(DecisionQuery(answer="refuse"))
-    kept = {each["id"] for each in await world.recovery.kept()}
-    return {row["requestId"] for row in rows} == kept, rows[0]["outcome"]
+    kept = [each["id"] for each in await world.recovery.kept()]
+    return [row["requestId"] for row in rows] == kept, rows[0]["outcome"]
 
 
 async def _wake(world):
@@ -153,6 +154,7 @@ async def test_a_poisoned_message_shows_as_failed_and_does_its_work_after_a_repl
     world.queue.messages.clear()
     for _ in range(2):
         await world.recovery.poisoned(encode(message))
+        world.clock.advance(timedelta(minutes=10))
     assert await KINDS[kind].shown(world, message) == (True, "PoisonedMessage")
     (kept,) = await world.recovery.kept()
     await world.recovery.replay(kept["id"], by="ada@console")
@@ -231,43 +233,96 @@ async def test_many_users_are_named_and_each_has_an_entry_of_its_own(world):
     assert await _history(world, name_key(NAME)) == [REPLAYED]
 
 
-async def test_a_run_that_waits_goes_on_beside_what_failed(world):
-    """Neither its time, its meetings nor its message change; a name's, which moves to its user, is left alone as well."""
+async def _told_of(world, user=USER):
+    """Poison what the tenant told about a user; gives the decisions that say so."""
+    await world.recovery.poisoned(encode(UsersChanged(users=(user,), received=NOW.isoformat())))
+    rows, _ = await Journal(world.parts).page(DecisionQuery(rule="PoisonedMessage"))
+    return [(row["user"], row["correlationId"]) for row in rows]
+
+
+async def test_an_entry_is_named_by_one_decision_however_often_its_message_is_delivered(world):
+    """Also after work has taken its place."""
+    (first,) = await _told_of(world)
+    assert first == (USER, (await world.queries.user(USER)).run_id)
+    world.clock.advance(timedelta(minutes=10))
+    await world.ask()
+    record = await world.record()
+    assert await _told_of(world) == [first]
+    assert await world.record() == record
+
+
+async def test_a_run_that_waits_is_not_touched_where_a_message_failed(world):
+    """Neither its time, its meetings nor its message change, nor a name's; the decision and the kept message tell."""
     world.skype_meetings(1)
     await world.ask()
     await world.ask(NAME)
     before, name = await world.record(), await world.record(name_key(NAME))
-    await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat()))
+    assert await _told_of(world) == [(USER, None)]
     await _poisoned(world, GRANTED)
-    assert (await world.record()).current == before.current
+    assert await world.record() == before
     assert await world.record(name_key(NAME)) == name
-    assert sorted(await _history(world)) == [POISONED, (State.PENDING, None)]
-    assert (await world.queries.counts())[State.FAILED] == 0  # users count by what waits for them
+    assert len(await world.queries.messages()) == 2
     await world.until_quiet()
-    assert sorted(await _history(world)) == [POISONED, (State.SUCCEEDED, None)]
-    assert (await world.queries.counts())[State.FAILED] == 1
+    assert await _history(world) == [(State.SUCCEEDED, None)]
     assert len(world.tenant.mails) == 1
 
 
-async def test_a_run_at_work_and_the_one_in_line_go_on_though_a_message_failed(world):
-    """The place in line is taken; the decision and the kept message name the user."""
+async def test_a_run_at_work_and_the_one_in_line_are_not_touched_where_a_message_failed(world):
+    """With nobody in line, and with somebody."""
     world.skype_meetings(1)
 
     async def meanwhile():
-        kept = await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat()))
-        assert sorted(await _history(world)) == [POISONED, (State.IN_PROGRESS, None)]
-        await world.recovery.replay(kept, by="ada@console")
-        await world.ask()
-        line = await world.record()
-        await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat(), proof="audit"))
-        assert await world.record() == line
+        for _ in range(2):
+            before = await world.record()
+            await _told_of(world)
+            assert await world.record() == before
+            await world.ask()
 
     world.tenant.on("update", meanwhile)
     await world.ask()
     await world.until_quiet()
-    assert sorted(await _history(world)) == [(State.SKIPPED, "MessageReplayed"), *[(State.SUCCEEDED, None)] * 2]
-    rows, _ = await Journal(world.parts).page(DecisionQuery(rule="PoisonedMessage"))
-    assert [row["user"] for row in rows] == [USER, USER]
+    assert await _history(world) == [(State.SUCCEEDED, None)] * 2
+
+
+async def test_a_run_that_failed_is_counted_and_can_be_retried_though_a_message_failed_since(world):
+    """Neither before the message is put back nor after."""
+    world.skype_meetings(1)
+    await world.ask()
+    wake = next(each for _, each in world.queue.messages if isinstance(each, Wake))
+    await world.recovery.poisoned(encode(wake))
+    kept = await _poisoned(world, UsersChanged(users=(USER,), received=NOW.isoformat()))
+    for _ in range(2):
+        assert await world.queries.failures() == {"PoisonedMessage": 1}
+        assert await _history(world) == [(State.FAILED, "PoisonedMessage")]
+        await world.recovery.replay(kept, by="ada@console")
+    await world.queries.retry(USER)
+    await world.until_quiet()
+    await _told_of(world)
+    assert (await world.queries.user(USER)).state is State.SUCCEEDED
+    assert await world.queries.failures() == {}
+
+
+async def test_a_cancellation_tells_of_the_run_that_it_cancelled(world):
+    """Not of one in line that had failed before."""
+    world.start_services(notice_sender="it@contoso.example")
+    world.skype_meetings(1)
+
+    async def cancel():
+        await world.recovery.poisoned(encode(LIST))
+        record = await world.record()
+        assert record.following.code == "PoisonedMessage"
+        world.queue.messages.clear()
+        run = await world.queries.cancel(USER, actor="ada")
+        assert (run.run_id, run.state, run.cancel_requested) == (record.current.run_id, State.IN_PROGRESS, True)
+        assert world.queue.messages == []  # it is told of when it has stopped
+        assert (await world.queries.cancel(USER, actor="ada")).run_id == record.current.run_id
+        rows, _ = await Journal(world.parts).page(DecisionQuery(rule="Cancel"))
+        assert {row["correlationId"] for row in rows} == {record.current.run_id}
+
+    world.tenant.on("update", cancel)
+    await world.ask()
+    await world.until_quiet()
+    assert world.queue.messages == []
 
 
 async def test_a_message_nobody_understands_is_a_refused_decision_and_in_the_list_of_failures(world):

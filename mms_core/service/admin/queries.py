@@ -105,7 +105,7 @@ def cancelled(record: UserRecord, *, now: datetime, actors: tuple[str, ...]) -> 
         return replace(record, current=stopping, following=following)
     if not can(current, Happening.CANCELLED):
         raise BadInput(str(current.state), code="InvalidState")
-    return replace(record, current=ended(current), wake_id="", wake_at=None)
+    return replace(record, current=ended(current), following=following, wake_id="", wake_at=None)
 
 
 def check_retriable(run: Run) -> None:
@@ -269,7 +269,10 @@ class Queries:
         raise NotFound
 
     async def _change(self, identity: str, change: Callable[[UserRecord], UserRecord]) -> Run:
-        """Change the record of a user; *change* raises ``BadInput`` where the state does not allow it."""
+        """Change the record of a user, and return the newest run that has changed.
+
+        *change* raises ``BadInput`` where the state does not allow it.
+        """
         for attempt in range(CONFLICT_ATTEMPTS):
             for key in reversed(await self._keys(identity)):
                 stored = await self._parts.users.read(key)
@@ -280,7 +283,8 @@ class Queries:
                     await self._parts.save_with_wake(record, stored, afresh=record.current.retries == 0)
                 except PreconditionLost:
                     break
-                return record.runs[-1]
+                changed = [run for run in record.runs if run not in stored.value.runs]
+                return changed[-1] if changed else record.newest
             else:
                 # A run that moves from the name's record to the user's can be missed in both, once.
                 if attempt:

@@ -2,7 +2,8 @@
 
 What waits for a run is a failed run, a plan is a failed plan. What nobody has asked for, because the tenant told it or
 a timer began it, is a decision, refused, whose request id is that of the kept message; and each user whom the tenant
-named has a failed run, which stands for the message and not for work: putting the message back ends it.
+named has a failed run, which stands for the message and not for work: putting the message back ends it. Who has work in
+the record, waiting, under way or over, has none: an entry never takes the place of a run.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.debounce import beside
 from mms_core.errors import BadInput, PreconditionLost, explain
 from mms_core.messages import (
     Batch,
@@ -25,15 +25,16 @@ from mms_core.messages import (
     UsersChanged,
     Wake,
     decode,
+    encode,
 )
-from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey
+from mms_core.model import NAME_PREFIX, Run, RunId, State, UserKey, UserRecord
 from mms_core.service.admin.fanout import Fanout, row_due_at, run_id
 from mms_core.service.admin.intake import user_key
 from mms_core.service.admin.queries import retried
 from mms_core.service.batches import Batches
 from mms_core.service.journal import Journal, Origin
 from mms_core.service.parts import CONFLICT_ATTEMPTS
-from mms_core.states import Happening, advance, can
+from mms_core.states import STANDS_FOR_MESSAGE, Happening, advance, can
 from mms_core.triggers import Answer, Decision
 
 if TYPE_CHECKING:
@@ -57,12 +58,13 @@ class Poison:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def show(self, message: AnyMessage, *, kept: str) -> None:
+    async def show(self, message: AnyMessage, *, kept: str, at: datetime) -> None:
         """Make the failure visible; safe to repeat.
 
         Args:
             message: What was poisoned.
             kept: The id under which it is kept.
+            at: Since when.
         """
         match message:
             case Wake() | Resolve():
@@ -74,9 +76,9 @@ class Poison:
             case Batch():
                 async for text in Batches(self._parts).texts(message):
                     with contextlib.suppress(UnknownMessage):  # the kept message holds it
-                        await self.show(decode(text), kept=kept)
+                        await self.show(decode(text), kept=kept, at=at)
             case _:
-                await self._note(message, kept)
+                await self._note(message, kept, at)
 
     async def forgive(self, message: AnyMessage, *, kept: str) -> None:
         """Let the work that was shown as failed wait again, for the message that comes; safe to repeat.
@@ -143,28 +145,30 @@ class Poison:
             return
         await self._parts.documents.put("preview", preview_id, {**stored.value, **now}, etag=stored.etag)
 
-    async def note_unknown(self, kept: str) -> None:
-        """Keep a decision for a message that this version does not understand."""
-        await self._decide("unknown", None, kept)
+    async def note_unknown(self, kept: str, *, at: datetime) -> None:
+        """Keep a decision for a message that this version does not understand; safe to repeat."""
+        await self._decide("unknown", None, kept, at)
 
-    async def _note(self, message: AnyMessage, kept: str) -> None:
+    async def _note(self, message: AnyMessage, kept: str, at: datetime) -> None:
         """Keep a decision for everybody whom the message names, or one for nobody in particular."""
         is_told = isinstance(message, UsersChanged | TenantEvent)
         what = message.type if isinstance(message, TenantEvent) else type(message).__name__
         for user in _named(message):
             entry = await self._enter(user, what, kept) if is_told and user else None
-            await self._decide(type(message).__name__, user, kept, message=message, what=what, run=entry)
+            await self._decide(type(message).__name__, user, kept, at, message=message, what=what, run=entry)
 
     async def _decide(
         self,
         kind: str,
         user: str | None,
         kept: str,
+        at: datetime,
         *,
         message: AnyMessage | None = None,
         what: str | None = None,
         run: RunId | None = None,
     ) -> None:
+        told = f"{kept}/{user}/{encode(message) if message else ''}"
         await Journal(self._parts).note(
             Decision(answer=Answer.REFUSE, rule=CODE, reason=f"{CODE} {kind}", code=CODE),
             what=what or kind,
@@ -174,6 +178,7 @@ class Poison:
             origin=Origin(actor=message.actor if isinstance(message, TenantEvent) else None, proof="queue"),
             outcome=CODE,
             correlation_id=run,
+            once=(at, str(uuid.uuid5(uuid.NAMESPACE_OID, told))),
         )
 
     async def _keys(self, user: str) -> list[UserKey]:
@@ -186,7 +191,7 @@ class Poison:
         return [key] if named is None else [key, UserKey(str(named.value["userId"]))]
 
     async def _enter(self, user: str, what: str, kept: str) -> RunId | None:
-        """Put the failure into a user's record; ``None`` where there is no room for it (see :func:`beside`)."""
+        """Put the failure into a user's record; ``None`` where that holds work, which nothing may hide."""
         keys, now = await self._keys(user), self._parts.clock.now()
         entry = Run(
             run_id=_entry_id(kept, user),
@@ -203,20 +208,15 @@ class Poison:
         )
         for _ in range(CONFLICT_ATTEMPTS if keys else 0):
             stored = await self._parts.users.read(keys[-1])
-            known = stored.value.current.user_principal_name if stored else None
-            record = beside(
-                stored.value if stored else None,
-                replace(entry, user_principal_name=known),
-                key=keys[-1],
-                request_id=kept,
-            )
-            if record is None:
+            record = stored.value if stored else UserRecord(key=keys[-1], current=entry)
+            if kept in record.seen:
+                return entry.run_id
+            if any(run.code not in STANDS_FOR_MESSAGE for run in record.runs):
                 return None
-            try:
-                await self._parts.users.save(record, stored)
-            except PreconditionLost:
-                continue
-            return entry.run_id
+            shown = replace(entry, user_principal_name=record.current.user_principal_name)
+            with contextlib.suppress(PreconditionLost):
+                await self._parts.users.save(replace(record, current=shown, seen=record.remembering(kept)), stored)
+                return entry.run_id
         return None
 
     async def _put_back(self, user: str, kept: str) -> None:
@@ -233,8 +233,7 @@ class Poison:
                 stored = await self._parts.users.read(key)
                 if stored is None:
                     break
-                current, following = ended(stored.value.current), stored.value.following
-                record = replace(stored.value, current=current, following=following and ended(following))
+                record = replace(stored.value, current=ended(stored.value.current))
                 if record == stored.value:
                     break
                 with contextlib.suppress(PreconditionLost):

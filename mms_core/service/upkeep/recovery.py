@@ -102,19 +102,21 @@ class Recovery:
     async def poisoned(self, text: str) -> None:
         """Make a message that failed five times visible: keep it, once, and say so where its work is looked for."""
         now, kept = self._parts.clock.now(), await self.kept()
-        known = next((each["id"] for each in kept if each["text"] == text and "replayedAt" not in each), None)
-        kept_id = known or f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}"
+        known = next((each for each in kept if each["text"] == text and "replayedAt" not in each), None)
         if known is None:
-            await self._parts.documents.put("poison", kept_id, {"id": kept_id, "at": now.isoformat(), "text": text})
+            new_id = f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}"
+            known = {"id": new_id, "at": now.isoformat(), "text": text}
+            await self._parts.documents.put("poison", new_id, known)
+        kept_id, at = known["id"], datetime.fromisoformat(known["at"])
         measure(MESSAGES_POISONED, message=kind_of(text))
         try:
             message = decode(text)
         except UnknownMessage as exc:
             log("message_unknown", level=logging.ERROR, error_type=type(exc).__name__)
-            await self._poison.note_unknown(kept_id)
+            await self._poison.note_unknown(kept_id, at=at)
             return
         log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
-        await self._poison.show(message, kept=kept_id)
+        await self._poison.show(message, kept=kept_id, at=at)
 
     async def kept(self) -> list[dict[str, Any]]:
         """Return the messages that were poisoned or not understood, oldest first."""

@@ -65,38 +65,37 @@ class Retention:
         log("runs_purged", count=purged, total=removed)
         return purged
 
-    async def _purge(self, key: UserKey, run: Run, cutoff: datetime, *, day: str) -> bool:
+    async def _purge(self, key: UserKey, run: Run, cutoff: datetime, *, day: str) -> int:
         stored = await self._parts.users.read(key)
         record, is_over = stored.value if stored else None, run.modified_at < cutoff
         is_last = (
             record is not None
-            and record.following is None
-            and record.current.state.is_final
-            and (record.current.run_id, record.current.modified_at) == (run.run_id, run.modified_at)
+            and all(each.state.is_final and each.modified_at < cutoff for each in record.runs)
+            and (record.newest.run_id, record.newest.modified_at) == (run.run_id, run.modified_at)
         )
-        if stored is not None and is_over and is_last:
+        if stored is not None and is_last:
             return await self._purge_user(stored, run, day=day)
         runs = {run.run_id for run in record.runs} if record else set()
         entries = await self._parts.ledger.entries(key)
         await self._export(key, run, [each for each in entries if each.is_forgotten(cutoff, runs)], day=day)
         await self._parts.ledger.expire(key, before=cutoff, runs=runs)
         if not is_over or run.run_id in runs:
-            return False  # the user is in use
+            return 0  # the user is in use
         await self._archive.append(day, f"{key}-{run.run_id}", [_line("run", key, run_row(run))])
         await self._parts.users.forget(key, run)
-        return True
+        return 1
 
-    async def _purge_user(self, stored: Stored[UserRecord], run: Run, *, day: str) -> bool:
-        key = stored.value.key
-        await self._archive.append(day, f"{key}-{run.run_id}", [_line("run", key, run_row(run))])
+    async def _purge_user(self, stored: Stored[UserRecord], run: Run, *, day: str) -> int:
+        key, runs = stored.value.key, stored.value.runs
+        await self._archive.append(day, f"{key}-{run.run_id}", [_line("run", key, run_row(each)) for each in runs])
         await self._export(key, run, await self._parts.ledger.entries(key), day=day)
         # The record goes last: as long as it is there, the next night finds what this one left.
         await self._parts.ledger.forget(key)
         try:
             await self._parts.users.delete(stored)
         except PreconditionLost:
-            return False
-        return True
+            return 0
+        return len(runs)
 
     async def _export(self, key: UserKey, run: Run, entries: list[LedgerEntry], *, day: str) -> None:
         """Export meetings' rows, under a name of their own: a purge that was broken off must not overwrite them."""
