@@ -302,7 +302,7 @@ async def test_messages_that_failed_are_shown_with_their_reason_and_how_to_put_t
         assert "<b>not ours" not in await page.run("document.body.innerHTML")
         await _everywhere(page, axe, "messages")
         await page.run(f"location.hash = '#/user/{user.id}'")
-        await page.sees("This failed five times in a way that the service did not expect.")
+        await page.sees("What the tenant told about this user failed five times")
     # It is the whole tenant's page: others shall not find it.
     with TableServiceClient.from_connection_string(stack.ready["storage"]) as tables:
         state = tables.get_table_client("MmsState")
