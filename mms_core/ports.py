@@ -237,6 +237,10 @@ class Documents(Protocol):
         """
         ...
 
+    async def remove(self, kind: str, key: str) -> None:
+        """Remove a document, if it is there."""
+        ...
+
     async def purge(self, kind: str, *, low: str, high: str) -> int:
         """Remove the documents of a kind whose keys are from *low* to before *high*; returns how many.
 

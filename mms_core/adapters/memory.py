@@ -330,6 +330,10 @@ class MemoryDocuments(Documents):
         rows = [row for row in rows if row[0] > after]
         return [copy.deepcopy(value) for _, value in rows[:top]]
 
+    async def remove(self, kind: str, key: str) -> None:
+        """See :class:`~mms_core.ports.Documents`."""
+        self._documents.pop((kind, key), None)
+
     async def purge(self, kind: str, *, low: str, high: str) -> int:
         """See :class:`~mms_core.ports.Documents`."""
         if kind in ONE_A_USER:

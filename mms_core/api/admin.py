@@ -147,7 +147,7 @@ class AdminApi:
         given = read_query(request.query, ListMigrations)
         query = _query(given)
         if given.summary_only:
-            return await self._summary(request, given.summary_by)
+            return await self._summary(request, given)
         if given.identity:
             found = [run for run in await self._queries.runs_of(given.identity) if _matches(run, query)]
             return table_response(request, [run_row(run) for run in found[: query.top]], (*FIELDS, *OWN_FIELDS))
@@ -155,9 +155,9 @@ class AdminApi:
         rows = [run_row(run) for run in page.runs]
         return table_response(request, rows, (*FIELDS, *OWN_FIELDS), continuation=page.continuation)
 
-    async def _summary(self, request: ApiRequest, by: str) -> ApiResponse:
-        """Count, from counters: what it costs does not depend on how many users there are."""
-        queries = self._queries
+    async def _summary(self, request: ApiRequest, given: ListMigrations) -> ApiResponse:
+        """Count, from counters: what it costs does not depend on how many users there are. Messages are listed."""
+        queries, by = self._queries, given.summary_by
         if by == "code":
             return table_response(request, code_rows(await queries.failures()), ("Code", "UserCount", "LastMessage"))
         if by == "day":
@@ -166,7 +166,8 @@ class AdminApi:
             rows = duration_rows(await queries.minutes_a_day())
             return table_response(request, rows, ("Date", "Minutes", "RunCount"))
         if by == "message":
-            return table_response(request, message_rows(await queries.messages()), MESSAGE_FIELDS)
+            kept, token = await queries.messages(top=given.top, after=given.continuation_token or "")
+            return table_response(request, message_rows(kept), MESSAGE_FIELDS, continuation=token)
         return table_response(request, summary_rows(await queries.counts()), ("State", "UserCount"))
 
     async def _start(self, request: ApiRequest) -> ApiResponse:

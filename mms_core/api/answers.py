@@ -155,10 +155,10 @@ class Durations(TypedDict):
 
 
 class Messages(TypedDict):
-    """With ``summaryOnly`` and ``summaryBy=message``: a row a message, oldest first."""
+    """With ``summaryOnly`` and ``summaryBy=message``: a row a message, oldest first; with a token perhaps none yet."""
 
     value: list[MessageRow]
-    continuationToken: None
+    continuationToken: str | None
 
 
 class StartedRow(TypedDict):
@@ -385,7 +385,7 @@ class StartAgain(TypedDict):
 
 
 class Discovery(TypedDict):
-    """What the last search found; an old one is repeated in the background."""
+    """What the last search found; an old one is repeated in the background. With a token perhaps no row yet."""
 
     value: list[NeedRow]
     requests: list[StartAgain]

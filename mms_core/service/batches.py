@@ -76,8 +76,8 @@ class Batches:
             else:
                 await self._parts.queue.send(known)
         if batch:
-            await documents.purge(HEAD, low=batch, high=f"{batch}~")
-            await documents.purge(ROWS, low=batch, high=f"{batch}~")
+            await documents.remove(HEAD, batch)
+            await documents.purge(ROWS, low=f"{batch}-", high=f"{batch}-~")
 
     async def texts(self, message: Batch) -> AsyncIterator[str]:
         """Yield the messages that a batch holds, encoded; none of one that has been worked off."""

@@ -57,5 +57,5 @@ async def _is_unreadable(parts: Parts, user_id: str) -> bool:
         await snapshot_of(parts, user_id)
     except RecordUnreadable:
         return True
-    await parts.documents.purge(UNREADABLE, low=user_id, high=f"{user_id}~")
+    await parts.documents.remove(UNREADABLE, user_id)
     return False

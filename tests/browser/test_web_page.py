@@ -518,6 +518,30 @@ async def test_who_needs_a_migration_is_started_after_being_told_how_many_get_ma
         await page.sees("Who needs a migration")
         await page.sees("needs.second@contoso.example")
         await _everywhere(page, axe, "needs")
+
+        # -- the service has looked at so many who are served already: its token leads on
+        await page.run(
+            "window.answers = window.fetch; window.fetch = (path, options) => answers(path, options).then((answer) =>"
+            " !path.includes('discovery?') || path.includes('Token=') ? answer : answer.json().then((found) =>"
+            " Response.json({ ...found, value: [], requests: [], continuationToken: '-' })))"
+        )
+        await page.run("location.hash = '#/discovery'")
+        await page.sees("The first of those who were found have been started.")
+        await page.click("List more")
+        await page.sees("needs.second@contoso.example")
+        await page.run("location.hash = '#/'")
+        await page.sees("The first of those who were found have been started.")
+
+        # -- and where the list cannot be had, the rest of the first page is there
+        await page.run("location.hash = '#/discovery'")
+        await page.until("document.querySelector('h1')?.innerText === 'Needs migration'")
+        await page.run(
+            "window.fetch = (path, options) => path.includes('discovery?')"
+            " ? Promise.resolve(Response.json({ title: 'Out of order.' }, { status: 500 })) : answers(path, options)"
+        )
+        await page.run("location.hash = '#/'")
+        await page.sees("Out of order.")
+        await page.sees("Runs a day")
     await asyncio.to_thread(stack.tenant, "POST", "actions/grantPolicy", {**grant, "mode": "Islands"})
     await asyncio.to_thread(stack.finished, first)
 

@@ -76,9 +76,9 @@ async def test_what_failed_shows_where_no_work_is_and_goes_when_it_is_put_back(s
     counts = await storage.users.counts()
     assert (counts[State.PENDING], counts[State.FAILED]) == (1, 1)
     assert len(await storage.users.runs_of(key_of(1))) == 1
-    (kept,) = await service.queries.messages()
+    (kept,), _ = await service.queries.messages()
     await service.recovery.replay(kept["id"], by="ada@console")
     assert (await storage.users.page(RunQuery(state=State.FAILED))).runs == ()
     assert (await storage.users.counts())[State.SKIPPED] == 1
     assert await storage.users.recount() == []
-    assert await service.queries.messages() == []
+    assert await service.queries.messages() == ([], None)

@@ -49,3 +49,18 @@ async def test_documents_are_purged_by_key(storage):
     assert len(await storage.documents.list("decision")) == 1
     with pytest.raises(ValueError, match="purged"):
         await storage.documents.purge("snapshot", low="", high="~")
+
+
+@pytest.mark.parametrize("key", ["7", "70000000-0000-4000-8000-000000000000", "b/c", "~"])
+async def test_a_document_is_removed_by_its_own_key_alone(storage, key):
+    """Not those whose keys begin with it; of any kind, and it need not be there."""
+    await storage.documents.put("need", key, {"key": key})
+    await storage.documents.put("snapshot", key, {"key": key})
+    for other in (f"{key}0", f"{key}-0", f"{key}~", "70"):
+        await storage.documents.put("need", other, {"key": other})
+    for _ in range(2):
+        await storage.documents.remove("need", key)
+        await storage.documents.remove("snapshot", key)
+    assert await storage.documents.get("need", key) is None
+    assert await storage.documents.get("snapshot", key) is None
+    assert {each["key"] for each in await storage.documents.list("need")} == {f"{key}0", f"{key}-0", f"{key}~", "70"}

@@ -13,7 +13,7 @@ from test_functional_triggers import _Lists
 from mms_core.errors import PermanentError, TemporaryError
 from mms_core.meetings import Recurrence
 from mms_core.messages import JobStep, TenantEvent, UsersChanged
-from mms_core.model import TeamsFacts
+from mms_core.model import Run, RunId, TeamsFacts, UserKey, UserRecord
 from mms_core.ports import Page, Round
 from mms_core.service import Finds
 from mms_core.service.tenant.catching_up import KEPT
@@ -179,3 +179,54 @@ async def test_a_glance_at_the_findings_does_not_have_the_tenant_searched(world)
     assert world.queue.messages == []
     assert (await finds.page(top=6, continuation=None))["isRunning"] is True
     assert len(world.queue.messages) == 1
+
+
+def _id(number):
+    return f"{number:08d}-0000-4000-9000-000000000000"
+
+
+async def _find(world, user):
+    need = {"userId": user, "userPrincipalName": NAME, "reason": "N3 PolicyGrantedTenantWide", "meetings": 1}
+    more = {"source": "All", "target": "Teams", "notBefore": None, "run": "r", "at": NOW.isoformat()}
+    await world.documents.put("need", user, need | more)
+
+
+@pytest.mark.usefixtures("tenant")
+async def test_findings_of_an_older_version_do_not_break_the_list(world):
+    """It left a row for a user of whom nothing was found any more; the next search, which this starts, strikes that."""
+    await world.documents.put("need", _id(1), {"userId": _id(1), "run": "old", "meetings": 0})
+    await _find(world, _id(2))
+    assert await _shown(world) == {_id(2): 1}
+    await _work(world)
+    assert await _shown(world) == {USER: 2, OTHER: 2}
+    assert await world.documents.get("need", _id(1)) is None
+
+
+async def test_one_question_looks_at_so_many_findings_and_its_token_leads_on(world):
+    """Where all of them have been started, the overview does not wait until each one's record was read."""
+    found = [_id(number) for number in range(1100)]
+    for number, user in enumerate(found):
+        await _find(world, user)
+        if number < 1050:
+            times = {"created_at": NOW, "modified_at": NOW, "fresh_at": NOW, "due_at": NOW}
+            run = Run(run_id=RunId(user), identity=user, user_id=user, **times)
+            await world.users.save(UserRecord(key=UserKey(user), current=run), None)
+    finds = Finds(world.parts, age=AGE)
+    first = await finds.page(top=6, continuation=None, search=False)
+    assert (first["value"], first["requests"], first["continuationToken"]) == ([], [], found[999])
+    shown, token = [], first["continuationToken"]
+    while token:
+        page = await finds.page(top=6, continuation=token, search=False)
+        shown += [row["userId"] for row in page["value"]]
+        token = page["continuationToken"]
+    assert shown == found[1050:]
+
+
+@pytest.mark.parametrize("gone", ["7", "70000000-0000-4000-8000-00000000000", "~", "a/b"])
+async def test_whoever_is_gone_takes_nobody_else_off_the_list(world, gone):
+    """An id that an event names may be any text, also the beginning of other people's ids."""
+    found = {f"70000000-0000-4000-8000-00000000000{number}" for number in range(2)}
+    for user in found:
+        await _find(world, user)
+    await world.dispatch(UsersChanged(users=(gone,), received=NOW.isoformat()))
+    assert set(await _shown(world)) == found

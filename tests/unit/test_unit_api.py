@@ -401,6 +401,24 @@ async def test_messages_that_failed_for_good_are_listed_until_they_are_put_back(
     assert "private" not in str(rows)
 
 
+async def test_messages_behind_a_thousand_that_were_put_back_are_listed_a_page_at_a_time(api):
+    """One answer looks at so many, and its token leads to the others."""
+    at = api.clock.now().isoformat()
+    for number in range(1250):
+        more = {"replayedAt": at} if number < 1050 else {}
+        await api.parts.documents.put(
+            "poison", f"k{number:04d}", {"id": f"k{number:04d}", "at": at, "text": "", **more}
+        )
+    query = {"summaryOnly": "true", "summaryBy": "message", "top": "150"}
+    sizes, found, token = [], [], {}
+    while not sizes or token:
+        page = _json(await api.migrations(query=query | token))
+        sizes.append(len(page["value"]))
+        found += [row["MessageId"] for row in page["value"]]
+        token = {"continuationToken": page["continuationToken"]} if page["continuationToken"] else {}
+    assert (sizes, found) == ([0, 150, 50], [f"k{number:04d}" for number in range(1050, 1250)])
+
+
 async def test_lists_come_as_csv_on_request(api):
     """The 13 fields first; the token for the next page is a header."""
     await _several(api, 3)

@@ -87,6 +87,11 @@ class TableDocuments(Documents):
             raise unavailable(exc) from exc
         return documents
 
+    async def remove(self, kind: str, key: str) -> None:
+        """See :class:`~mms_core.ports.Documents`."""
+        table = await self._tables.table("State")
+        await answered(table.delete_entity(self._partition(kind, key), key_safe(key)))
+
     async def purge(self, kind: str, *, low: str, high: str) -> int:
         """See :class:`~mms_core.ports.Documents`."""
         if kind in ONE_A_USER:

@@ -21,6 +21,7 @@ from mms_core.planning import block_text, coordinates
 from mms_core.service.admin.intake import user_key
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.sifting import sifted
 from mms_core.settings import TenantSettings
 from mms_core.states import STANDS_FOR_MESSAGE, Happening, advance, can
 
@@ -191,10 +192,17 @@ class Queries:
         first = self._parts.clock.now().date() - SUMMARY_SPAN
         return {cell: count for cell, count in (await self._parts.users.minutes_a_day()).items() if cell[0] >= first}
 
-    async def messages(self) -> list[dict[str, Any]]:
-        """Return the messages that failed for good and that nobody has put back, oldest first."""
-        kept = await self._parts.documents.list("poison")
-        return [{**each, "kind": kind_of(each["text"])} for each in kept if "replayedAt" not in each]
+    async def messages(self, *, top: int = 1000, after: str = "") -> tuple[list[dict[str, Any]], str | None]:
+        """Return messages that failed for good and that nobody has put back, oldest first, and the token for more.
+
+        Each with its id, instant and kind, without its text. A page with a token may be short, or empty.
+        """
+
+        async def shown(kept: dict[str, Any]) -> dict[str, Any] | None:
+            is_left = "replayedAt" not in kept
+            return {"id": kept["id"], "at": kept["at"], "kind": kind_of(kept["text"])} if is_left else None
+
+        return await sifted(self._parts.documents, "poison", shown, key="id", top=top, after=after)
 
     async def _keys(self, identity: str) -> list[UserKey]:
         key = user_key(identity)

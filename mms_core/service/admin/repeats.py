@@ -115,4 +115,4 @@ class Repeats:
 
     async def release(self, claim: Claim) -> None:
         """Give a claimed key back: nothing came of the request."""
-        await self._parts.documents.purge(KIND, low=claim.key, high=f"{claim.key}~")
+        await self._parts.documents.remove(KIND, claim.key)

@@ -76,7 +76,7 @@ class Retiring:
         for row in rows:
             replaced_at = datetime.fromisoformat(row["replacedAt"])
             if replaced_at < kept_until:
-                await self._parts.documents.purge(REPLACED, low=row["key"], high=row["key"] + "\0")
+                await self._parts.documents.remove(REPLACED, row["key"])
             elif days is not None and row["endedAt"] is None and replaced_at + timedelta(days=days) <= now:
                 due.setdefault(row["userId"], []).append(row)
         ended = 0

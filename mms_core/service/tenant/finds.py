@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mms_core.model import State, UserKey
 from mms_core.service.jobs import start_job
+from mms_core.service.sifting import sifted
 from mms_core.service.tenant.tenantwide import DISCOVERY
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ NEED = "need"
 
 async def strike(parts: Parts, user_id: str) -> None:
     """Take a user off the list: somebody who is gone, or of whom nothing is found any more."""
-    await parts.documents.purge(NEED, low=user_id, high=f"{user_id}~")
+    await parts.documents.remove(NEED, user_id)
 
 
 class Finds:
@@ -33,21 +34,12 @@ class Finds:
         """Return a page of users with reason and number of meetings, and requests that can be posted back as they are.
 
         A search that is older than the deployment's limit is started again in the background, unless *search* is
-        false; what it replaces is shown until then, user by user.
+        false; what it replaces is shown until then, user by user. Of users who are served only so many are passed
+        over for one question: a page with a token may be short, or empty.
         """
-        rows: list[dict[str, Any]] = []
-        after, token = continuation or "", None
-        while len(rows) < top:
-            found = await self._parts.documents.list(NEED, top=500, after=after)
-            for need in found:
-                after = need["userId"]
-                if not await self._is_served(need):
-                    rows.append(_row(need))
-                    if len(rows) == top:
-                        token = after
-                        break
-            if len(found) < 500:  # noqa: PLR2004 - the page above
-                break
+        rows, token = await sifted(
+            self._parts.documents, NEED, self._shown, key="userId", top=top, after=continuation or ""
+        )
         job = await self._parts.documents.get("job", DISCOVERY)
         state = job.value if job else {}
         is_started = search and await self._refresh(state)
@@ -58,6 +50,11 @@ class Finds:
             "discoveredAt": state.get("doneAt") or state.get("doneBefore"),
             "isRunning": is_started or (bool(state) and not state.get("doneAt")),
         }
+
+    async def _shown(self, need: dict[str, Any]) -> dict[str, Any] | None:
+        # An earlier version left a row without meetings for a user of whom nothing was found any more.
+        is_shown = need.get("meetings") and not await self._is_served(need)
+        return _row(need) if is_shown else None
 
     async def _is_served(self, need: dict[str, Any]) -> bool:
         """Say whether a run of the user waits, works, or has ended well since the search looked, or found nobody."""

@@ -1,6 +1,6 @@
 // The first page: are we on, what waits, what runs, what failed and why, how it went.
 
-const memory = { config: null, history: null, lists: {}, found: null, needs: null, messages: { at: 0, rows: [] } };
+const memory = { config: null, history: null, lists: {}, found: null, needs: null, messages: { at: 0 } };
 
 async function config() {
   memory.config = (await api("GET", "config")).document;
@@ -13,6 +13,12 @@ async function config() {
 const total = (rows, name) => rows.reduce((sum, row) => sum + row[name], 0);
 const summaryBy = async (what) => (await get(`migrations?summaryOnly=true&summaryBy=${what}`)).value;
 const MOST_RUNS = 1000;
+
+// Of some lists the service looks at a part for each question, and shows what it finds there: on to the first with a row.
+async function firstRows(path, token = null) {
+  const page = await get(token ? `${path}&continuationToken=${encodeURIComponent(token)}` : path);
+  return page.value.length || !page.continuationToken ? page : firstRows(path, page.continuationToken);
+}
 
 // What the charts show: the runs themselves where they fit on one page, else what the service has counted.
 async function history14(counts) {
@@ -95,8 +101,11 @@ const cause = (group) => h("div.cause", null,
 
 // What failed and belongs to no user's run, or to many: listed by the service, and asked for once a minute.
 async function failedMessages() {
-  if (Date.now() - memory.messages.at > 60000) memory.messages = { at: Date.now(), rows: await summaryBy("message") };
-  return memory.messages.rows;
+  if (Date.now() - memory.messages.at > 60000) {
+    const page = await firstRows(`migrations?summaryOnly=true&summaryBy=message&top=${MOST_RUNS}`);
+    memory.messages = { at: Date.now(), rows: page.value, isMore: Boolean(page.continuationToken) };
+  }
+  return memory.messages;
 }
 
 const MESSAGE_KINDS = { UsersChanged: "Changes of users", TenantEvent: "An event of the tenant", ActivityContent: "Audit records", Batch: "Several things at once",
@@ -104,7 +113,7 @@ const MESSAGE_KINDS = { UsersChanged: "Changes of users", TenantEvent: "An event
   Resolve: "A name", Preview: "A preview", unknown: "Not understood" };
 const MOST_MESSAGES = 12;
 
-const messagesCard = (rows) => card("Messages that failed", h("span.soft.small", null, rows.length > MOST_MESSAGES && `the newest ${MOST_MESSAGES} of ${number(rows.length)}`),
+const messagesCard = ({ rows, isMore }) => card("Messages that failed", h("span.soft.small", null, isMore ? `the newest of the first ${number(rows.length)}; there may be more` : rows.length > MOST_MESSAGES && `the newest ${MOST_MESSAGES} of ${number(rows.length)}`),
   h("div.body", null, h("p.soft", null, explained(rows[0].LastMessage).cause.replace(/ \([^()]*\)$/, ""), " After the fix put each back: ",
     h("span.mono", null, "python -m mms_core.maintenance replay"), " and its id.")),
   table("Messages that failed", [["What"], ["State", ".fit"], ["When", ".fit"]], rows.slice(-MOST_MESSAGES).reverse().map((row) => h("tr", null,
@@ -133,17 +142,19 @@ function runningCard(page, count) {
     h("td.fit", null, lasting(Date.now() - new Date(row.CreateDate)))))));
 }
 
+const PASSED_OVER = "The first of those who were found have been started.";
+
 // Who needs a migration, as the last search has it: looking here does not make the tenant be searched again.
 async function needs() {
-  const old = memory.needs, age = old?.isRunning ? 15000 : 300000;
-  if (!old || Date.now() - old.at > age) memory.needs = { at: Date.now(), ...await get("discovery?top=6&search=false") };
+  const old = memory.needs, age = old?.isRunning || old?.message ? 15000 : 300000;
+  if (!old || Date.now() - old.at > age) memory.needs = { at: Date.now(), ...await get("discovery?top=6&search=false").catch(({ message }) => ({ value: [], message })) };
   return memory.needs;
 }
 
-function needsCard({ value: rows, discoveredAt }) {
+function needsCard({ value: rows, discoveredAt, continuationToken, message }) {
   const shown = rows.slice(0, 5).flatMap((row, index) => [index > 0 && ", ", h("a.breaks", { href: `#/start/${encodeURIComponent(row.identity)}` }, row.identity)]);
   return card("Who needs a migration", h("span.soft.small", null, discoveredAt && ["searched ", when(discoveredAt), " · "], h("a", { href: "#/discovery" }, discoveredAt || rows.length ? "all" : "search now")),
-    h(rows.length ? "p.body" : "p.empty", null, rows.length ? [shown, rows.length > 5 && " and more"] : discoveredAt ? "Nobody." : "Nobody has searched yet."));
+    h(rows.length ? "p.body" : "p.empty", null, rows.length ? [shown, rows.length > 5 ? " and more" : continuationToken && " and maybe more"] : message ?? (continuationToken ? PASSED_OVER : discoveredAt ? "Nobody." : "Nobody has searched yet.")));
 }
 
 async function overview(place) {
@@ -166,7 +177,7 @@ async function overview(place) {
   const groups = causes(failed);
   show($("#at-failed"), [groups, counts.Failed], () => counts.Failed && groups.length ? card("Failed, by cause", null, groups.map(cause),
     failed.continuationToken && h("div.foot", null, h("span.soft.small", null, `The newest ${number(failed.value.length)} failed runs are listed.`), h("button", { type: "button", "data-key": "more-failures", onclick: () => moreFailures().catch((error) => trouble(error.message)) }, "List more"))) : null);
-  show($("#at-messages"), messages, () => messages.length ? messagesCard(messages) : null);
+  show($("#at-messages"), messages, () => messages.rows.length ? messagesCard(messages) : null);
   show($("#at-now"), [waiting, running, narrow.matches, Math.floor(Date.now() / 15000)], () => users ? h("div.two", null, runningCard(running, counts.InProgress), pendingCard(waiting, counts.Pending)) : null);
   show($("#at-needs"), found, () => users || found.value.length ? needsCard(found) : null);
   const history = await history14(counts), { days, isCounted } = history, floor = memory.config.SettleMinutes;

@@ -9,7 +9,7 @@ async function foundSoFar() {
 }
 
 async function moreFound() {
-  const known = memory.found, page = await get(`discovery?top=1000&continuationToken=${encodeURIComponent(known.continuationToken)}`);
+  const known = memory.found, page = await firstRows("discovery?top=1000", known.continuationToken);
   Object.assign(known, { value: [...known.value, ...page.value], requests: [...known.requests, ...page.requests], continuationToken: page.continuationToken });
   refresh();
 }
@@ -32,6 +32,7 @@ async function discoveryPage(place) {
       return partWords(sum, first, some.length, rows.length);
     },
   }, async () => { for (const request of requests) await post("migrations", request); }, "They wait for their time.");
+  const more = found.continuationToken && h("button", { type: "button", "data-key": "more", onclick: () => moreFound().catch((error) => trouble(error.message)) }, "List more");
   show(place, found, () => [
     h("div.head", null, h("h1", null, "Needs migration"), found.value.length > 1 && h("button.main", { type: "button", "data-key": "all", onclick: () => start(found.value, found.requests) }, `Start ${found.continuationToken ? "these " : "all "}${number(found.value.length)}`)),
     h("p.lead", null, "Users whose future meetings do not fit what they have now, and for whom nothing waits, runs or has run. ",
@@ -40,7 +41,8 @@ async function discoveryPage(place) {
       table("Users who need a migration", [["User"], ["Why", ".wide"], ["Meetings", ".right"], [h("span.unseen", null, "Start"), ".fit"]], found.value.map((row) => h("tr", null,
         h("td", null, h("a.breaks", { href: `#/start/${encodeURIComponent(row.identity)}` }, row.identity)), h("td.wide", null, why(row.reason)), h("td.right.number", null, number(row.meetings)),
         h("td.fit", null, h("button", { type: "button", "data-key": `start-${row.userId}`, "aria-label": `Start ${row.identity}`, onclick: () => start([row], [{ identity: row.userId, sourceMeetingType: row.sourceMeetingType, targetMeetingType: row.targetMeetingType, ...(row.notBefore ? { notBefore: row.notBefore } : {}) }]) }, "Start"))))),
-      found.continuationToken && h("div.foot", null, h("button", { type: "button", "data-key": "more", onclick: () => moreFound().catch((error) => trouble(error.message)) }, "List more")))
+      more && h("div.foot", null, more))
+      : more ? [h("p.lead", null, PASSED_OVER), more]
       : h("p.lead", null, found.isRunning || !found.discoveredAt ? "The list fills as the search goes on." : "Nobody."),
   ]);
 }
