@@ -80,7 +80,8 @@ no invitation has changed, it writes nothing and nobody gets mail.
 **Discovery** (`GET /api/discovery`) shows what the last search found about a user until the next one has looked, which
 a question starts when the findings are older than `MMS_DISCOVERY_MAX_AGE_SECONDS` (an hour). A user disappears who has
 a run, as soon as it waits; who is deleted, as soon as a notification, the delta query, a run or the next search says
-so; and of whom the next search finds nothing.
+so; and of whom the next search finds nothing. One question looks at a thousand findings at most: where they are of
+users who have disappeared, its answer is short or empty, and its token leads on.
 
 ## The table
 
