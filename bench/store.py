@@ -250,7 +250,7 @@ async def accept(connection: str) -> dict[str, Any]:
     began = time.perf_counter()
     request = wiring.api_request(method="POST", route={}, query={}, headers={}, body=body)
     # Behind the token's check: everything that the size of the list makes expensive.
-    answer = await admin._start_all(request, Principal(name="bench", roles=frozenset()))  # noqa: SLF001
+    answer = await admin._start_all(request, Principal(name="bench", roles=frozenset()), "key")  # noqa: SLF001
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     await wiring.tables().close()
