@@ -96,7 +96,7 @@ async def seed(
     made: Callable[[int], UserRecord] = record,
 ) -> None:
     """Write users with all their rows, a hundred rows a transaction, and the counters at the end."""
-    table = await store._tables.table("Users")  # noqa: SLF001 - a shortcut that saves an hour
+    table = await store._tables.table("Users")
     counts: dict[str, Counters] = {}
     waiting: dict[str, list[Any]] = {}
     under_way: set[asyncio.Future[Any]] = set()
@@ -250,7 +250,7 @@ async def accept(connection: str) -> dict[str, Any]:
     began = time.perf_counter()
     request = wiring.api_request(method="POST", route={}, query={}, headers={}, body=body)
     # Behind the token's check: everything that the size of the list makes expensive.
-    answer = await admin._start_all(request, Principal(name="bench", roles=frozenset()), "key")  # noqa: SLF001
+    answer = await admin._start_all(request, Principal(name="bench", roles=frozenset()), "key")
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     await wiring.tables().close()

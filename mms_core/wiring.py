@@ -42,7 +42,7 @@ def api_request(
     The host drops parameters without a value; they are taken from the URL, so that an ``identity=`` whose variable
     was empty is refused, and not read as everybody.
     """
-    from mms_core.api import ApiRequest  # noqa: PLC0415
+    from mms_core.api import ApiRequest
 
     lower = {name.lower(): value for name, value in headers.items()}
     parts = urlsplit(url)
@@ -66,33 +66,33 @@ class App:
 
     @functools.cached_property
     def _keys(self) -> HttpKeys:
-        from mms_core.adapters.keys import HttpKeys  # noqa: PLC0415
+        from mms_core.adapters.keys import HttpKeys
 
         return HttpKeys(self._settings.token_keys_url, self._parts.clock)
 
     @functools.cached_property
     def _queries(self) -> Queries:
-        from mms_core.service import Queries  # noqa: PLC0415
+        from mms_core.service import Queries
 
         return Queries(self._parts)
 
     @functools.cached_property
     def _intake(self) -> Intake:
-        from mms_core.service import Intake  # noqa: PLC0415
+        from mms_core.service import Intake
 
         return Intake(self._parts)
 
     @functools.cached_property
     def _inbox(self) -> Inbox:
-        from mms_core.service import Inbox  # noqa: PLC0415
+        from mms_core.service import Inbox
 
         return Inbox(self._parts)
 
     @functools.cached_property
     def admin(self) -> AdminApi:
         """What administrators call."""
-        from mms_core.api import AdminApi  # noqa: PLC0415
-        from mms_core.service import Previews, Repeats, Retries  # noqa: PLC0415
+        from mms_core.api import AdminApi
+        from mms_core.service import Previews, Repeats, Retries
 
         parts = self._parts
         return AdminApi(
@@ -108,8 +108,8 @@ class App:
     @functools.cached_property
     def health(self) -> HealthApi:
         """Whether it works."""
-        from mms_core.api import HealthApi  # noqa: PLC0415
-        from mms_core.service import Checkup  # noqa: PLC0415
+        from mms_core.api import HealthApi
+        from mms_core.service import Checkup
 
         checkup = Checkup(self._parts, _probes, deployment=self._settings)
         clock = self._parts.clock
@@ -118,8 +118,8 @@ class App:
     @functools.cached_property
     def journal(self) -> JournalApi:
         """What was decided, and what discovery found."""
-        from mms_core.api import JournalApi  # noqa: PLC0415
-        from mms_core.service import Finds, Journal  # noqa: PLC0415
+        from mms_core.api import JournalApi
+        from mms_core.service import Finds, Journal
 
         finds = Finds(self._parts, age=self._settings.discovery_age)
         return JournalApi(Journal(self._parts), finds, self._queries, keys=self._keys, deployment=self._settings)
@@ -127,49 +127,49 @@ class App:
     @functools.cached_property
     def pages(self) -> PagesApi:
         """The web page and the description of the API."""
-        from mms_core.api import PagesApi  # noqa: PLC0415
+        from mms_core.api import PagesApi
 
         return PagesApi(self._settings)
 
     @functools.cached_property
     def webhooks(self) -> WebhookApi:
         """What the tenant calls."""
-        from mms_core.api import WebhookApi  # noqa: PLC0415
+        from mms_core.api import WebhookApi
 
         return WebhookApi(self._inbox, keys=self._keys, deployment=self._settings, clock=self._parts.clock)
 
     @functools.cached_property
     def triage(self) -> Triage:
         """The messages of the trigger queue, and sweeps."""
-        from mms_core.service import Triage  # noqa: PLC0415
+        from mms_core.service import Triage
 
         return Triage(self._parts, self.recovery)
 
     @functools.cached_property
     def runs(self) -> Runs:
         """The messages of the run queue."""
-        from mms_core.service import Runs  # noqa: PLC0415
+        from mms_core.service import Runs
 
         return Runs(self._parts)
 
     @functools.cached_property
     def recovery(self) -> Recovery:
         """What makes sure that nothing is lost."""
-        from mms_core.service import Recovery  # noqa: PLC0415
+        from mms_core.service import Recovery
 
         return Recovery(self._parts)
 
     @functools.cached_property
     def retention(self) -> Retention:
         """What is done at night."""
-        from mms_core.service import Retention  # noqa: PLC0415
+        from mms_core.service import Retention
 
         return Retention(self._parts, archive())
 
     @functools.cached_property
     def noticing(self) -> Noticing:
         """Letters."""
-        from mms_core.service import Noticing  # noqa: PLC0415
+        from mms_core.service import Noticing
 
         return Noticing(self._parts)
 
@@ -182,7 +182,7 @@ def deployment() -> Deployment:
 
 @functools.cache
 def _credential() -> AsyncTokenCredential:
-    from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415 - only where a token is needed
+    from azure.identity.aio import ManagedIdentityCredential
 
     client_id = deployment().client_id
     return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
@@ -190,7 +190,7 @@ def _credential() -> AsyncTokenCredential:
 
 def _blocking_credential() -> Any:
     """Return the identity for the telemetry exporter, which works in a thread of its own."""
-    from azure.identity import ManagedIdentityCredential  # noqa: PLC0415
+    from azure.identity import ManagedIdentityCredential
 
     client_id = deployment().client_id
     return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
@@ -199,7 +199,7 @@ def _blocking_credential() -> Any:
 @functools.cache
 def _graph() -> GraphPorts:
     # 600 modules: never on the way to an HTTP answer.
-    from mms_core.adapters.graph import (  # noqa: PLC0415
+    from mms_core.adapters.graph import (
         GraphCalendar,
         GraphDirectory,
         GraphMail,
@@ -207,7 +207,7 @@ def _graph() -> GraphPorts:
         GraphTenant,
         GraphTransport,
     )
-    from mms_core.service import GraphPorts  # noqa: PLC0415
+    from mms_core.service import GraphPorts
 
     settings = deployment()
     transport = GraphTransport(_credential(), base_url=settings.graph_url, scope=settings.graph_scope)
@@ -222,22 +222,22 @@ def _graph() -> GraphPorts:
 
 @functools.cache
 def _probes() -> Probes:
-    from mms_core.adapters.probes import HttpProbes  # noqa: PLC0415 - only for mms doctor
+    from mms_core.adapters.probes import HttpProbes
 
     return HttpProbes(_credential(), deployment=deployment())
 
 
 @functools.cache
 def _clock() -> StorageClock:
-    from mms_core.adapters.storage_clock import StorageClock  # noqa: PLC0415
+    from mms_core.adapters.storage_clock import StorageClock
 
     return StorageClock()
 
 
 def _tables(settings: Deployment) -> Any:
-    from azure.core.pipeline.policies import AsyncRetryPolicy  # noqa: PLC0415
+    from azure.core.pipeline.policies import AsyncRetryPolicy
 
-    from mms_core.adapters.tables import QuickTableClient, Tables  # noqa: PLC0415
+    from mms_core.adapters.tables import QuickTableClient, Tables
 
     # Short: a webhook has three seconds, and everything here is tried again by somebody.
     quick: dict[str, Any] = {
@@ -255,8 +255,8 @@ def _tables(settings: Deployment) -> Any:
 
 
 def _queue(settings: Deployment, name: str) -> Any:
-    from azure.storage.queue import TextBase64EncodePolicy  # noqa: PLC0415
-    from azure.storage.queue.aio import QueueClient  # noqa: PLC0415
+    from azure.storage.queue import TextBase64EncodePolicy
+    from azure.storage.queue.aio import QueueClient
 
     # The SDK's default waits 15 s before its first retry: too long for a webhook, whose sender repeats anyway.
     options: dict[str, Any] = {
@@ -281,7 +281,7 @@ def tables() -> Tables:
 
 def recovery() -> Recovery:
     """Return what looks after lost and poisoned messages."""
-    from mms_core.service import Recovery  # noqa: PLC0415
+    from mms_core.service import Recovery
 
     return Recovery(_parts())
 
@@ -295,17 +295,17 @@ async def close() -> None:
 
 def archive() -> Archive:
     """Return where purged rows go."""
-    from mms_core.adapters.tables import TableArchive  # noqa: PLC0415
+    from mms_core.adapters.tables import TableArchive
 
     return TableArchive(tables())
 
 
 @functools.cache
 def _parts() -> Parts:
-    from mms_core.adapters.tables import TableDocuments, TableLedger, TableUserStore  # noqa: PLC0415
-    from mms_core.adapters.termination import Termination  # noqa: PLC0415
-    from mms_core.adapters.work_queue import StorageWorkQueue  # noqa: PLC0415
-    from mms_core.service import Options, Parts  # noqa: PLC0415
+    from mms_core.adapters.tables import TableDocuments, TableLedger, TableUserStore
+    from mms_core.adapters.termination import Termination
+    from mms_core.adapters.work_queue import StorageWorkQueue
+    from mms_core.service import Options, Parts
 
     settings = deployment()
     termination = Termination()
@@ -354,7 +354,7 @@ def app() -> App:
     settings = deployment()
     with _uncollected():
         if settings.telemetry_connection:
-            from mms_core.adapters import monitor  # noqa: PLC0415
+            from mms_core.adapters import monitor
 
             monitor.start(settings.telemetry_connection, _blocking_credential, ratio=settings.trace_ratio)
         return App(settings, _parts())

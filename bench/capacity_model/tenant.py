@@ -383,7 +383,7 @@ class Tenant:
         arguments: dict[str, Any],
         answer: _Expected,
         box: Mailbox | None,
-        is_bad: bool,  # noqa: FBT001 - as above
+        is_bad: bool,  # noqa: FBT001 - a timer passes by position
     ) -> None:
         if box is not None:
             box.in_flight -= 1

@@ -666,9 +666,9 @@ async def _says_the_truth_of_all(page: Page, stack: Stack) -> None:
 
 async def _fail(stack: Stack, *, users: int, code: str) -> None:
     """Write runs that have failed long ago, of users whom nobody knows any more."""
-    from mms_core.adapters.tables import QuickTableClient, Tables, TableUserStore  # noqa: PLC0415 - as below
-    from mms_core.errors import explain  # noqa: PLC0415
-    from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord  # noqa: PLC0415
+    from mms_core.adapters.tables import QuickTableClient, Tables, TableUserStore
+    from mms_core.errors import explain
+    from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord
 
     tables = Tables(lambda name: QuickTableClient.from_connection_string(stack.ready["storage"], name), prefix="Mms")
     store, since = TableUserStore(tables), datetime.now(UTC) - timedelta(days=40)
@@ -685,10 +685,10 @@ async def _fail(stack: Stack, *, users: int, code: str) -> None:
 
 async def seed_weeks(stack: Stack, *, users: int) -> None:
     """Write runs of the last two weeks as the product's own store would."""
-    from bench.store import seed  # noqa: PLC0415 - this test only
-    from mms_core.adapters.tables import QuickTableClient, Tables, TableUserStore  # noqa: PLC0415
-    from mms_core.errors import explain  # noqa: PLC0415
-    from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord  # noqa: PLC0415
+    from bench.store import seed
+    from mms_core.adapters.tables import QuickTableClient, Tables, TableUserStore
+    from mms_core.errors import explain
+    from mms_core.model import Run, RunId, State, Target, UserKey, UserRecord
 
     tables = Tables(lambda name: QuickTableClient.from_connection_string(stack.ready["storage"], name), prefix="Mms")
     store, now = TableUserStore(tables), datetime.now(UTC)

@@ -161,7 +161,7 @@ def _rows(client: Patient, name: str) -> list[Any]:
 
 def one_stack(seed: int, numbers: list[int], report: Path) -> list[dict[str, Any]]:
     """Do some runs on a stack of their own."""
-    dice = random.Random(seed)  # noqa: S311 - no secret
+    dice = random.Random(seed)
     results = []
     options = [item for name, value in SETTINGS.items() for item in ("--set", f"{name}={value}")]
     with tempfile.TemporaryDirectory(prefix=f"mms-chaos-{uuid.uuid4().hex[:6]}") as directory:

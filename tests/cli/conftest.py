@@ -27,7 +27,7 @@ def _alone(tmp_path, monkeypatch):
 @pytest.fixture
 def screen_of():
     """Return a function that makes a screen; its streams are in ``out`` and ``err``."""
-    from cli_streams import Stream  # noqa: PLC0415 - importable only now
+    from cli_streams import Stream
 
     def made(*, is_terminal=False, answer="", colours=True):
         screen = Screen(

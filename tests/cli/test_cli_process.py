@@ -409,11 +409,11 @@ def test_terminal_is_coloured_and_local_and_a_pipe_is_plain_and_utc():
 
 def test_watching_ends_with_ctrl_c_and_without_an_error():
     """It is how one stops looking."""
-    import os  # noqa: PLC0415
-    import signal  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
+    import os
+    import signal
+    import subprocess
 
-    from fake_service import ROOT  # noqa: PLC0415
+    from fake_service import ROOT
 
     def answer(method, route, query, body, headers):
         return {"value": [{"State": "Pending", "UserCount": 3}]}
@@ -468,9 +468,9 @@ def test_pages_are_followed_and_written_as_they_come(output):
 
 def test_reader_that_goes_away_is_no_error():
     """As in mms status | head."""
-    import subprocess  # noqa: PLC0415
+    import subprocess
 
-    from fake_service import ROOT  # noqa: PLC0415
+    from fake_service import ROOT
 
     def answer(method, route, query, body, headers):
         return {"value": [_row(each) for each in range(1000)], "continuationToken": "more"}
@@ -609,9 +609,9 @@ def test_token_is_never_printed():
 
 def test_help_imports_nothing_that_talks_to_a_network():
     """It is typed often, and should be there at once."""
-    import subprocess  # noqa: PLC0415
+    import subprocess
 
-    from fake_service import ROOT  # noqa: PLC0415
+    from fake_service import ROOT
 
     program = (
         "import sys\nfrom mms_cli.main import main\n"

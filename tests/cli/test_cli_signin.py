@@ -198,7 +198,7 @@ class SignInService:
 
 
 def _part(value):
-    import base64  # noqa: PLC0415
+    import base64
 
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 

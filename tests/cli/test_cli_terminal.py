@@ -170,7 +170,7 @@ def test_folded_text_fits_and_loses_nothing_but_blanks(text, width):
 
 def test_instants_are_local_on_a_terminal_and_untouched_elsewhere(screen_of, monkeypatch):
     """With the offset, so that nobody has to guess."""
-    import time  # noqa: PLC0415
+    import time
 
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
@@ -288,8 +288,8 @@ def test_errors_show_code_cause_and_remedy(screen_of):
 
 
 def _bare_screen():
-    from cli_streams import Stream  # noqa: PLC0415
+    from cli_streams import Stream
 
-    from mms_cli.terminal import Screen  # noqa: PLC0415
+    from mms_cli.terminal import Screen
 
     return Screen(Stream(), Stream(), Stream())

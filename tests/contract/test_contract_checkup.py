@@ -226,7 +226,9 @@ async def test_queues_of_the_emulator_take_the_trial_message_and_keep_nothing(ta
         assert (await client.get_queue_properties()).approximate_message_count == 0
 
 
-async def test_what_cannot_be_read_of_users_is_a_finding_with_its_remedy(world: World) -> None:
+async def test_what_cannot_be_read_of_users_is_a_finding_with_its_remedy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Users are counted, not named; the settings' own row spoils no examination either."""
     await world.parts.documents.put("unreadable", "ada-id", {"userId": "ada-id", "at": world.clock.now().isoformat()})
     await world.parts.documents.put("snapshot", "ada-id", {"v": 99})
@@ -238,5 +240,5 @@ async def test_what_cannot_be_read_of_users_is_a_finding_with_its_remedy(world: 
     async def damaged(kind: str, key: str) -> Any:
         raise RecordUnreadable(f"{kind} {key}")
 
-    world.parts.documents.get = damaged  # type: ignore[method-assign]
+    monkeypatch.setattr(world.parts.documents, "get", damaged)
     assert ("storage", "RecordUnreadable", "config tenant") in await world.faults()

@@ -103,7 +103,7 @@ async def test_a_body_of_a_mebibyte_is_kept(storage):
 
 async def test_several_large_originals_are_listed_together(storage):
     """A page of rows may be cut short by its size: the rest follows."""
-    dice = random.Random(7)  # noqa: S311 - not a secret, only hard to compress
+    dice = random.Random(7)
     bodies = {f"m{number}": dice.randbytes(150_000).hex() for number in range(8)}
     for key, body in bodies.items():
         await storage.ledger.put(USER, an_entry(key), an_original(key, body=body))
@@ -190,7 +190,7 @@ async def test_settle_without_an_original_writes_the_entry(storage):
 
 async def test_an_original_that_cannot_be_kept_stops_the_write(storage):
     """Without a way back there is no way forth: permanent, and not even the entry is written."""
-    body = random.Random(1).randbytes(1_200_000).hex()  # noqa: S311 - not a secret, only hard to compress
+    body = random.Random(1).randbytes(1_200_000).hex()
     with pytest.raises(PermanentError) as caught:
         await storage.ledger.put(USER, an_entry(), an_original(body=body))
     assert caught.value.code == "OriginalTooLarge"
@@ -221,7 +221,7 @@ async def test_the_newest_written_block_is_kept_with_the_first_original(storage)
 
 async def test_what_is_only_shown_gives_way_to_what_undo_needs(storage):
     """An original that just fits is kept without the written block."""
-    body = random.Random(1).randbytes(420_000).hex()  # noqa: S311 - not a secret, only hard to compress
-    block = random.Random(2).randbytes(600_000).hex()  # noqa: S311
+    body = random.Random(1).randbytes(420_000).hex()
+    block = random.Random(2).randbytes(600_000).hex()
     await storage.ledger.put(USER, an_entry(), an_original(body=body, written_block=block))
     assert (await storage.ledger.original(USER, "m1")).body == body

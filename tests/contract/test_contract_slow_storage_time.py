@@ -31,7 +31,7 @@ def _call(users):
 
 async def test_what_was_answered_is_in_the_queue_however_slowly_storage_answers(azurite):
     """Every fifth answer is lost after the write was carried out; the sender repeats what was not answered."""
-    dice = random.Random(11)  # noqa: S311 - dice are no secrets
+    dice = random.Random(11)
 
     def delay():
         return None if dice.random() < 0.2 else dice.random() * 0.1

@@ -20,7 +20,7 @@ def test_cli_page_is_generated_from_the_declarations():
 
 def test_every_command_says_what_it_does_and_so_does_every_option():
     """Nobody meets an option without words."""
-    import argparse  # noqa: PLC0415
+    import argparse
 
     (commands,) = (each for each in parser()._actions if isinstance(each, argparse._SubParsersAction))
     assert set(commands.choices) == {each.name for each in COMMANDS}

@@ -22,7 +22,7 @@ def _no_sockets():
 @pytest.fixture
 def world(monkeypatch):
     """The service, at a time of its own."""
-    from functional_support import World  # noqa: PLC0415 - importable only now
+    from functional_support import World
 
     world = World()
     monkeypatch.setattr("mms_core.service.running.applying.asyncio", world.waiting)

@@ -93,7 +93,7 @@ async def test_a_killed_worker_is_behind_by_the_meetings_in_hand_only(hands, mon
 
 async def test_several_crashes_in_a_row_cost_nothing_but_time():
     """Forty histories with up to six dead workers each."""
-    dice = random.Random(20260302)  # noqa: S311 - the same histories on every run
+    dice = random.Random(20260302)
     writes = await _writes_of_a_quiet_history()
     for _ in range(40):
         crashes = {dice.randrange(1, writes + 8): dice.choice(["before", "after"]) for _ in range(dice.randrange(2, 7))}
@@ -765,7 +765,7 @@ async def test_a_user_whom_graph_does_not_know_any_more_is_not_an_error(world):
 
 async def test_a_retry_by_hand_is_refused_while_something_runs(world):
     """And cancel is refused when nothing does; unknown users are not found."""
-    from mms_core.errors import BadInput, NotFound  # noqa: PLC0415 - only here
+    from mms_core.errors import BadInput, NotFound
 
     for call in (world.queries.retry, world.queries.cancel, world.queries.user, world.queries.meetings):
         with pytest.raises(NotFound):

@@ -704,7 +704,7 @@ async def test_a_repaired_counter_is_said(world, monkeypatch):
 @pytest.mark.parametrize("steps", [1, 2, 3])
 async def test_a_purge_that_is_broken_off_is_done_the_next_night(world, steps):
     """Nothing is left over, and nothing is exported under another name."""
-    from functional_support import Crash  # noqa: PLC0415 - used once
+    from functional_support import Crash
 
     world.skype_meetings(1)
     await world.ask()

@@ -275,7 +275,7 @@ async def test_letters_stand_in_line_before_exchanges_limits_of_their_sender(wor
 @pytest.mark.parametrize("limit", [1, 7, 100])
 async def test_a_senders_recipients_of_any_24_hours_stay_within_its_limit(world, limit):
     """Whatever the letters are: to one, or to all administrators."""
-    dice = random.Random(limit)  # noqa: S311 - no secret
+    dice = random.Random(limit)
     line = []
     for _ in range(120):
         count = dice.randint(1, min(limit, 5))
@@ -293,14 +293,19 @@ async def test_a_letter_larger_than_the_limit_has_its_turn_when_nothing_else_was
     assert timedelta(days=1) < later - first < timedelta(hours=27)
 
 
-async def test_a_letter_whose_turn_is_later_comes_back_then_and_is_planned_anew(told):
-    """Else a sender over its limit is told by Exchange alone, and organizers are told nothing."""
+async def _ask_behind(told, letters):
+    """Ask for a user whose organizer is to be told when so many letters stand in line already."""
     told.start_services(notice_sender=SENDER, sending_limits=True)
-    for _ in range(10):
+    for _ in range(letters):
         await place_in_line(told.parts, 1, limit=0)
     told.skype_meetings(1)
     await told.ask()
     await told.deliver()
+
+
+async def test_a_letter_whose_turn_is_later_comes_back_then_and_is_planned_anew(told):
+    """Else a sender over its limit is told by Exchange alone, and organizers are told nothing."""
+    await _ask_behind(told, 10)
     assert told.tenant.letters == []
     (waiting,) = [(due, each) for due, each in told.queue.messages if isinstance(each, Notice)]
     assert waiting[1].place_at
@@ -313,12 +318,7 @@ async def test_a_letter_whose_turn_is_later_comes_back_then_and_is_planned_anew(
 
 async def test_a_letter_that_waits_is_not_sent_after_notices_were_switched_off(told):
     """Off means off for queued work, too."""
-    told.start_services(notice_sender=SENDER, sending_limits=True)
-    for _ in range(10):
-        await place_in_line(told.parts, 1, limit=0)
-    told.skype_meetings(1)
-    await told.ask()
-    await told.deliver()
+    await _ask_behind(told, 10)
     await told.configure(AutomaticallySendEmailsToUsers=False)
     told.clock.advance(timedelta(minutes=5))
     await told.deliver()
@@ -333,12 +333,7 @@ async def test_hosts_that_take_places_at_once_get_different_ones(world):
 
 async def test_a_letter_that_would_come_after_its_run_takes_no_place_from_others(told):
     """In a large tenant the letters before runs would keep those after them waiting for days, and be dropped themselves."""
-    told.start_services(notice_sender=SENDER, sending_limits=True)
-    for _ in range(3000):
-        await place_in_line(told.parts, 1, limit=0)
-    told.skype_meetings(1)
-    await told.ask()
-    await told.deliver()
+    await _ask_behind(told, 3000)
     assert told.tenant.letters == []
     assert not [each for _, each in told.queue.messages if isinstance(each, Notice)]
     place = await place_in_line(told.parts, 1, limit=0)

@@ -71,9 +71,9 @@ async def test_from_the_trigger_to_the_last_meeting_it_is_one_trace(world, spans
 
 async def test_a_call_to_graph_is_a_step_of_its_meeting_and_carries_the_runs_id(spans, monkeypatch):
     """The last span of the trace is the PATCH itself; a refused one is an error, and says its code."""
-    import httpx  # noqa: PLC0415
+    import httpx
 
-    from mms_core.adapters.graph import GraphTransport  # noqa: PLC0415 - a second of imports
+    from mms_core.adapters.graph import GraphTransport
 
     transport = GraphTransport(object(), base_url="https://graph.example/v1.0", scope="s")
     answers, sent = [httpx.Response(200, content=b"{}"), httpx.Response(503)], []

@@ -121,7 +121,7 @@ def timer(stack, name):
 @pytest.mark.timeout(300)
 def test_with_exactly_the_rights_of_the_table_everything_works(package, tmp_path):  # noqa: PLR0915 - one story
     """Main job, triage, sweeps, discovery, notices, replacing and ending meetings, and the doctor; nothing is refused."""
-    import httpx  # noqa: PLC0415
+    import httpx
 
     with tenant_alone(tmp_path) as ready:
 

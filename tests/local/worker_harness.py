@@ -145,7 +145,7 @@ class _Worker:
 
     async def load(self, app_directory):
         """Do what the host makes the worker do at start; gives the bindings of every function."""
-        import azure_functions_runtime as runtime  # noqa: PLC0415 - only in the child process
+        import azure_functions_runtime as runtime
 
         sys.path.insert(0, app_directory)
         start = types.SimpleNamespace(capabilities={}, function_app_directory=app_directory)
@@ -163,7 +163,7 @@ class _Worker:
 
     async def invoke(self, request):
         """Call one function as the request says."""
-        from azure_functions_runtime.native_invocation import invocation_request_native  # noqa: PLC0415
+        from azure_functions_runtime.native_invocation import invocation_request_native
 
         item = self._by_name[request["name"]]
         trigger = next(b for b in map(json.loads, item.raw_bindings) if b["type"].endswith("Trigger"))
@@ -184,7 +184,7 @@ class _Worker:
 
 
 def _datum(value, kind):
-    from azure_functions_runtime.bindings.datumdef import Datum  # noqa: PLC0415
+    from azure_functions_runtime.bindings.datumdef import Datum
 
     return Datum(value, kind)
 

@@ -15,7 +15,7 @@ sys.path[:0] = [str(TESTS / each) for each in ("proof", "stateful", "functional"
 @pytest.fixture(scope="session")
 def lab():
     """The service and its tenant."""
-    from proof_lab import Lab  # noqa: PLC0415 - importable only now
+    from proof_lab import Lab
 
     with tempfile.TemporaryDirectory() as directory:
         lab = Lab(Path(directory))

@@ -14,8 +14,8 @@ def _yearly(start, **scope):
 
 def test_occurrences_and_exceptions_years_ahead_are_migrated(lab):
     """An endless series' exception in four years, and series whose next occurrence is that far away."""
-    from proof_mailbox import Mailbox, at, exception, instances, skype, weekly  # noqa: PLC0415 - importable only now
-    from proof_oracle import Oracle, look  # noqa: PLC0415
+    from proof_mailbox import Mailbox, at, exception, instances, skype, weekly
+    from proof_oracle import Oracle, look
 
     tenant, now = lab.tenant, lab.clock.now()
     tenant.reset()

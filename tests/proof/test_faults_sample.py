@@ -13,7 +13,7 @@ WRITES = itertools.cycle((1, 6, 3, 9, 7, 10, 2, 5, 8, 4))
 
 
 def _sample():
-    from proof_faults import ANSWERS, KILLS, Case  # noqa: PLC0415 - importable only now
+    from proof_faults import ANSWERS, KILLS, Case
 
     patches = [Case(route, fault, next(WRITES)) for route in "BA" for fault in (*ANSWERS, *KILLS)]
     # Route A asks for a meeting only until it has heard that it may not.
@@ -26,7 +26,7 @@ def _sample():
 @pytest.mark.parametrize("case", _sample(), ids=str)
 def test_a_fault_neither_loses_nor_doubles_nor_damages(lab, case):
     """The tenant's state and outbox are the judge."""
-    from proof_faults import play  # noqa: PLC0415 - importable only now
+    from proof_faults import play
 
     outcome = play(lab, case, singles=SINGLES)
     assert outcome.hit
@@ -36,8 +36,8 @@ def test_a_fault_neither_loses_nor_doubles_nor_damages(lab, case):
 
 def test_the_judge_sees_a_lost_a_doubled_and_a_damaged_meeting(lab):
     """A check that cannot fail is none: the same mailbox, migrated well, and then not so well."""
-    from proof_mailbox import of_every_kind  # noqa: PLC0415 - importable only now
-    from proof_oracle import Oracle, look  # noqa: PLC0415
+    from proof_mailbox import of_every_kind
+    from proof_oracle import Oracle, look
 
     lab.tenant.reset()
     mailbox, now = of_every_kind(lab.tenant, lab.clock.now(), singles=2), lab.clock.now()

@@ -43,6 +43,6 @@ REPORTED = {**PLAIN, "mailbox": "shared", "shared_policy": "report", "items": [M
 @example(drawn=REPORTED)
 def test_any_mailbox_is_migrated_and_undone_as_the_oracle_says(lab, drawn):
     """Who must change, by exactly one update to everybody; all else is identical; and all of it can be undone."""
-    from proof_judged import judged  # noqa: PLC0415 - importable only now
+    from proof_judged import judged
 
     assert judged(lab, drawn).problems == []

@@ -18,7 +18,7 @@ from mms_core.service.running.previews import Asked
 
 
 def _seeded(lab, singles=12):
-    from proof_mailbox import of_every_kind  # noqa: PLC0415 - importable only now
+    from proof_mailbox import of_every_kind
 
     lab.tenant.reset(latencyMs=20)
     return of_every_kind(lab.tenant, lab.clock.now(), singles=singles)
@@ -57,7 +57,7 @@ def test_a_run_a_listing_and_single_reads_share_the_places_at_a_mailbox(lab):
 
 def test_a_plan_in_another_process_and_a_run_do_not_add_up(lab):
     """Two processes have their own places each; only storage knows of both."""
-    from proof_lab import Service  # noqa: PLC0415 - importable only now
+    from proof_lab import Service
 
     mailbox = _seeded(lab)
     user = mailbox.user["id"]
@@ -88,7 +88,7 @@ def test_a_plan_in_another_process_and_a_run_do_not_add_up(lab):
 
 
 def _wanted(user):
-    from mms_core.service.admin.intake import Wanted  # noqa: PLC0415
+    from mms_core.service.admin.intake import Wanted
 
     return Wanted(identities=(user,), source=Source.ALL, target=Target.TEAMS)
 

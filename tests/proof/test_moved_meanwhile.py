@@ -14,8 +14,8 @@ def test_a_meeting_found_again_is_told_the_events_own_times_and_subject(lab, wha
 
     A tenant may bring its Teams meeting up to date by the invitation's link; whether it does is not documented.
     """
-    from proof_mailbox import Mailbox, at, exception, instances, skype, weekly  # noqa: PLC0415 - importable only now
-    from proof_oracle import Oracle, look  # noqa: PLC0415
+    from proof_mailbox import Mailbox, at, exception, instances, skype, weekly
+    from proof_oracle import Oracle, look
 
     tenant, now = lab.tenant, lab.clock.now().replace(microsecond=0)
     tenant.reset()

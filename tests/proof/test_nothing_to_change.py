@@ -7,7 +7,7 @@ from datetime import timedelta
 
 def test_a_mailbox_without_online_meetings_costs_its_listing_and_no_mail(lab):
     """One page of the calendar and one look at the user: nothing is read meeting by meeting."""
-    from proof_mailbox import Mailbox, Seed, at, people, post, skype  # noqa: PLC0415 - importable only now
+    from proof_mailbox import Mailbox, Seed, at, people, post, skype
 
     tenant, now = lab.tenant, lab.clock.now()
     tenant.reset()
@@ -38,7 +38,7 @@ def test_a_mailbox_without_online_meetings_costs_its_listing_and_no_mail(lab):
 
 def test_a_mailbox_migrated_before_is_listed_and_compared_but_neither_written_nor_mailed(lab):
     """The second run reads: the calendar, each series, and Teams' own word about each meeting."""
-    from proof_mailbox import of_every_kind  # noqa: PLC0415 - importable only now
+    from proof_mailbox import of_every_kind
 
     tenant = lab.tenant
     tenant.reset()

@@ -16,8 +16,8 @@ CREATE = {"method": "POST", "path": "/onlineMeetings/createOrGet"}
 
 
 def _run(lab, fault):
-    from proof_mailbox import of_every_kind  # noqa: PLC0415 - importable only now
-    from proof_oracle import Oracle, look  # noqa: PLC0415
+    from proof_mailbox import of_every_kind
+    from proof_oracle import Oracle, look
 
     tenant = lab.tenant
     tenant.reset()
@@ -59,7 +59,7 @@ def test_a_mailbox_that_went_while_it_was_looked_at_is_missing(lab, status):
 @pytest.mark.parametrize("gone_at", ["its first page", "a later page"])
 def test_a_calendar_that_goes_while_it_is_looked_at_costs_itself_alone(lab, gone_at):
     """The other calendars' meetings are migrated, and the result says that one is missing."""
-    from proof_mailbox import Mailbox, skype  # noqa: PLC0415 - importable only now
+    from proof_mailbox import Mailbox, skype
 
     tenant, now = lab.tenant, lab.clock.now()
     tenant.reset()

@@ -10,7 +10,7 @@ import pytest
 @pytest.mark.parametrize("scope", [{"type": "numbered", "numberOfOccurrences": 3}, {"type": "endDate"}])
 def test_a_moved_last_occurrence_costs_its_attendees_one_mail(lab, scope):
     """The master's invitation is seen in the past only; writing it would mail for the exception as well (1.5)."""
-    from proof_mailbox import Mailbox, at, exception, instances, skype, weekly  # noqa: PLC0415 - importable only now
+    from proof_mailbox import Mailbox, at, exception, instances, skype, weekly
 
     tenant, now = lab.tenant, lab.clock.now().replace(minute=0, second=0, microsecond=0)
     tenant.reset()
@@ -33,7 +33,7 @@ def test_a_moved_last_occurrence_costs_its_attendees_one_mail(lab, scope):
 
 def test_a_series_to_come_whose_only_occurrence_was_changed_is_written_once(lab):
     """Nobody sees the master's invitation; the exception's is all that there is."""
-    from proof_mailbox import Mailbox, exception, instances, skype, weekly  # noqa: PLC0415 - importable only now
+    from proof_mailbox import Mailbox, exception, instances, skype, weekly
 
     tenant, now = lab.tenant, lab.clock.now().replace(minute=0, second=0, microsecond=0)
     tenant.reset()

@@ -113,8 +113,8 @@ def test_no_switch_is_forgotten(lab):
 
 
 def _judged(lab, *, by_flags=False, of_user="", unlicensed=False, **switches):
-    from proof_mailbox import of_every_kind  # noqa: PLC0415 - importable only now
-    from proof_oracle import Oracle, look  # noqa: PLC0415
+    from proof_mailbox import of_every_kind
+    from proof_oracle import Oracle, look
 
     tenant = lab.tenant
     tenant.reset()

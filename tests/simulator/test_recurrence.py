@@ -24,7 +24,7 @@ HORIZON = 2100
 
 def generated(seed):
     """Make one recurrence and the rule that dateutil has for it."""
-    dice = random.Random(seed)  # noqa: S311 - not for secrets
+    dice = random.Random(seed)
     kind = dice.choice(("daily", "weekly", "absoluteMonthly", "relativeMonthly", "absoluteYearly", "relativeYearly"))
     first = date(2024, 1, 1) + timedelta(days=dice.randrange(1000))
     days = dice.sample(range(7), dice.randint(1, 7))

@@ -14,7 +14,7 @@ HERE = ZoneInfo("UTC")
 
 def account(tenant: Tenant) -> Any:
     """Make O365's account for Ada's mailbox."""
-    from O365.utils.token import BaseTokenBackend  # noqa: PLC0415 - only where the package is
+    from O365.utils.token import BaseTokenBackend
 
     class Known(BaseTokenBackend):
         """A token that is simply there."""

@@ -93,7 +93,7 @@ def test_moves_and_grants_turn_skype_meetings_into_teams_meetings(stack: Stack) 
 @pytest.mark.shows("T3", "T4", "T5", "T6", "T7", "T8")
 def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
     """T3 (both ways) to T8: each finds its user, and the refreshed invitation goes out once."""
-    number = f"+1 425-555-{random.randint(1000, 9999)}"  # noqa: S311
+    number = f"+1 425-555-{random.randint(1000, 9999)}"
     rules = ("T3", "T3removed", "T4", "T5", "T6", "T7", "T8")
     plans = {rule: [] if rule == "T3" else [AUDIO_CONFERENCING] for rule in rules}
     audio = {
@@ -145,7 +145,7 @@ def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
 @pytest.mark.shows("T8")
 def test_number_that_one_changed_occurrence_carries_is_found_there(stack: Stack) -> None:
     """T8 by the body of its own that an occurrence has; its series shows another number, and is left as it is."""
-    gone, kept = (f"+1 425-555-{place}{random.randint(100, 999)}" for place in "12")  # noqa: S311
+    gone, kept = (f"+1 425-555-{place}{random.randint(100, 999)}" for place in "12")
     audio = {"provider": "microsoft", "tollNumber": kept}
     carrier, other = (stack.user(plans=[AUDIO_CONFERENCING], audioConferencing=audio) for _ in range(2))
     every_week = {
@@ -489,7 +489,7 @@ def test_licence_and_move_are_one_migration(stack: Stack, licence_first: bool) -
 
 def test_campaign_with_lost_duplicated_and_reordered_notifications_ends_as_without(stack: Stack) -> None:
     """Done when 2: after one sweep there are the same runs, each once."""
-    dice = random.Random(7)  # noqa: S311
+    dice = random.Random(7)
     kinds = [
         ("assignLicense", LICENSED, "T3"),
         ("grantPolicy", TEAMS_ONLY, "T9"),

@@ -125,7 +125,7 @@ def test_examining_needs_no_graph_sdk():
 @pytest.fixture
 def api(monkeypatch):
     """The API with storage in memory."""
-    from api_caller import Api  # noqa: PLC0415
+    from api_caller import Api
 
     return Api(monkeypatch)
 

@@ -37,7 +37,7 @@ def _shared(processes, *, seconds=300, is_silent=lambda _number, _now: False):
     """Let processes ask as fast as they may; returns what each got each second, the refusals, and the longest wait."""
     got = [[0] * (seconds + 10) for _ in range(processes)]
     seen = SimpleNamespace(refused=0, longest=0.0)
-    dice, window = random.Random(1), Window(LIMIT, 1)  # noqa: S311 - no secret
+    dice, window = random.Random(1), Window(LIMIT, 1)
 
     async def lane(number, pace, loop):
         while loop.time() < seconds - 1:

@@ -162,8 +162,8 @@ def test_what_graph_answers_is_read_with_the_same_care():
 
 
 def _decoded(content):
-    from mms_core.adapters.graph.transport import Answer  # noqa: PLC0415 - a second of imports
-    from mms_core.adapters.graph.wire import WireUsers  # noqa: PLC0415
+    from mms_core.adapters.graph.transport import Answer
+    from mms_core.adapters.graph.wire import WireUsers
 
     return Answer(content, None, 200).decoded(WireUsers)
 

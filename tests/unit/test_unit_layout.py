@@ -279,7 +279,7 @@ def _pins():
 
 def test_what_is_deployed_is_pinned_with_hashes_and_satisfies_the_project():
     """requirements.txt is compiled from pyproject.toml; this notices that somebody forgot to."""
-    from packaging.requirements import Requirement  # noqa: PLC0415 - comes with pytest
+    from packaging.requirements import Requirement
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = {name.lower(): version for name, version in _pins().items()}

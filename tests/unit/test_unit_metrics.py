@@ -100,8 +100,8 @@ def test_sampling_drops_no_failure_and_no_half_of_a_trace():
 
 def test_what_is_exported_is_every_failure_whatever_the_ratio():
     """Through the processor that the app uses, and with its batches: not only by the rule."""
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
     for ratio, expected in ((0.0, {"failed"}), (1.0, {"failed", "done"})):
         exporter, provider = InMemorySpanExporter(), TracerProvider()

@@ -112,7 +112,7 @@ def nesting(body: str) -> dict[str, list[tuple[str, ...]]]:
     """Where every word of the user's stands, by html5lib."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        import html5lib  # noqa: PLC0415 - it warns while it is imported
+        import html5lib
 
         tree = html5lib.parse(body, treebuilder="etree", namespaceHTMLElements=False)
     found: dict[str, list[tuple[str, ...]]] = {}
