@@ -16,7 +16,8 @@ from meeting_values import NOW, USER
 import function_app
 from mms_core.api import ApiRequest, PagesApi, answers, asked
 from mms_core.api.http import _STATUS_OF_CODE
-from mms_core.api.openapi import PROBLEMS, build, document
+from mms_core.api.openapi import build, document
+from mms_core.api.operations import PROBLEMS
 from mms_core.errors import CATALOGUE, BadInput
 from mms_core.meetings import Coordinates, LedgerEntry
 from mms_core.model import Run, RunId, State, Verdict
