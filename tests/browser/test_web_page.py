@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -110,6 +112,15 @@ async def sign_in(page: Page, stack: Stack, hash_: str = "#/", *, token: str = "
         await page.run(f"location.hash = {json.dumps(hash_)}")
 
 
+@contextlib.asynccontextmanager
+async def signed_in(stack: Stack, hash_: str = "#/", *, token: str = "operator") -> AsyncIterator[Page]:
+    """Open the page signed in, on a desk."""
+    async with Browser() as page:
+        await page.shape(1280, 900)
+        await sign_in(page, stack, hash_, token=token)
+        yield page
+
+
 async def violations(page: Page, axe: str) -> list[str]:
     """What axe-core finds. The page's policy allows no foreign script; the debugger may run one."""
     await page.run(axe + ";0")
@@ -145,9 +156,7 @@ async def _everywhere(page: Page, axe: str, where: str, *, names: tuple[str, ...
 @pytest.mark.timeout(300)
 async def test_an_administrator_goes_all_the_way(stack, axe, tmp_path):  # noqa: PLR0915 - one story
     """Empty page; preview, apply, watch it finish, before and after, undo; a failure and its retry; a setting."""
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack)
+    async with signed_in(stack) as page:
         assert "token" not in await page.run("location.href + JSON.stringify(history.state)")
         await page.sees("Nothing has been asked for yet")
         await _everywhere(page, axe, "empty")
@@ -253,9 +262,7 @@ async def test_a_group_of_failures_is_retried_after_being_told_how_many_get_mail
     finally:
         await asyncio.to_thread(stack.tenant, "PATCH", "switches", {"deniedMailboxes": []})
     await asyncio.to_thread(stack.forget_mails)
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack)
+    async with signed_in(stack) as page:
         await page.click("Retry: MailboxAccessDenied")
         await page.until("document.querySelector('dialog').open")
         assert await page.run("document.querySelector('dialog .buttons button:last-child').disabled")
@@ -290,9 +297,7 @@ async def test_messages_that_failed_are_shown_with_their_reason_and_how_to_put_t
         stack.until(lambda: len(_failed_messages(stack)) == 2)
 
     await asyncio.to_thread(poison)
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack)
+    async with signed_in(stack) as page:
         await page.sees("Messages that failed")
         await page.sees("An event of the tenant")
         await page.sees("Not understood")
@@ -341,9 +346,7 @@ async def test_what_a_tenant_writes_is_never_markup(stack):
 @pytest.mark.timeout(200)
 async def test_a_reader_may_look_and_not_act_and_a_bad_token_leads_back_to_the_gate(stack, axe, tmp_path):
     """Acts are refused with a word, not silently; the gate says why."""
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack, "#/settings", token="reader")
+    async with signed_in(stack, "#/settings", token="reader") as page:
         await page.sees("changing them needs the app role Mms.Operate")
         await page.go(f"{stack.ready['api']}/dashboard#token=not.a.token")
         await page.sees("Your sign-in is no longer valid.")
@@ -416,9 +419,7 @@ async def test_signing_in_by_code_and_proof_of_the_key(stack):
 @pytest.mark.timeout(200)
 async def test_the_keyboard_alone_is_enough(stack):
     """Skip link, navigation and a dialog that holds the focus and gives it back."""
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack)
+    async with signed_in(stack) as page:
         await page.press("Tab", 9)
         assert await page.run("document.activeElement.className") == "skip"
         await page.press("Tab", 9)
@@ -447,9 +448,7 @@ async def test_the_switch_says_what_it_starts_and_how_many_get_mail(stack, axe):
     """Off is said on the first page; on is planned for those who wait, and nothing starts before it is confirmed."""
     user = await asyncio.to_thread(person, stack, "waiting.user", meetings=2)
     await asyncio.to_thread(stack.start, user, settleMinutes=600)
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack, "#/settings")
+    async with signed_in(stack, "#/settings") as page:
         for words, verb in (
             (["Everything stops before its next write."], "off"),
             (["1 user waits: who is due starts at once", "2 people will get mail, 2 updates in all."], "on"),
@@ -483,9 +482,7 @@ async def test_a_mailbox_that_is_only_reported_is_not_offered_to_be_changed(stac
     )
     await asyncio.to_thread(stack.api, "PATCH", "config", {"SharedMailboxPolicy": "report"})
     try:
-        async with Browser() as page:
-            await page.shape(1280, 900)
-            await sign_in(page, stack, "#/start/front.desk%40contoso.example")
+        async with signed_in(stack, "#/start/front.desk%40contoso.example") as page:
             await page.click("Preview")
             await page.sees("The policy for this kind of mailbox is to report")
             await page.sees("Nothing to change, nobody gets mail.")
@@ -502,9 +499,7 @@ async def test_who_needs_a_migration_is_started_after_being_told_how_many_get_ma
     first, _ = [await asyncio.to_thread(person, stack, f"needs.{each}") for each in ("first", "second")]
     grant = {"tenant": True, "policy": "TeamsUpgradePolicy", "mode": "TeamsOnly"}
     await asyncio.to_thread(stack.tenant, "POST", "actions/grantPolicy", grant)
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack, "#/discovery")
+    async with signed_in(stack, "#/discovery") as page:
         await page.sees("needs.first@contoso.example")
         await page.sees("needs.second@contoso.example")
         await page.sees("The tenant is in Teams only; has Skype meetings")
@@ -556,9 +551,7 @@ async def test_many_users_and_many_days_are_shown_at_once(stack, axe, tmp_path):
     began = time.monotonic()
     await seed_weeks(stack, users=USERS)
     sys.stdout.write(f"\n{USERS} users in {time.monotonic() - began:.0f} s\n")
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack)
+    async with signed_in(stack) as page:
         await page.sees("Failed, by cause")
         await page.until("document.querySelectorAll('.chart rect').length > 2")
         await page.until("document.querySelectorAll('.chart .median').length > 0")
@@ -618,9 +611,7 @@ async def test_a_group_that_is_not_listed_is_retried_to_its_last_user(stack, axe
         return sum(row["UserCount"] for row in rows if row["Code"] == "TeamsLicenceMissing")
 
     assert await asyncio.to_thread(left) == 130
-    async with Browser() as page:
-        await page.shape(1280, 900)
-        await sign_in(page, stack)
+    async with signed_in(stack) as page:
         await page.click("Retry: TeamsLicenceMissing")
         await page.sees("130 users are tried again, up to 60 a minute.")
         await page.sees("The calendars of 100 of them were looked at")
