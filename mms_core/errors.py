@@ -329,8 +329,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "RecordUnreadable": Explanation(
         "What the service remembers of this user cannot be read: it is damaged, or a later version wrote it.",
-        "Deploy the version that wrote it, or delete the row (kind snapshot, row key the user's id); the next sweep"
-        " begins it anew.",
+        "Deploy the version that wrote it, or delete the row (the guide for operations says which); the next sweep or"
+        " request begins it anew.",
     ),
     "InternalError": Explanation("The service met something it did not expect.", "Report the request id."),
 }

@@ -28,7 +28,7 @@ def operator() -> str:
 
 async def messages() -> int:
     """Print the kept messages, one a line: id, time, whether and by whom it was replayed, and its text."""
-    for each in await wiring.recovery().kept():
+    async for each in wiring.recovery().kept():
         again = f" replayed {each['replayedAt']} by {each.get('replayedBy', '?')}" if "replayedAt" in each else ""
         sys.stdout.write(f"{each['id']} {each['at']}{again} {each['text']}\n")
     return 0

@@ -81,7 +81,7 @@ class UserStore(Protocol):
     """One record a user, its runs, and the counters; all that changes together is written together."""
 
     async def read(self, key: UserKey) -> Stored[UserRecord] | None:
-        """Return the record, or ``None``."""
+        """Return the record, or ``None``. Raises ``RecordUnreadable`` for one that is damaged; lists leave it out."""
         ...
 
     async def save(
@@ -159,7 +159,7 @@ class UserStore(Protocol):
 
 
 class Ledger(Protocol):
-    """A row for each meeting, and the originals."""
+    """A row for each meeting, and the originals. Whoever reads a damaged row gets ``RecordUnreadable``."""
 
     async def claim(self, key: UserKey, generation: int) -> Ledger:
         """Take a user's rows: from now on only the returned ledger writes them, until a higher generation claims.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.errors import RecordUnreadable
 from mms_core.metrics import RECORDS_UNREADABLE, measure
+from mms_core.model import UserKey
 from mms_core.snapshots import Snapshot
 from mms_core.telemetry import log
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 UNREADABLE: Final = "unreadable"
-"""Kind of the documents: one a user whose snapshot somebody has failed to read."""
+"""Kind of the documents: one a user of whom somebody has failed to read what is remembered."""
 _LOOKED_AT: Final = 100
 
 
@@ -34,14 +35,14 @@ async def snapshot_of(parts: Parts, user_id: str) -> tuple[Stored[dict[str, Any]
 async def note_unreadable(parts: Parts, user_id: str, exc: RecordUnreadable) -> None:
     """Make it visible and count it: whoever meets it goes on without this one user."""
     measure(RECORDS_UNREADABLE, code=exc.code)
-    log("snapshot_unreadable", level=logging.ERROR, user_id=user_id, code=exc.code)
+    log("record_unreadable", level=logging.ERROR, user_id=user_id, code=exc.code)
     await parts.documents.put(UNREADABLE, user_id, {"userId": user_id, "at": parts.clock.now().isoformat()})
 
 
 async def still_unreadable(parts: Parts) -> str:
-    """Say how many users' snapshots cannot be read; empty if all can. Forgets those that can be read again.
+    """Say of how many users something cannot be read, empty if of none. Forgets those of whom all can be read again.
 
-    Where many cannot, some of them are enough to know it.
+    Where there are many, some of them are enough to know it.
     """
     after = ""
     while rows := await parts.documents.list(UNREADABLE, top=_LOOKED_AT, after=after):
@@ -55,6 +56,8 @@ async def still_unreadable(parts: Parts) -> str:
 async def _is_unreadable(parts: Parts, user_id: str) -> bool:
     try:
         await snapshot_of(parts, user_id)
+        await parts.users.read(UserKey(user_id))
+        await parts.ledger.entries(UserKey(user_id))
     except RecordUnreadable:
         return True
     await parts.documents.remove(UNREADABLE, user_id)

@@ -149,7 +149,7 @@ async def test_a_message_in_a_row_that_nobody_understands_is_shown_and_spoils_no
     await world.documents.put("batchRow", key, {**stored.value, "texts": ['{"kind":"later"}', *stored.value["texts"]]})
     await world.until_quiet()
     assert sorted(seen) == LONG
-    assert [each["text"] for each in await world.recovery.kept()] == ['{"kind":"later"}']
+    assert [each["text"] async for each in world.recovery.kept()] == ['{"kind":"later"}']
 
 
 EVENTS = {"Content-Type": "application/cloudevents-batch+json"}

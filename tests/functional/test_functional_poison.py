@@ -56,7 +56,7 @@ async def _plan_failed(world, message):
 
 async def _decided(world, _):
     rows, _ = await Journal(world.parts).page(DecisionQuery(answer="refuse"))
-    kept = [each["id"] for each in await world.recovery.kept()]
+    kept = [each["id"] async for each in world.recovery.kept()]
     return [row["requestId"] for row in rows] == kept, rows[0]["outcome"]
 
 
@@ -156,7 +156,7 @@ async def test_a_poisoned_message_shows_as_failed_and_does_its_work_after_a_repl
         await world.recovery.poisoned(encode(message))
         world.clock.advance(timedelta(minutes=10))
     assert await KINDS[kind].shown(world, message) == (True, "PoisonedMessage")
-    (kept,) = await world.recovery.kept()
+    (kept,) = [each async for each in world.recovery.kept()]
     await world.recovery.replay(kept["id"], by="ada@console")
     assert message in [each for _, each in world.queue.messages]
     await world.until_quiet()
@@ -166,7 +166,7 @@ async def test_a_poisoned_message_shows_as_failed_and_does_its_work_after_a_repl
 async def _poisoned(world, message):
     """Poison what the tenant told; gives the id under which it is kept."""
     await world.recovery.poisoned(encode(message))
-    return (await world.recovery.kept())[-1]["id"]
+    return [each async for each in world.recovery.kept()][-1]["id"]
 
 
 async def _history(world, key=KEY):
@@ -328,7 +328,7 @@ async def test_a_cancellation_tells_of_the_run_that_it_cancelled(world):
 async def test_a_message_nobody_understands_is_a_refused_decision_and_in_the_list_of_failures(world):
     """It names nobody."""
     await world.recovery.poisoned("not ours")
-    (kept,) = await world.recovery.kept()
+    (kept,) = [each async for each in world.recovery.kept()]
     (row,) = await world.documents.list("decision")
     assert (row["answer"], row["what"], row["requestId"], row["outcome"]) == (
         "refuse",
@@ -362,7 +362,7 @@ async def test_a_poisoned_row_behind_a_run_at_work_fails_alone(world):
         await world.recovery.poisoned(encode(LIST))
         record = await world.record()
         assert (record.current.state, record.following.code) == (State.IN_PROGRESS, "PoisonedMessage")
-        (kept,) = await world.recovery.kept()
+        (kept,) = [each async for each in world.recovery.kept()]
         await world.recovery.replay(kept["id"], by="ada@console")
         assert (await world.record()).following.state is State.PENDING
 
@@ -380,7 +380,7 @@ async def test_a_replay_leaves_a_run_that_was_started_afresh_alone(world):
     await world.recovery.poisoned(encode(wake))
     await world.queries.retry(USER)
     before = await world.record()
-    (kept,) = await world.recovery.kept()
+    (kept,) = [each async for each in world.recovery.kept()]
     await world.recovery.replay(kept["id"], by="ada@console")
     assert await world.record() == before
 
@@ -402,3 +402,36 @@ async def test_one_bad_row_of_a_list_does_not_keep_the_others(world, monkeypatch
             await world.dispatch(message)
     monkeypatch.setattr(world.users, "read", real)
     assert (await world.queries.counts())[State.PENDING] == 28
+
+
+async def test_a_message_is_kept_once_however_many_others_are_kept(world):
+    """More than one page of them; and all of them are listed, the oldest first."""
+    texts = [f"not ours {number}" for number in range(1100)]
+    for text in (*texts, texts[0], texts[-1]):
+        world.clock.advance(timedelta(seconds=1))
+        await world.recovery.poisoned(text)
+    assert [each["text"] async for each in world.recovery.kept()] == texts
+
+
+async def test_a_message_that_was_put_back_and_fails_again_is_kept_again(world):
+    """Its first failure stays as it was, marked; delivered twice, the second shows once."""
+    text = encode(GRANTED)
+    first = await _poisoned(world, GRANTED)
+    await world.recovery.replay(first, by="ada@console")
+    world.clock.advance(timedelta(hours=1))
+    for _ in range(2):
+        await world.recovery.poisoned(text)
+    kept = [each async for each in world.recovery.kept()]
+    assert [each["text"] for each in kept] == [text, text]
+    assert ["replayedAt" in each for each in kept] == [True, False]
+    assert len(await world.documents.list("poisonText")) == 1
+
+
+async def test_a_worker_that_dies_while_it_keeps_a_message_leaves_it_to_the_next(world):
+    """Between the note of its id and the message itself: kept under that id, once."""
+    text = encode(GRANTED)
+    await world.recovery.poisoned(text)
+    (kept,) = [each async for each in world.recovery.kept()]
+    await world.documents.remove("poison", kept["id"])
+    await world.recovery.poisoned(text)
+    assert [each async for each in world.recovery.kept()] == [kept]

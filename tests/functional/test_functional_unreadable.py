@@ -53,7 +53,7 @@ async def test_a_sweep_goes_on_without_the_one(counted, document, caplog):
     assert sorted(each["userId"] for each in await world.documents.list("decision")) == [OTHERS[0], OTHERS[2]]
     assert (await world.documents.get("snapshot", OTHERS[1])).value == document
     assert world.counts == [("mms.records.unreadable", {"code": "RecordUnreadable"})] * 2, "users, and Teams"
-    assert [each for each in caplog.messages if "snapshot_unreadable" in each and "RecordUnreadable" in each]
+    assert [each for each in caplog.messages if "record_unreadable" in each and "RecordUnreadable" in each]
 
 
 @pytest.mark.usefixtures("counted")

@@ -366,7 +366,7 @@ class Histories(RuleBasedStateMachine):
         """An administrator puts a poisoned message back, perhaps for the second time."""
 
         async def replayed():
-            kept = await self.recovery.kept()
+            kept = [each async for each in self.recovery.kept()]
             if kept:
                 await self.recovery.replay(kept[index % len(kept)]["id"], by="ada@console")
 
@@ -459,7 +459,7 @@ class Histories(RuleBasedStateMachine):
                     keys = set(run_keys(record.key, run))
                     assert keys <= {key[1] for key in table.rows}
             elif row_key.startswith("t|"):
-                run = decoded(row["Run"])
+                run = decoded(row)
                 listed |= set(run_keys(row_key.rpartition("|")[2], run))
                 counted.count_run(run, -1)
         assert not any(counted.failures.values())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import suppress
+import logging
+import zlib
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 from azure.core.exceptions import (
     AzureError,
     HttpResponseError,
@@ -15,10 +18,12 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
-from mms_core.errors import PreconditionLost, TemporaryError
+from mms_core.errors import PreconditionLost, RecordUnreadable, TemporaryError
+from mms_core.metrics import RECORDS_UNREADABLE, measure
+from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from azure.data.tables.aio import TableClient
 
@@ -45,6 +50,21 @@ def unavailable(exc: AzureError) -> TemporaryError:
     """Translate a failure that is worth another try; the foreign text stays out."""
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
     return TemporaryError(f"{type(exc).__name__} {status or ''}".strip(), code="StorageUnavailable")
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Say of a row that cannot be decoded that it is damaged, or of a later version. Raises ``RecordUnreadable``."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, msgspec.MsgspecError, zlib.error) as exc:
+        raise RecordUnreadable(type(exc).__name__) from exc
+
+
+def left_out(exc: RecordUnreadable, *, where: str) -> None:
+    """Count a row that a list goes on without, and say it; *where* is its partition."""
+    measure(RECORDS_UNREADABLE, code=exc.code)
+    log("row_unreadable", level=logging.ERROR, code=exc.code, where=where)
 
 
 async def answered(call: Awaitable[T]) -> T:

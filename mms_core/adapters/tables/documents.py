@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
 from mms_core import jsontext
-from mms_core.adapters.tables.clients import SHARDS, Tables, answered, found, key_safe, shard, unavailable
+from mms_core.adapters.tables.clients import (
+    SHARDS,
+    Tables,
+    answered,
+    decoding,
+    found,
+    key_safe,
+    left_out,
+    shard,
+    unavailable,
+)
 from mms_core.errors import PreconditionLost, RecordUnreadable, TemporaryError
-from mms_core.metrics import RECORDS_UNREADABLE, measure
 from mms_core.ports import ONE_A_USER, Documents, Stored
-from mms_core.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,13 +158,11 @@ def _properties(value: dict[str, Any]) -> dict[str, Any]:
 
 def _value(entity: Any) -> dict[str, Any]:
     """Return the document that an entity holds. Raises ``RecordUnreadable``."""
-    try:
+    with decoding():
         chunks = [entity["Value"]]
         while (name := f"Value{len(chunks):02d}") in entity:
             chunks.append(entity[name])
         return jsontext.loads("".join(chunks), dict[str, Any])
-    except (KeyError, TypeError, msgspec.MsgspecError) as exc:
-        raise RecordUnreadable(type(exc).__name__) from exc
 
 
 def _readable(entity: Any) -> dict[str, Any] | None:
@@ -166,6 +170,5 @@ def _readable(entity: Any) -> dict[str, Any] | None:
     try:
         return _value(entity)
     except RecordUnreadable as exc:
-        measure(RECORDS_UNREADABLE, code=exc.code)
-        log("row_unreadable", level=logging.ERROR, code=exc.code, where=str(entity["PartitionKey"]))
+        left_out(exc, where=str(entity["PartitionKey"]))
         return None

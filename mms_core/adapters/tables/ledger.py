@@ -18,7 +18,7 @@ from azure.core.exceptions import AzureError
 from azure.data.tables import UpdateMode
 
 from mms_core import jsontext
-from mms_core.adapters.tables.clients import Tables, answered, found, unavailable
+from mms_core.adapters.tables.clients import Tables, answered, decoding, found, unavailable
 from mms_core.errors import PreconditionLost, TemporaryError
 from mms_core.ports import Ledger
 
@@ -191,7 +191,8 @@ def _entry_value(entity: Any) -> LedgerEntry:
     # Meetings' types are imported here and below, because a webhook's first answer builds a ledger and reads none.
     from mms_core.meetings import LedgerEntry  # noqa: PLC0415
 
-    return jsontext.loads(entity["Entry"], LedgerEntry)
+    with decoding():
+        return jsontext.loads(entity["Entry"], LedgerEntry)
 
 
 def _original_entity(key: UserKey, original: Original) -> dict[str, Any]:
@@ -205,4 +206,5 @@ def _original_entity(key: UserKey, original: Original) -> dict[str, Any]:
 def _original_value(entity: Any) -> Original:
     from mms_core.packing import unpack  # noqa: PLC0415
 
-    return unpack(b"".join(entity[f"Part{number:02d}"] for number in range(entity["Parts"])))
+    with decoding():
+        return unpack(b"".join(entity[f"Part{number:02d}"] for number in range(entity["Parts"])))

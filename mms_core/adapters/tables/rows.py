@@ -31,7 +31,7 @@ from typing import Any, Final
 import msgspec
 from azure.data.tables import UpdateMode
 
-from mms_core.adapters.tables.clients import key_safe
+from mms_core.adapters.tables.clients import decoding, key_safe
 from mms_core.model import Run, State, UserRecord
 
 SCHEMA: Final = 1
@@ -82,9 +82,10 @@ def encoded(run: Run) -> str:
     return msgspec.json.encode(slim).decode()
 
 
-def decoded(text: str) -> Run:
-    """Return the run that a row holds."""
-    return msgspec.json.decode(text, type=Run)
+def decoded(entity: Any) -> Run:
+    """Return the run that a row holds. Raises ``RecordUnreadable``."""
+    with decoding():
+        return msgspec.json.decode(entity["Run"], type=Run)
 
 
 def packed(record: UserRecord) -> dict[str, Any]:
@@ -96,9 +97,10 @@ def packed(record: UserRecord) -> dict[str, Any]:
 
 
 def unpacked(entity: Any) -> UserRecord:
-    """Return the record of a row."""
-    text = entity["Record"] if "Record" in entity else zlib.decompress(entity["RecordZ"])
-    return msgspec.json.decode(text, type=UserRecord)
+    """Return the record of a row. Raises ``RecordUnreadable``."""
+    with decoding():
+        text = entity["Record"] if "Record" in entity else zlib.decompress(entity["RecordZ"])
+        return msgspec.json.decode(text, type=UserRecord)
 
 
 def runs_in(record: UserRecord | None) -> dict[str, Run]:

@@ -15,7 +15,17 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.data.tables import TableTransactionError, UpdateMode
 
-from mms_core.adapters.tables.clients import CONFLICTS, SHARDS, Tables, answered, found, shard, unavailable
+from mms_core.adapters.tables.clients import (
+    CONFLICTS,
+    SHARDS,
+    Tables,
+    answered,
+    decoding,
+    found,
+    left_out,
+    shard,
+    unavailable,
+)
 from mms_core.adapters.tables.counters import Counters, day_of, is_counted, moved
 from mms_core.adapters.tables.rows import (
     COUNTERS,
@@ -30,7 +40,7 @@ from mms_core.adapters.tables.rows import (
     runs_in,
     unpacked,
 )
-from mms_core.errors import BadInput, PreconditionLost, TemporaryError
+from mms_core.errors import BadInput, PreconditionLost, RecordUnreadable, TemporaryError
 from mms_core.model import Run, State, UserKey, UserRecord
 from mms_core.ports import Recount, RunPage, RunQuery, Stored, UserStore
 
@@ -207,7 +217,12 @@ class TableUserStore(UserStore):
             async for entity in table.query_entities(
                 condition, results_per_page=max(1, min(size, 1000)), select=["RowKey", "Run"]
             ):
-                yield entity["RowKey"], decoded(entity["Run"])
+                try:
+                    run = decoded(entity)
+                except RecordUnreadable as exc:
+                    left_out(exc, where=partition)
+                else:
+                    yield entity["RowKey"], run
         except AzureError as exc:
             raise unavailable(exc) from exc
 
@@ -342,7 +357,13 @@ class TableUserStore(UserStore):
         condition = f"PartitionKey eq '{partition}' and RowKey gt 'u|' and RowKey lt 'u|~'"
         try:
             async for entity in table.query_entities(condition, select=["State", "Code"]):
-                counters.count_user(State(entity["State"]), entity.get("Code"))
+                try:
+                    with decoding():
+                        state = State(entity["State"])
+                except RecordUnreadable as exc:
+                    left_out(exc, where=partition)
+                else:
+                    counters.count_user(state, entity.get("Code"))
         except AzureError as exc:
             raise unavailable(exc) from exc
         async for _, run in self._query(partition, "t|", "t|~", size=1000):

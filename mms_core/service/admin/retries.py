@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import BadInput, PreconditionLost
+from mms_core.errors import BadInput, PreconditionLost, RecordUnreadable
 from mms_core.model import State, UserKey, name_key
 from mms_core.ports import RunQuery
 from mms_core.service.admin.fanout import Fanout
@@ -14,6 +14,7 @@ from mms_core.service.admin.queries import retried
 from mms_core.service.jobs import Done, each, start_anew
 from mms_core.service.journal import Journal
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.remembered import note_unreadable
 from mms_core.states import STANDS_FOR_MESSAGE
 
 if TYPE_CHECKING:
@@ -75,7 +76,11 @@ class Retries:
         """Start a run afresh if it is still its user's newest and as it was listed; returns whether it was."""
         now = self._parts.clock.now()
         for _ in range(CONFLICT_ATTEMPTS):
-            stored = await self._parts.users.read(_key(failed))
+            try:
+                stored = await self._parts.users.read(_key(failed))
+            except RecordUnreadable as exc:
+                await note_unreadable(self._parts, _key(failed), exc)
+                return 0
             now_run = stored.value.newest if stored else None
             if stored is None or now_run is not stored.value.current or not _is_same(now_run, failed):
                 return 0

@@ -92,10 +92,10 @@ class Retiring:
         """
         if not await self._is_wanted():
             return 0
-        record = await self._parts.users.read(UserKey(user))
-        if record is not None and record.value.current.state is State.IN_PROGRESS:
-            return 0  # also where its worker died: what became of the last write, nobody knows
         try:
+            record = await self._parts.users.read(UserKey(user))
+            if record is not None and record.value.current.state is State.IN_PROGRESS:
+                return 0  # also where its worker died: what became of the last write, nobody knows
             facts = await self._parts.graph().directory.user(user)
             if await audience_of(self._parts, await self._parts.settings(), facts) == "excluded":
                 log("meetings_not_ended", user_id=user, code="UserExcluded")

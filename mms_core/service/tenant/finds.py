@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from mms_core.errors import RecordUnreadable
 from mms_core.model import State, UserKey
 from mms_core.service.jobs import start_job
 from mms_core.service.sifting import sifted
@@ -58,7 +59,10 @@ class Finds:
 
     async def _is_served(self, need: dict[str, Any]) -> bool:
         """Say whether a run of the user waits, works, or has ended well since the search looked, or found nobody."""
-        stored = await self._parts.users.read(UserKey(need["userId"]))
+        try:
+            stored = await self._parts.users.read(UserKey(need["userId"]))
+        except RecordUnreadable:
+            return False  # whoever looks at the list should see this one, too
         if stored is None:
             return False
         run: Run = stored.value.newest

@@ -107,7 +107,7 @@ class Checkup:
         left = await still_unreadable(self._parts)
         if not left:
             return [Finding(check="records", detail="what is remembered of users can be read")]
-        detail = f"users: {left}; log lines snapshot_unreadable have their ids"
+        detail = f"users: {left}; log lines record_unreadable have their ids"
         return [Finding(check="records", status="warning", code="RecordUnreadable", detail=detail)]
 
     # -- Microsoft ------------------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ the record, waiting, under way or over, has none: an entry never takes the place
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from mms_core.errors import BadInput, PreconditionLost, explain
+from mms_core.errors import BadInput, PreconditionLost, RecordUnreadable, explain
 from mms_core.messages import (
     Batch,
     Notice,
@@ -34,7 +35,9 @@ from mms_core.service.admin.queries import retried
 from mms_core.service.batches import Batches
 from mms_core.service.journal import Journal, Origin
 from mms_core.service.parts import CONFLICT_ATTEMPTS
+from mms_core.service.remembered import note_unreadable
 from mms_core.states import STANDS_FOR_MESSAGE, Happening, advance, can
+from mms_core.telemetry import log
 from mms_core.triggers import Answer, Decision
 
 if TYPE_CHECKING:
@@ -59,13 +62,19 @@ class Poison:
         self._parts = parts
 
     async def show(self, message: AnyMessage, *, kept: str, at: datetime) -> None:
-        """Make the failure visible; safe to repeat.
+        """Make the failure visible, as far as the records that it belongs into can be read; safe to repeat.
 
         Args:
             message: What was poisoned.
             kept: The id under which it is kept.
             at: Since when.
         """
+        try:
+            await self._show(message, kept, at)
+        except RecordUnreadable as exc:  # often why it failed; it is kept, and shown as a message
+            log("message_not_shown", level=logging.ERROR, code=exc.code)
+
+    async def _show(self, message: AnyMessage, kept: str, at: datetime) -> None:
         match message:
             case Wake() | Resolve():
                 await self._fail(UserKey(message.user), message)
@@ -191,7 +200,7 @@ class Poison:
         return [key] if named is None else [key, UserKey(str(named.value["userId"]))]
 
     async def _enter(self, user: str, what: str, kept: str) -> RunId | None:
-        """Put the failure into a user's record; ``None`` where that holds work, which nothing may hide."""
+        """Put the failure into a user's record; ``None`` where that holds work, which nothing may hide, or damage."""
         keys, now = await self._keys(user), self._parts.clock.now()
         entry = Run(
             run_id=_entry_id(kept, user),
@@ -207,7 +216,11 @@ class Poison:
             due_at=now,
         )
         for _ in range(CONFLICT_ATTEMPTS if keys else 0):
-            stored = await self._parts.users.read(keys[-1])
+            try:
+                stored = await self._parts.users.read(keys[-1])
+            except RecordUnreadable as exc:
+                await note_unreadable(self._parts, keys[-1], exc)
+                return None
             record = stored.value if stored else UserRecord(key=keys[-1], current=entry)
             if kept in record.seen:
                 return entry.run_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,23 +12,26 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from mms_core.debounce import with_next
-from mms_core.errors import BadInput, MmsError, NotFound, PreconditionLost
+from mms_core.errors import BadInput, MmsError, NotFound, PreconditionLost, RecordUnreadable
 from mms_core.messages import Resolve, UnknownMessage, Wake, decode, kind_of
 from mms_core.metrics import DUE_OLDEST, MESSAGES_POISONED, SUBSCRIPTION_REMAINING, measure
 from mms_core.model import State, UserKey, name_key
 from mms_core.service.batches import Batches
 from mms_core.service.jobs import SWEEP, start_anew
 from mms_core.service.journal import Journal
+from mms_core.service.remembered import note_unreadable
 from mms_core.service.upkeep.poison import Poison
 from mms_core.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from mms_core.model import Run, UserRecord
     from mms_core.ports import Stored, Subscribed
     from mms_core.service.parts import Parts
 
+POISONED_TEXT: Final = "poisonText"
+"""Kind of the documents that say under which id a message is kept; by the hash of its text."""
 _REPLAY: Final = "python -m mms_core.maintenance replay"
 _LONGEST_LOOK: Final = timedelta(minutes=2)
 """A worker that looks after the subscriptions for longer is not there any more."""
@@ -61,7 +65,11 @@ class Recovery:
 
     async def _look_after(self, run: Run, grace: timedelta, front: datetime | None) -> bool:
         key = UserKey(run.user_id) if run.user_id else name_key(run.identity)
-        stored = await self._parts.users.read(key)
+        try:
+            stored = await self._parts.users.read(key)
+        except RecordUnreadable as exc:  # nothing can be done for this one, and all the others wait behind it
+            await note_unreadable(self._parts, key, exc)
+            return False
         if stored is None:
             return False
         record = stored.value
@@ -101,12 +109,7 @@ class Recovery:
 
     async def poisoned(self, text: str) -> None:
         """Make a message that failed five times visible: keep it, once, and say so where its work is looked for."""
-        now, kept = self._parts.clock.now(), await self.kept()
-        known = next((each for each in kept if each["text"] == text and "replayedAt" not in each), None)
-        if known is None:
-            new_id = f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}"
-            known = {"id": new_id, "at": now.isoformat(), "text": text}
-            await self._parts.documents.put("poison", new_id, known)
+        known = await self._keep(text)
         kept_id, at = known["id"], datetime.fromisoformat(known["at"])
         measure(MESSAGES_POISONED, message=kind_of(text))
         try:
@@ -118,9 +121,32 @@ class Recovery:
         log("message_poisoned", level=logging.ERROR, error_type=type(message).__name__)
         await self._poison.show(message, kept=kept_id, at=at)
 
-    async def kept(self) -> list[dict[str, Any]]:
-        """Return the messages that were poisoned or not understood, oldest first."""
-        return await self._parts.documents.list("poison")
+    async def _keep(self, text: str) -> dict[str, str]:
+        """Keep a message, once until it is put back, however often it is delivered; returns its id and since when.
+
+        Its id is noted under its text first: whoever comes after a crash in between keeps it under the same one.
+        """
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        noted = await self._parts.documents.get(POISONED_TEXT, digest)
+        kept = await self._parts.documents.get("poison", noted.value["id"]) if noted else None
+        if noted is None or (kept is not None and "replayedAt" in kept.value):
+            now = self._parts.clock.now()
+            known = {"id": f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._parts.new_id()}", "at": now.isoformat()}
+            await self._parts.documents.put(POISONED_TEXT, digest, known, etag=noted.etag if noted else "")
+            kept = None
+        else:
+            known = noted.value
+        if kept is None:
+            await self._parts.documents.put("poison", known["id"], {**known, "text": text})
+        return known
+
+    async def kept(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the messages that were poisoned or not understood, oldest first."""
+        after = ""
+        while page := await self._parts.documents.list("poison", after=after):
+            for message in page:
+                yield message
+            after = page[-1]["id"]
 
     async def replay(self, message_id: str, *, by: str) -> None:
         """Put a kept message back into its queue, as if it had never failed; it stays in the list, marked.

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core import jsontext
-from mms_core.errors import PreconditionLost
+from mms_core.errors import PreconditionLost, RecordUnreadable
 from mms_core.model import UserKey
 from mms_core.service.admin.repeats import KIND, LIFE, PARTS
 from mms_core.service.batches import Batches
-from mms_core.service.remembered import UNREADABLE
+from mms_core.service.remembered import UNREADABLE, note_unreadable
 from mms_core.service.running.sending import DAY, MAILBOX_KIND
+from mms_core.service.upkeep.recovery import POISONED_TEXT
 from mms_core.service.visits import VISIT
 from mms_core.status import meeting_row, run_row
 from mms_core.telemetry import log
@@ -60,7 +61,10 @@ class Retention:
         cutoff = now - timedelta(days=(await self._parts.settings()).RetentionDays)
         purged = 0
         async for key, run in self._parts.users.ended_before(cutoff):
-            purged += await self._purge(key, run, cutoff, day=now.strftime("%Y%m%d"))
+            try:
+                purged += await self._purge(key, run, cutoff, day=now.strftime("%Y%m%d"))
+            except RecordUnreadable as exc:  # it stays, and is said, until somebody has looked at it
+                await note_unreadable(self._parts, key, exc)
         removed = await self._purge_documents(cutoff) + await self._purge_previews(max(cutoff, now - PREVIEWS_KEPT))
         log("runs_purged", count=purged, total=removed)
         return purged
@@ -118,7 +122,10 @@ class Retention:
         return removed
 
     async def _is_carried_out(self, preview: dict[str, Any]) -> bool:
-        stored = await self._parts.users.read(UserKey(preview["user"]))
+        try:
+            stored = await self._parts.users.read(UserKey(preview["user"]))
+        except RecordUnreadable:
+            return True  # as far as anybody can tell
         return (
             stored is not None
             and stored.value.current.preview_id == preview["id"]
@@ -155,6 +162,7 @@ class Retention:
             ("content", "at", claims),
             ("job", "doneAt", claims),  # of a search for a number: its event may be repeated as long
             ("unknownSubscription", "at", claims),
+            (POISONED_TEXT, "at", runs),
             ("notice", "at", runs),  # a run may be told about as long as it is kept
             (MAILBOX_KIND, "at", now - 2 * DAY),
             (UNREADABLE, "at", now - 2 * DAY),  # each sweep meets it again while it is so
