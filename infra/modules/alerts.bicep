@@ -28,15 +28,15 @@ var rules = [
     severity: 1
     frequency: 'PT5M'
     window: 'PT15M'
-    query: 'AppMetrics | where Name == "mms.due.oldest" | summarize overdue = min(Min), said = count() | where overdue > 900 or said == 0'
+    query: 'AppMetrics | where Name == "mms.due.oldest" | summarize overdue = min(Sum), said = count() | where overdue > 900 or said == 0'
   }
   {
     name: 'subscription-expires'
-    title: 'A subscription ends within 12 hours and was not renewed'
+    title: 'A subscription ends within 12 hours and was not renewed, or nobody has looked after them for an hour'
     severity: 1
     frequency: 'PT30M'
     window: 'PT1H'
-    query: 'AppMetrics | where Name == "mms.subscription.remaining" | summarize arg_max(TimeGenerated, Min) by kind = tostring(Properties["kind"]) | where Min < 43200'
+    query: 'AppMetrics | where Name == "mms.subscription.remaining" | summarize arg_max(TimeGenerated, Sum) by kind = tostring(Properties["kind"]) | summarize left = min(Sum), said = count() | where left < 43200 or said == 0'
   }
   {
     name: 'notifications-slow'

@@ -81,6 +81,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   // checkov:skip=CKV_AZURE_17: those callers have no client certificate; they prove themselves by clientState, authId, token or signature
   // checkov:skip=CKV_AZURE_212: Flex Consumption has always-ready instances instead (scaleAndConcurrency)
   // checkov:skip=CKV_AZURE_213: Flex Consumption has no health check path; an alert watches the answers instead
+  // checkov:skip=CKV_AZURE_78: Flex Consumption has no FTP and refuses a deployment that names ftpsState
   name: name
   location: location
   tags: union(tags, {
@@ -131,7 +132,6 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         value: setting.value
       }]
       minTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
     }

@@ -170,6 +170,16 @@ def test_the_python_of_the_plan_is_one_that_the_requirements_were_compiled_for()
     assert least == matrix[0]
 
 
+def test_the_plan_is_given_no_setting_that_it_refuses():
+    """Flex Consumption ends a deployment that names one of these (error 51021), whatever its value."""
+    site = parsed("modules/app.bicep")["resources"]["app"]["config"]["properties"]["siteConfig"]
+    refused = {
+        "alwaysOn", "ftpsState", "functionAppScaleLimit", "functionsRuntimeScaleMonitoringEnabled", "linuxFxVersion",
+        "netFrameworkVersion", "preWarmedInstanceCount", "use32BitWorkerProcess", "windowsFxVersion",
+    }  # fmt: skip
+    assert not refused & site.keys()
+
+
 def test_the_clouds_are_those_that_the_code_knows():
     """A cloud that Bicep allows and the code does not would end at the first call."""
     (allowed,) = [

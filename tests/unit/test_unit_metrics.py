@@ -41,19 +41,38 @@ def test_every_place_that_measures_gives_the_attributes_that_the_list_names():
             assert given == getattr(metrics, call.args[0].id).attributes, (path.name, call.lineno)
 
 
+def _queries(path):
+    found = re.findall(r"query: '(.*)'|\"query\": \"(.*?)\",\n", path.read_text(encoding="utf-8"))
+    assert found
+    return [one or other for one, other in found]
+
+
 @pytest.mark.parametrize("path", ASKED, ids=lambda path: path.name)
 def test_alerts_and_workbook_ask_for_metrics_and_attributes_that_exist(path):
     """A misspelt name is a silent alert."""
-    text = path.read_text(encoding="utf-8")
-    queries = re.findall(r"query: '(.*)'|\"query\": \"(.*?)\",\n", text)
-    assert queries
-    for query in (one or other for one, other in queries):
+    for query in _queries(path):
         names = re.findall(r"[\"'](mms\.[a-z.]+)\\?[\"']", query)
         assert set(names) <= BY_NAME.keys()
         wanted = set(re.findall(r"Properties\[[\"'](\w+)[\"']\]", query))
         for name in names:
             assert wanted <= BY_NAME[name].attributes, (name, wanted)
         assert names or "AppRequests" in query
+
+
+@pytest.mark.parametrize("path", ASKED, ids=lambda path: path.name)
+def test_only_a_histogram_is_asked_for_its_least_or_greatest(path):
+    """The exporter sends neither for a counter or a gauge: what compares with it would never ring."""
+    for query in _queries(path):
+        if re.search(r"\b(Min|Max)\b", query):
+            assert {BY_NAME[each].kind for each in re.findall(r"mms\.[a-z.]+", query)} == {"histogram"}, query
+
+
+def test_silence_rings_where_the_service_should_have_spoken():
+    """What cannot look after its subscriptions measures nothing: no row must not read as no trouble."""
+    text = ASKED[0].read_text(encoding="utf-8")
+    for name in ("mms.due.oldest", "mms.subscription.remaining"):
+        (query,) = re.findall(rf"query: '(.*{re.escape(name)}.*)'", text)
+        assert re.search(r"said = count\(\) \|.* or said == 0$", query)
 
 
 @pytest.mark.parametrize("path", ASKED, ids=lambda path: path.name)
