@@ -198,28 +198,28 @@ async def dashboard(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_trigger(arg_name="msg", queue_name="%MMS_TRIGGER_QUEUE%", connection="AzureWebJobsStorage")
 async def on_trigger(msg: func.QueueMessage) -> None:
     """Something happened: find out what, decide, file requests."""
-    await wiring.app().triage.message(msg.get_body().decode())
+    await wiring.done(wiring.app().triage.message(msg.get_body().decode()))
 
 
 @app.function_name("on_run")
 @app.queue_trigger(arg_name="msg", queue_name="%MMS_RUN_QUEUE%", connection="AzureWebJobsStorage")
 async def on_run(msg: func.QueueMessage) -> None:
     """A user's run may be due."""
-    await wiring.app().runs.message(msg.get_body().decode())
+    await wiring.done(wiring.app().runs.message(msg.get_body().decode()))
 
 
 @app.function_name("on_trigger_poison")
 @app.queue_trigger(arg_name="msg", queue_name="%MMS_TRIGGER_QUEUE%-poison", connection="AzureWebJobsStorage")
 async def on_trigger_poison(msg: func.QueueMessage) -> None:
     """A message failed five times: make it visible."""
-    await wiring.app().recovery.poisoned(msg.get_body().decode(errors="replace"))
+    await wiring.done(wiring.app().recovery.poisoned(msg.get_body().decode(errors="replace")))
 
 
 @app.function_name("on_run_poison")
 @app.queue_trigger(arg_name="msg", queue_name="%MMS_RUN_QUEUE%-poison", connection="AzureWebJobsStorage")
 async def on_run_poison(msg: func.QueueMessage) -> None:
     """A wake-up failed five times: make it visible."""
-    await wiring.app().recovery.poisoned(msg.get_body().decode(errors="replace"))
+    await wiring.done(wiring.app().recovery.poisoned(msg.get_body().decode(errors="replace")))
 
 
 @app.function_name("recover")
@@ -227,7 +227,7 @@ async def on_run_poison(msg: func.QueueMessage) -> None:
 async def recover(timer: func.TimerRequest) -> None:
     """Wake what should be at work and is not."""
     del timer
-    await wiring.app().recovery.sweep()
+    await wiring.done(wiring.app().recovery.sweep())
 
 
 @app.function_name("housekeep")
@@ -235,7 +235,7 @@ async def recover(timer: func.TimerRequest) -> None:
 async def housekeep(timer: func.TimerRequest) -> None:
     """Export and purge what is old, and count again."""
     del timer
-    await wiring.app().retention.night()
+    await wiring.done(wiring.app().retention.night())
 
 
 @app.function_name("subscribe")
@@ -243,7 +243,7 @@ async def housekeep(timer: func.TimerRequest) -> None:
 async def subscribe(timer: func.TimerRequest) -> None:
     """Make sure that the tenant tells us what happens."""
     del timer
-    await wiring.app().recovery.subscriptions()
+    await wiring.done(wiring.app().recovery.subscriptions())
 
 
 @app.function_name("reconcile")
@@ -251,7 +251,7 @@ async def subscribe(timer: func.TimerRequest) -> None:
 async def reconcile(timer: func.TimerRequest) -> None:
     """Find what webhooks should have told."""
     del timer
-    await wiring.app().triage.sweep()
+    await wiring.done(wiring.app().triage.sweep())
 
 
 @app.function_name("catch_up")
@@ -259,7 +259,7 @@ async def reconcile(timer: func.TimerRequest) -> None:
 async def catch_up(timer: func.TimerRequest) -> None:
     """Find at little cost what a webhook should have told since the last look."""
     del timer
-    await wiring.app().triage.catch_up()
+    await wiring.done(wiring.app().triage.catch_up())
 
 
 @app.function_name("digest")
@@ -267,7 +267,7 @@ async def catch_up(timer: func.TimerRequest) -> None:
 async def digest(timer: func.TimerRequest) -> None:
     """Tell administrators what has failed, by cause."""
     del timer
-    await wiring.app().noticing.digest()
+    await wiring.done(wiring.app().noticing.digest())
 
 
 @app.function_name("discover")
@@ -275,4 +275,4 @@ async def digest(timer: func.TimerRequest) -> None:
 async def discover(timer: func.TimerRequest) -> None:
     """Find users who need a migration and have none."""
     del timer
-    await wiring.app().triage.discover()
+    await wiring.done(wiring.app().triage.discover())

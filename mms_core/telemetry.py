@@ -44,6 +44,39 @@ ALLOWED_FIELDS: Final = frozenset(
 
 _DEEPEST_FRAMES: Final = 6
 
+LIBRARIES: Final = (
+    "aiohttp",
+    "anyio",
+    "azure",
+    "charset_normalizer",
+    "hpack",
+    "httpcore",
+    "httpx",
+    "msal",
+    "msal_extensions",
+    "msrest",
+    "oauthlib",
+    "opentelemetry",
+    "requests",
+    "requests_oauthlib",
+    "urllib3",
+    "werkzeug",
+)
+"""The loggers of what is deployed beside the app."""
+
+
+def quieten() -> None:
+    """Let the libraries log what is wrong, and not what they do: a line for every request, with its whole address.
+
+    The worker sends everything from ``INFO`` on to Application Insights, and a user's name stands in an address.
+    """
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Crashed(Exception):
+    """An unexpected error, for the Functions host, which has to see it and logs what it sees."""
+
 
 def where(exc: BaseException) -> str:
     """Return where an exception came from, innermost place first: files and lines, and not a word of its text."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CORRELATION: Final[ContextVar[str | None]] = ContextVar("mms_correlation", default=None)
+TRACER: Final = "mms"
 ALLOWED_ATTRIBUTES: Final = frozenset(
     {"mms.attempt", "mms.code", "mms.meeting_key", "mms.rule", "mms.state", "mms.trigger", "mms.verdict"}
     | {"error.type", "http.request.method", "http.response.status_code"}
@@ -80,7 +81,7 @@ def span(name: str, *, correlation_id: str | None = None, **attributes: object) 
     starts_run = correlation_id is not None and correlation_id != _CORRELATION.get()
     token = _CORRELATION.set(correlation_id) if starts_run else None
     try:
-        with trace.get_tracer("mms").start_as_current_span(
+        with trace.get_tracer(TRACER).start_as_current_span(
             f"mms.{name}",
             context=_parent(correlation_id) if starts_run and correlation_id else None,
             attributes={key: str(value) for key, value in marks.items()},

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from mms_core.settings import Deployment, from_environment
+from mms_core.telemetry import Crashed, quieten, where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Iterator, Mapping
 
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.data.tables.aio import TableClient
@@ -55,6 +56,19 @@ def api_request(
         headers=lower,
         body=body,
     )
+
+
+async def done(work: Awaitable[object]) -> None:
+    """Wait for what a queue or the clock has begun.
+
+    Raises:
+        Crashed: It failed in a way that nobody expected. The host makes poison of that, and logs it: so it says what
+            and where, and not a word of the error's own text, which may be somebody's.
+    """
+    try:
+        await work
+    except Exception as exc:  # noqa: BLE001 - whatever it is, its text stays here
+        raise Crashed(f"{type(exc).__name__} {getattr(exc, 'code', '')} at {where(exc)}") from None
 
 
 class App:
@@ -352,6 +366,7 @@ def app() -> App:
         BadInput: An app setting is missing or malformed.
     """
     settings = deployment()
+    quieten()
     with _uncollected():
         if settings.telemetry_connection:
             from mms_core.adapters import monitor

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from mms_core.telemetry import log
+from mms_core.tracing import TRACER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +17,15 @@ _LATER_SECONDS: Final = 5.0
 
 
 def keeps(span: Any, *, ratio: float) -> bool:
-    """Tell whether a finished span is exported: every failure, and *ratio* (0 to 1) of the traces besides.
+    """Tell whether a finished span is exported: every failure of ours, and *ratio* (0 to 1) of our traces besides.
 
-    All spans of one trace are kept or dropped together, whichever instance made them.
+    All spans of one trace are kept or dropped together, whichever instance made them. Those of libraries are not ours:
+    Graph's SDK writes whole addresses into its own, with the names in them.
     """
     from opentelemetry.trace import StatusCode  # noqa: PLC0415
 
+    if span.instrumentation_scope.name != TRACER:
+        return False
     if span.status.status_code is StatusCode.ERROR:
         return True
     return bool((span.context.trace_id & 0xFFFF_FFFF) < ratio * 0x1_0000_0000)
@@ -75,6 +78,4 @@ def _set_up(connection_string: str, credential: Callable[[], Any], ratio: float)
         AzureMonitorMetricExporter(**options), export_interval_millis=EXPORT_EVERY_MS
     )
     metrics.set_meter_provider(MeterProvider([reader]))
-    # The exporter's own HTTP logs would be a line for every batch, with its addresses.
-    logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
     log("telemetry_started")

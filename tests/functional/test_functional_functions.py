@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import traceback
+from types import SimpleNamespace
 
 import azure.functions as func
 import pytest
@@ -116,3 +118,34 @@ async def test_poison_and_timers_through_the_functions(app):
     await function_app.recover(None)
     await function_app.subscribe(None)
     assert app.tenant.calls == ["ensure_subscriptions"]
+
+
+WORDS = "MARKQXZJ@contoso.example: Board meeting"
+
+
+class _Broken:
+    """A part of the service with a bug in every method, whose text quotes somebody."""
+
+    def __getattr__(self, name):
+        async def bug(*_):
+            raise KeyError(WORDS)
+
+        return bug
+
+
+BEHIND = [each for each in function_app.app.get_functions() if not each.is_http_function()]
+
+
+@pytest.mark.parametrize("function", BEHIND, ids=lambda each: each.get_function_name())
+async def test_a_crash_reaches_the_host_without_a_word_of_its_text(function, monkeypatch):
+    """The host has to see it, or nothing is poisoned; and it logs what it sees: type and place, whoever it was about."""
+    parts = SimpleNamespace(**dict.fromkeys(("triage", "runs", "recovery", "retention", "noticing"), _Broken()))
+    monkeypatch.setattr(wiring, "app", lambda: parts)
+    with pytest.raises(Exception, match=r"KeyError .*test_functional_functions\.py:\d+") as caught:
+        await function.get_user_function()(func.QueueMessage(body=b"{}"))
+    assert "MARKQXZJ" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_every_queue_and_every_timer_is_among_them():
+    """The list above is not empty by mistake."""
+    assert len(BEHIND) == 11

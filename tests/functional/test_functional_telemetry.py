@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from mms_core import tracing
+from mms_core import telemetry, tracing
 from mms_core.errors import MmsError, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import TenantEvent
 from mms_core.model import Selection
@@ -210,6 +210,64 @@ async def test_no_personal_word_is_in_a_log_a_span_or_a_number(spans, caplog, da
     assert not [each for each in said if mark in each]
     assert not [each.to_json() for each in spans() if mark in each.to_json()]
     assert mark not in repr(_numbers())
+
+
+async def test_a_run_that_crashes_is_logged_with_its_correlation_id_and_without_the_errors_text(world, caplog):
+    """Whoever is called for its poisoned message finds the line by the id that status shows."""
+    result = await world.ask()
+    world.clock.advance(timedelta(minutes=90))
+    world.tenant.on("user", ZeroDivisionError(NAME))
+    (_, wake) = world.queue.messages.pop()
+    with caplog.at_level(logging.INFO), pytest.raises(ZeroDivisionError):
+        await world.dispatch(wake)
+    (line,) = [each.getMessage() for each in caplog.records if each.getMessage().startswith("run_crashed")]
+    assert f"correlation_id={result.correlation_id} error_type=ZeroDivisionError where=" in line
+    assert NAME not in caplog.text
+
+
+class _Credential:
+    """Gives a token."""
+
+    async def get_token(self, *_, **__):
+        from azure.core.credentials import AccessToken
+
+        return AccessToken("token", 2**40)
+
+
+async def test_no_library_tells_the_name_that_stands_in_an_address(spans, monkeypatch, caplog):
+    """The client logs each address, and Graph's SDK writes it into its spans; nothing of either leaves the app."""
+    import httpx
+
+    from mms_core.adapters.graph import GraphDirectory, GraphTransport
+    from mms_core.adapters.monitor import keeps
+
+    asked = []
+
+    def answer(request):
+        asked.append(str(request.url))
+        return httpx.Response(200 if len(asked) == 1 else 400, json={"id": USER, "userPrincipalName": NAME})
+
+    telemetry.quieten()
+    transport = GraphTransport(_Credential(), base_url="https://graph.example/v1.0", scope="s")
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", lambda _, request: _later(answer(request)))
+    with caplog.at_level(logging.DEBUG):
+        directory = GraphDirectory(transport)
+        assert (await directory.user(NAME)).user_id == USER
+        with pytest.raises(MmsError):
+            await directory.user(NAME)
+    await transport.close()
+    local = NAME.partition("@")[0]
+    assert [each for each in asked if local in each] == asked != []
+    said = [f"{each.getMessage()} {each.__dict__!r}" for each in caplog.records]
+    assert [each for each in said if local in each] == []
+    kept = [each for each in spans() if keeps(each, ratio=1)]
+    assert [each.name for each in kept] == ["mms.graph", "mms.graph"]
+    assert [each for each in kept if local in each.to_json()] == []
+    assert [each for each in spans() if local in each.to_json()]
+
+
+async def _later(value):
+    return value
 
 
 async def test_the_marks_would_be_found(world, caplog):

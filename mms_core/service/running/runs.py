@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from mms_core.service.running.passes import Pass
 from mms_core.service.running.sending import metered
 from mms_core.service.visits import is_free
 from mms_core.states import Happening, advance
-from mms_core.telemetry import log
+from mms_core.telemetry import log, where
 from mms_core.tracing import span
 from mms_core.triggers import stop_code
 from mms_core.windows import next_open_at
@@ -194,8 +195,15 @@ class Runs:
                 await self._work(lease, taken.value.generation)
         except LeaseLost:
             log("lease_lost", correlation_id=lease.run.run_id, user_id=lease.key)
-        except Exception:
+        except Exception as exc:
             # A bug: the next delivery shall meet it at once, until the message is poisoned and everybody sees it.
+            log(
+                "run_crashed",
+                level=logging.ERROR,
+                correlation_id=lease.run.run_id,
+                error_type=type(exc).__name__,
+                where=where(exc),
+            )
             await lease.release()
             raise
 
