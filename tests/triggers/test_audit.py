@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mms_core.notifications import audited, event_data, users_of_audit
+from mms_core.audits import audited, users_of_audit
+from mms_core.notifications import event_data
 
 USER = "a@b.example"
 GUID = "11111111-2222-3333-4444-555555555555"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mms_core.audits import audited
 from mms_core.errors import BadInput
-from mms_core.notifications import audited, event_data, parse_events, parse_notifications
+from mms_core.notifications import event_data, parse_events, parse_notifications
 
 USER = {"user": "adele@contoso.example"}
 

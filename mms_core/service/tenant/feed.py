@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from mms_core.audits import audited, users_of_audit
 from mms_core.errors import BadInput, NotFound
-from mms_core.notifications import audited, event_data, users_of_audit
+from mms_core.notifications import event_data
 from mms_core.service.deciding import short
 from mms_core.service.journal import Origin
 from mms_core.telemetry import log
