@@ -50,7 +50,7 @@ from bench.capacity_model.tenant import (
     external_limit,
 )
 from bench.capacity_model.virtual import VirtualClock, VirtualLoop
-from mms_core import block, planning
+from mms_core import block, planning, rewriting
 from mms_core.adapters.graph import transport
 from mms_core.errors import TemporaryError
 from mms_core.model import Source, State, Target
@@ -180,8 +180,8 @@ PURE = (
     (block, "locate"),
     (block, "decode_join_information"),
     (block, "replace"),
-    (planning, "_outside"),
-    (planning, "_text"),
+    (rewriting, "_outside"),
+    (rewriting, "_text"),
     (planning, "find_damage"),
     (applying, "form_hash"),
 )

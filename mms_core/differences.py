@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mms_core import block, jsontext
 from mms_core.jsontext import without_surrogates
 from mms_core.meetings import Difference, PropertyChange
-from mms_core.planning import SKYPE_PROPERTIES, coordinates, relabelled
+from mms_core.planning import SKYPE_PROPERTIES, coordinates
+from mms_core.rewriting import relabelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

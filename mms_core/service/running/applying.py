@@ -27,23 +27,25 @@ from mms_core.planning import (
     SKYPE_PROVIDER,
     TEAMS_PROVIDER,
     Planned,
-    Rewrite,
-    Route,
     Step,
     block_text,
     can_use_flags,
     coordinates,
     external_id,
     headcount,
-    is_current,
-    made_by_flags,
-    mismatch,
     plan,
-    rewrite,
-    rewrite_by_flags,
     teams_beside,
 )
 from mms_core.ports import EventChange, Written
+from mms_core.rewriting import (
+    Rewrite,
+    Route,
+    is_current,
+    made_by_flags,
+    mismatch,
+    rewrite,
+    rewrite_by_flags,
+)
 from mms_core.service.running.lease import Stopped
 from mms_core.service.running.retiring import note_replaced
 from mms_core.service.running.wishes import find_meeting

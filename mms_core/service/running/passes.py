@@ -13,8 +13,9 @@ from mms_core.errors import OutcomeUnknown, PermanentError, TemporaryError, expl
 from mms_core.meetings import LedgerEntry, meeting_key
 from mms_core.metrics import MEETINGS_ENDED, measure
 from mms_core.model import Verdict
-from mms_core.planning import Planned, Route, Step, reported
+from mms_core.planning import Planned, Step, reported
 from mms_core.retrying import is_mailbox_awaited, next_attempt_at
+from mms_core.rewriting import Route
 from mms_core.service.deciding import is_report_only, membership_of
 from mms_core.service.running.applying import Applier
 from mms_core.service.running.finding import found

@@ -20,7 +20,8 @@ from mms_core.errors import BadInput, MmsError, NotFound, PermanentError, Precon
 from mms_core.meetings import meeting_key
 from mms_core.messages import Preview
 from mms_core.model import NAME_PREFIX, Run, RunId, Selection, Source, Target, UserKey, UserRecord
-from mms_core.planning import WRITES, Planned, Step, coordinates, external_id, headcount, is_current
+from mms_core.planning import WRITES, Planned, Step, coordinates, external_id, headcount
+from mms_core.rewriting import is_current
 from mms_core.selecting import domain
 from mms_core.service.admin.queries import Queries, check_retriable
 from mms_core.service.deciding import audience_of, is_report_only
