@@ -196,8 +196,16 @@ def deployment() -> Deployment:
 
 @functools.cache
 def _credential() -> AsyncTokenCredential:
-    from azure.identity.aio import ManagedIdentityCredential
+    """Return the app's identity or, where there is none, that of who signed in: ``maintenance`` on a desk."""
+    from azure.identity.aio import (
+        AzureCliCredential,
+        AzureDeveloperCliCredential,
+        ChainedTokenCredential,
+        ManagedIdentityCredential,
+    )
 
+    if "IDENTITY_ENDPOINT" not in os.environ:  # the platform sets it wherever an app has an identity
+        return ChainedTokenCredential(AzureCliCredential(), AzureDeveloperCliCredential())
     client_id = deployment().client_id
     return ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
 
