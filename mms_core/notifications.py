@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NOTIFICATION_LIMIT: Final = 1000
 """Graph puts at most this many notifications into a call; more is not Graph."""
+EVENT_LIMIT: Final = 1000
+"""CloudEvents of a call: each is looked up and noted before the answer, which a sender does not wait for long."""
 DEEPEST: Final = 32
 """Levels of an event. Who reads it from the queue has less of the stack left than who took it in."""
 
@@ -47,6 +49,9 @@ class Notification(msgspec.Struct, kw_only=True, rename="camel"):
     tenant_id: str | None = None
     resource_data: ResourceData | None = None
     lifecycle_event: str | None = None
+
+
+CloudEvents = Annotated[list[Any], msgspec.Meta(max_length=EVENT_LIMIT)]
 
 
 class Notifications(msgspec.Struct):
@@ -327,7 +332,7 @@ def parse_events(content: bytes, headers: Mapping[str, str], *, tenant_id: str) 
     lower = {name.lower(): value for name, value in headers.items()}
     media = lower.get("content-type", "").partition(";")[0].strip().lower()
     if media == "application/cloudevents-batch+json":
-        return [_parse_one(each, tenant_id=tenant_id) for each in decode(content, list[Any])]
+        return [_parse_one(each, tenant_id=tenant_id) for each in decode(content, CloudEvents)]
     if media == "application/cloudevents+json":
         return [_parse_one(decode(content, Any), tenant_id=tenant_id)]
     if "ce-specversion" in lower:

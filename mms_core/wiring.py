@@ -44,8 +44,10 @@ def api_request(
     was empty is refused, and not read as everybody.
     """
     from mms_core.api import ApiRequest
+    from mms_core.jsontext import without_surrogates
 
-    lower = {name.lower(): value for name, value in headers.items()}
+    # A host may stand for bytes that are no text by lone surrogates, which nothing here could encode again.
+    lower = {name.lower(): without_surrogates(value) for name, value in headers.items()}
     parts = urlsplit(url)
     given = dict(parse_qsl(parts.query, keep_blank_values=True)) if parts.query else {}
     return ApiRequest(

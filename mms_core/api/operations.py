@@ -9,7 +9,7 @@ from typing import Any, Final
 from mms_core.api import answers, asked
 from mms_core.api.webhooks import LONGEST_VALIDATION
 from mms_core.auth import Role
-from mms_core.notifications import Notifications
+from mms_core.notifications import EVENT_LIMIT, Notifications
 
 _JSON: Final = "application/json"
 SCHEMAS: Final = "#/components/schemas/"
@@ -159,6 +159,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             "application/cloudevents+json": "CloudEventOfOurs",
             "application/cloudevents-batch+json": {
                 "type": "array",
+                "maxItems": EVENT_LIMIT,
                 "description": "Events; one that is not understood refuses its own row only.",
                 "items": {"anyOf": [{"$ref": f"{SCHEMAS}CloudEventOfOurs"}, {}]},
             },

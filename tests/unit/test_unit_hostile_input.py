@@ -18,10 +18,11 @@ from mms_core.errors import TemporaryError
 from mms_core.meetings import Original
 from mms_core.messages import TenantEvent
 from mms_core.model import RunId
-from mms_core.notifications import DEEPEST, VIDEO_INTEROP_TYPE
+from mms_core.notifications import DEEPEST, EVENT_LIMIT, VIDEO_INTEROP_TYPE
 from mms_core.packing import LONGEST, pack, unpack
 from mms_core.signatures import read_keys, sign
 from mms_core.telemetry import log
+from mms_core.wiring import api_request
 
 DEPTHS = (5_000, 500_000)
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -82,6 +83,28 @@ async def test_an_event_is_as_flat_as_the_worker_can_read_it(api, depth, status)
         api.webhooks.events, "POST", body=[event, EVENT], headers={"content-type": "application/cloudevents-batch+json"}
     )
     assert read_json(response)["value"][0]["status"] == status
+
+
+async def test_a_batch_holds_a_thousand_events_at_most(api):
+    """Each costs a look and a note in storage before there is an answer: tens of thousands would hold up everybody."""
+    batch = {"content-type": "application/cloudevents-batch+json"}
+    full = [{**EVENT, "id": str(number)} for number in range(EVENT_LIMIT)]
+    assert (await api.call(api.webhooks.events, "POST", body=full, headers=batch)).status == 202
+    sent = len(api.queue.messages)
+    check_problem(await api.call(api.webhooks.events, "POST", body=[*full, EVENT], headers=batch), 400, "InvalidBody")
+    assert len(api.queue.messages) == sent
+
+
+@pytest.mark.parametrize("name", ["authorization", "webhook-signature", "webhook-id", "webhook-authid", "content-type"])
+@pytest.mark.parametrize("value", ["\udcff\udcfe", "Bearer \udcff", "é", "x" * 60_000, ""])
+async def test_a_header_that_is_no_text_is_refused_like_any_other_nonsense(api, name, value):
+    """Not a crash that wakes somebody: a host may pass on whatever bytes a stranger has sent."""
+    signed = {"webhook-signature": "v1,x", "webhook-id": "1", "webhook-timestamp": str(int(NOW.timestamp()))}
+    for handler, more in ((api.webhooks.events, signed), (api.webhooks.events, {}), (api.webhooks.activity, {})):
+        response = await handler(
+            api_request(method="POST", route={}, query={}, headers={**STRUCTURED, **more, name: value}, body=b"{}")
+        )
+        assert response.status == 401
 
 
 async def test_a_compressed_body_is_not_opened(api):
