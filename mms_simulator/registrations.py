@@ -23,6 +23,7 @@ DEFAULT_ACCESS = str(uuid.UUID(int=0))
 _BUILT_IN = {
     GRAPH_APP: ("Microsoft Graph", GRAPH_ROLES, ["https://graph.microsoft.com"]),
     MANAGEMENT_APP: ("Office 365 Management APIs", MANAGEMENT_ROLES, ["https://manage.office.com"]),
+    "4962773b-9cdb-44cf-a8bf-237846a00ab7": ("Microsoft.EventGrid", {}, []),
 }
 _MICROSOFT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 _WRITABLE = frozenset({

@@ -24,17 +24,18 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from permissions import PERMISSIONS, Permission
+from permissions import MANAGEMENT_APP_ID, PERMISSIONS, Permission
 
 from mms_core.clouds import CLOUDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from azure.core.credentials import AccessToken
     from azure.core.credentials_async import AsyncTokenCredential
@@ -50,9 +51,12 @@ _NAMESPACE: Final = uuid.UUID("6f9cf0a0-6c3a-5f0e-9d5b-1f4a54c1f7aa")
 """Ids of our own roles and scope follow from their names, so that two registrations agree."""
 _AZURE_CLI: Final = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 """The Azure CLI's client id: allowed to ask for tokens of the API, so that azd and az sessions work with `mms`."""
-
+_EVENT_GRID: Final = "4962773b-9cdb-44cf-a8bf-237846a00ab7"
+"""Azure Event Grid, in every tenant: it posts a partner topic's events with a token of its own."""
 
 _PATIENCE_SECONDS: Final = 60.0
+_SPREADING_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Waits until every replica of the directory knows what one of them has just made."""
 
 
 class RightsError(Exception):
@@ -249,6 +253,22 @@ def wanted_application(name: str, dashboard: str | None) -> Any:
     )
 
 
+async def _once_known(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask for something about what was made a moment ago, again while a replica of the directory does not know it."""
+    from kiota_abstractions.api_error import APIError  # noqa: PLC0415
+
+    for seconds in _SPREADING_SECONDS:
+        try:
+            return await ask()
+        except APIError as error:
+            text = str(getattr(getattr(error, "error", None), "message", ""))
+            is_unknown = error.response_status_code == HTTPStatus.NOT_FOUND or "valid application object" in text
+            if not is_unknown:
+                raise
+        await asyncio.sleep(seconds)
+    return await ask()
+
+
 def _role_facts(application: Any) -> dict[str, tuple[Any, ...]]:
     return {
         each.value: (each.id, each.is_enabled, frozenset(each.allowed_member_types or ()))
@@ -256,72 +276,138 @@ def _role_facts(application: Any) -> dict[str, tuple[Any, ...]]:
     }
 
 
-async def register(directory: Directory, *, name: str, dashboard: str | None) -> tuple[str, list[Line]]:
+def _with_our_scope(found: Any, wanted: Any) -> Any:
+    """Return the API's part of a registration with our scope in it and usable, or ``None`` if it is."""
+    from msgraph.generated.models.api_application import ApiApplication  # noqa: PLC0415
+
+    (scope,), (client,) = wanted.oauth2_permission_scopes, wanted.pre_authorized_applications
+    scopes = list((found.oauth2_permission_scopes if found else None) or ())
+    clients = list((found.pre_authorized_applications if found else None) or ())
+    kept = next((each for each in scopes if each.id == scope.id), None)
+    let_in = {each for one in clients if one.app_id == client.app_id for each in one.delegated_permission_ids or ()}
+    version = found.requested_access_token_version if found else None
+    usable = kept is not None and kept.is_enabled and str(scope.id) in let_in
+    if usable and version == wanted.requested_access_token_version:
+        return None
+    if kept is not None:
+        kept.is_enabled = True
+        scope = kept
+    client.delegated_permission_ids = sorted(let_in | {str(scope.id)})
+    return ApiApplication(
+        requested_access_token_version=wanted.requested_access_token_version,
+        oauth2_permission_scopes=[scope, *(each for each in scopes if each.id != scope.id)],
+        pre_authorized_applications=[client, *(each for each in clients if each.app_id != client.app_id)],
+    )
+
+
+def _repair(found: Any, wanted: Any) -> tuple[Any, list[str]]:
+    """Return the change that brings a registration up to date, and what of it changes. What others added stays."""
+    from msgraph.generated.models.application import Application  # noqa: PLC0415
+    from msgraph.generated.models.public_client_application import PublicClientApplication  # noqa: PLC0415
+    from msgraph.generated.models.spa_application import SpaApplication  # noqa: PLC0415
+
+    change, named, ours = Application(), [], _role_facts(wanted)
+    if ours != {value: facts for value, facts in _role_facts(found).items() if value in ours}:
+        theirs = [each for each in found.app_roles or [] if each.value not in ours]
+        change.app_roles = [*wanted.app_roles, *theirs]
+        named.append("roles")
+    change.api = _with_our_scope(found.api, wanted.api)
+    if change.api is not None:
+        named.append("sign-in")
+    for name, kind in (("spa", SpaApplication), ("public_client", PublicClientApplication)):
+        there = set(getattr(getattr(found, name), "redirect_uris", None) or ())
+        all_of_them = there | set(getattr(wanted, name).redirect_uris)
+        if all_of_them != there:
+            setattr(change, name, kind(redirect_uris=sorted(all_of_them)))
+            named.append("addresses")
+    uri = f"api://{found.app_id}"
+    if uri not in (found.identifier_uris or ()):
+        change.identifier_uris = [*(found.identifier_uris or ()), uri]
+        named.append("identifier URI")
+    return change, named
+
+
+async def register(
+    directory: Directory, *, name: str, dashboard: str | None, event_grid: bool = False
+) -> tuple[str, list[Line]]:
     """Register the API, or bring its registration up to date.
+
+    Args:
+        directory: Of the tenant.
+        name: Of the registration.
+        dashboard: Address that the web page's sign-in comes back to.
+        event_grid: Event Grid may post events.
 
     Returns:
         The client id, and what was done.
     """
-    from msgraph.generated.models.application import Application  # noqa: PLC0415
-
     wanted, lines = wanted_application(name, dashboard), []
     found = await directory.application(name)
     if found is None:
-        found = await directory.make_application(wanted)
+        first = wanted_application(name, dashboard)
+        first.api.pre_authorized_applications = []  # they name the scope, which is not there yet
+        found = await directory.make_application(first)
         lines.append(Line("made", "application", str(found.app_id)))
-    else:
-        ours = _role_facts(wanted)
-        # Roles that somebody added stay: removing one that is in use is refused anyway.
-        merged = [*wanted.app_roles, *(each for each in found.app_roles or [] if each.value not in ours)]
-        current = {value: facts for value, facts in _role_facts(found).items() if value in ours}
-        spa = set((found.spa.redirect_uris if found.spa else None) or ())
-        version = found.api.requested_access_token_version if found.api else None
-        new_uris = sorted(spa | ({dashboard} if dashboard else set()))
-        if current != ours or version != wanted.api.requested_access_token_version or set(new_uris) != spa:
-            wanted.app_roles = merged
-            wanted.spa.redirect_uris = new_uris
-            wanted.display_name = None
-            await directory.change_application(found.id, wanted)
-            lines.append(Line("made", "application", f"{found.app_id} brought up to date"))
-        else:
-            lines.append(Line("kept", "application", str(found.app_id)))
-    uri = f"api://{found.app_id}"
-    if uri not in (found.identifier_uris or []):
-        await directory.change_application(found.id, Application(identifier_uris=[*(found.identifier_uris or []), uri]))
-        lines.append(Line("made", "identifier URI", uri))
-    if await directory.service_principal(found.app_id) is None:
-        await directory.make_service_principal(found.app_id, assigned_only=True)
+    change, named = _repair(found, wanted)
+    if named:
+        await _once_known(lambda: directory.change_application(found.id, change))
+        lines.append(Line("made", ", ".join(named), f"of {found.app_id}"))
+    if not lines:
+        lines.append(Line("kept", "application", str(found.app_id)))
+    principal = await directory.service_principal(found.app_id)
+    if principal is None:
+        principal = await _once_known(lambda: directory.make_service_principal(found.app_id, assigned_only=True))
         lines.append(Line("made", "service principal", "only people and programs with a role get a token"))
+    if event_grid:
+        lines.append(await _let_event_grid_post(directory, str(principal.id)))
     return str(found.app_id), lines
+
+
+async def _let_event_grid_post(directory: Directory, api_id: str) -> Line:
+    grid = await directory.service_principal(_EVENT_GRID) or await directory.make_service_principal(_EVENT_GRID)
+    role = uuid.uuid5(_NAMESPACE, "role/Mms.Operate")
+    given = await _once_known(lambda: directory.assignments(str(grid.id)))
+    has = {(str(each.resource_id), str(each.app_role_id)) for each in given}
+    if (api_id, str(role)) in has:
+        return Line("kept", "Event Grid", "may post events")
+    await _once_known(lambda: directory.assign(str(grid.id), api_id, role))
+    return Line("made", "Event Grid", "may post events")
 
 
 # -- the identity's rights ------------------------------------------------------------------------------------------
 
 
+def permissions_of(cloud: str) -> tuple[Permission, ...]:
+    """Return what the service uses in a cloud: one of them has no activity feed."""
+    return tuple(each for each in PERMISSIONS if each.api != MANAGEMENT_APP_ID or CLOUDS[cloud].activity)
+
+
 async def compare(
-    directory: Directory, *, principal_id: str, tenant_wide: bool, notices: bool
+    directory: Directory, *, principal_id: str, tenant_wide: bool, notices: bool, cloud: str
 ) -> list[tuple[Line, Any]]:
     """Compare what the identity has with what it should have.
 
     Returns:
-        A line for each permission; with a missing one, what would give it: resource id and role id.
+        A line for each permission; with a missing one that can be given, what would give it: resource id and role id.
     """
+    wanted = permissions_of(cloud)
     has = {(str(each.resource_id), str(each.app_role_id)) for each in await directory.assignments(principal_id)}
     report: list[tuple[Line, Any]] = []
     known: set[tuple[str, str]] = set()
-    for api in dict.fromkeys(each.api for each in PERMISSIONS):
+    for api in dict.fromkeys(each.api for each in wanted):
         resource = await directory.service_principal(api)
         if resource is None:
-            missing = [each for each in PERMISSIONS if each.api == api]
+            missing = [each for each in wanted if each.api == api]
             report += [
                 (Line("missing", each.value, f"of {api}, which is not in this tenant"), None) for each in missing
             ]
             continue
         roles = {each.value: each.id for each in resource.app_roles or []}
-        for each in (one for one in PERMISSIONS if one.api == api):
+        for each in (one for one in wanted if one.api == api):
             role = roles.get(each.value)
             if role is None:
-                raise RightsError(f"{resource.display_name} has no application permission {each.value} in this tenant")
+                report.append((Line("missing", each.value, f"{resource.display_name} does not offer it here"), None))
+                continue
             known.add((str(resource.id), str(role)))
             granted = (str(resource.id), str(role)) in has
             report.append(
@@ -344,15 +430,16 @@ def _judge(permission: Permission, *, granted: bool, tenant_wide: bool, notices:
     return Line("kept" if granted else "missing", permission.value, permission.why)
 
 
-async def grant(directory: Directory, *, principal_id: str, tenant_wide: bool, notices: bool) -> list[Line]:
+async def grant(directory: Directory, *, principal_id: str, tenant_wide: bool, notices: bool, cloud: str) -> list[Line]:
     """Give what is missing. A second run finds nothing to do."""
     lines = []
-    for api in dict.fromkeys(each.api for each in PERMISSIONS):
+    for api in dict.fromkeys(each.api for each in permissions_of(cloud)):
         if await directory.service_principal(api) is None:
             await directory.make_service_principal(api)
             lines.append(Line("made", "service principal", f"of {api}"))
-    for line, way in await compare(directory, principal_id=principal_id, tenant_wide=tenant_wide, notices=notices):
-        if line.what != "missing":
+    facts = await compare(directory, principal_id=principal_id, tenant_wide=tenant_wide, notices=notices, cloud=cloud)
+    for line, way in facts:
+        if way is None or line.what != "missing":
             lines.append(line)
             continue
         resource, role = way
@@ -428,6 +515,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--tenant-wide", action="store_true", help="calendars of the whole tenant, without an Exchange scope"
     )
+    parser.add_argument("--event-grid", action="store_true", help="let Event Grid post events of a partner topic")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args(argv)
     values = _azd() if options.azd else {}
@@ -439,6 +527,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     options.principal_id = options.principal_id or values.get("MMS_IDENTITY_PRINCIPAL_ID")
     options.client_id = options.client_id or values.get("MMS_IDENTITY_CLIENT_ID")
     options.notice_sender = options.notice_sender or values.get("MMS_NOTICE_SENDER")
+    options.event_grid = options.event_grid or values.get("MMS_EVENT_GRID_PARTNER") == "true"
     if options.command != "register" and not (options.principal_id and options.client_id):
         parser.error(f"{options.command} needs --principal-id and --client-id, or --azd after azd provision")
     return options
@@ -453,12 +542,13 @@ async def run(options: argparse.Namespace) -> tuple[int, list[Line], str]:
 async def _run(directory: Directory, options: argparse.Namespace) -> tuple[int, list[Line], str]:
     if options.command == "register":
         dashboard = f"{options.url.rstrip('/')}/dashboard" if options.url else None
-        app_id, lines = await register(directory, name=options.name, dashboard=dashboard)
+        app_id, lines = await register(directory, name=options.name, dashboard=dashboard, event_grid=options.event_grid)
         return 0, [*lines, Line("kept", "MMS_API_AUDIENCE", app_id)], ""
     facts = {
         "principal_id": options.principal_id,
         "tenant_wide": options.tenant_wide,
         "notices": bool(options.notice_sender),
+        "cloud": options.cloud,
     }
     if options.command == "grant":
         lines = await grant(directory, **facts)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -87,7 +88,7 @@ def test_the_api_is_registered_once(tenant):
     """With its two roles, tokens of version 2, and the page's address; a second run writes nothing."""
     code, lines, _ = tenant.run("register", "--url", "https://mms.example/api")
     assert code == 0
-    assert found(lines, "made") == {"application", "identifier URI", "service principal"}
+    assert found(lines, "made") == {"application", "sign-in, identifier URI", "service principal"}
     (application,) = tenant.graph("GET", f"applications?$filter=displayName eq '{NAME}'")["value"]
     assert {each["value"] for each in application["appRoles"]} == {"Mms.Read", "Mms.Operate"}
     assert application["api"]["requestedAccessTokenVersion"] == 2
@@ -125,6 +126,67 @@ def test_what_somebody_changed_in_the_registration_is_put_right_and_their_additi
     assert set(now["spa"]["redirectUris"]) == {"https://other.example/", "https://mms.example/api/dashboard"}
 
 
+def test_the_scope_is_put_right_and_what_others_ask_for_or_may_do_stays(tenant):
+    """The directory would refuse to take an enabled scope away; whoever signs in with the Azure CLI needs ours."""
+    name = ("--name", "Scopes")
+    tenant.run("register", *name)
+    (application,) = tenant.graph("GET", "applications?$filter=displayName eq 'Scopes'")["value"]
+    (ours,), (cli,) = application["api"]["oauth2PermissionScopes"], application["api"]["preAuthorizedApplications"]
+    assert cli["delegatedPermissionIds"] == [ours["id"]]
+    theirs = {**ours, "id": "21111111-2222-4333-8444-555555555555", "value": "theirs"}
+    page = {"appId": "31111111-2222-4333-8444-555555555555", "delegatedPermissionIds": [theirs["id"]]}
+    tenant.graph("PATCH", f"applications/{application['id']}", {
+        "api": {
+            "requestedAccessTokenVersion": 2,
+            "oauth2PermissionScopes": [{**ours, "isEnabled": False}, theirs],
+            "preAuthorizedApplications": [page],
+        },
+        "publicClient": {"redirectUris": ["https://their.example/"]},
+    })  # fmt: skip
+    assert tenant.run("register", *name)[0] == 0
+    (now,) = tenant.graph("GET", "applications?$filter=displayName eq 'Scopes'")["value"]
+    assert {each["value"]: each["isEnabled"] for each in now["api"]["oauth2PermissionScopes"]} == {
+        "access": True,
+        "theirs": True,
+    }
+    assert sorted(now["api"]["preAuthorizedApplications"], key=str) == sorted([cli, page], key=str)
+    assert set(now["publicClient"]["redirectUris"]) == {"https://their.example/", "http://localhost"}
+    before = tenant.writes()
+    assert found(tenant.run("register", *name)[1], "made") == set()
+    assert tenant.writes() == before
+
+
+def test_a_directory_that_learns_late_of_what_was_made_gets_it_made_once(tenant):
+    """Replicas know a new registration only after a while: a change of it is not found, a principal of it refused."""
+    name = ("--name", "Late", "--event-grid")
+    tenant.http.patch(f"{tenant.control}/switches", json={"directoryDelaySeconds": 1}).raise_for_status()
+    try:
+        code, lines, said = tenant.run("register", *name)
+    finally:
+        tenant.http.patch(f"{tenant.control}/switches", json={"directoryDelaySeconds": 0}).raise_for_status()
+    assert code == 0, said
+    assert "service principal" in found(lines, "made")
+    (application,) = tenant.graph("GET", "applications?$filter=displayName eq 'Late'")["value"]
+    assert application["identifierUris"] == [f"api://{application['appId']}"]
+
+
+def test_event_grid_gets_the_role_that_posting_takes_once_and_only_when_asked(tenant):
+    """Its token for the webhook names the roles that it was given; without one it gets no token at all."""
+    name = ("--name", "Grid")
+    tenant.run("register", *name)
+    (application,) = tenant.graph("GET", "applications?$filter=displayName eq 'Grid'")["value"]
+    (principal,) = tenant.graph("GET", f"servicePrincipals?$filter=appId eq '{application['appId']}'")["value"]
+    assigned = f"servicePrincipals/{principal['id']}/appRoleAssignedTo"
+    assert tenant.graph("GET", assigned)["value"] == []
+    assert found(tenant.run("register", *name, "--event-grid")[1], "made") == {"Event Grid"}
+    ((given, role),) = ((each["principalId"], each["appRoleId"]) for each in tenant.graph("GET", assigned)["value"])
+    assert tenant.graph("GET", f"servicePrincipals/{given}")["appId"] == "4962773b-9cdb-44cf-a8bf-237846a00ab7"
+    assert {each["id"]: each["value"] for each in application["appRoles"]}[role] == "Mms.Operate"
+    before = tenant.writes()
+    assert found(tenant.run("register", *name, "--event-grid")[1], "made") == set()
+    assert tenant.writes() == before
+
+
 def test_two_registrations_of_one_name_are_not_guessed_between(tenant):
     """Giving the wrong one the roles would let the wrong people in."""
     for _ in range(2):
@@ -147,6 +209,26 @@ def test_rights_are_granted_once_and_then_all_in_force(tenant):
     assert (code, found(lines, "made")) == (0, set())
     assert tenant.writes() == before
     assert tenant.run("check", *ids, "--tenant-wide", "--notice-sender", "it@contoso.example")[0] == 0
+
+
+def test_what_a_cloud_does_not_offer_is_named_and_the_rest_is_given(tenant, monkeypatch):
+    """A right that is nowhere to be had must not keep the others from being granted."""
+    absent = replace(permissions.PERMISSIONS[0], value="Nowhere.Read.All")
+    monkeypatch.setattr(rights, "PERMISSIONS", (absent, *permissions.PERMISSIONS))
+    ids, _ = tenant.identity("identity elsewhere")
+    code, lines, _ = tenant.run("grant", *ids, "--tenant-wide", "--notice-sender", "it@contoso.example")
+    assert (code, found(lines, "missing")) == (1, {"Nowhere.Read.All"})
+    assert found(lines, "made") == {each.value for each in permissions.PERMISSIONS}
+
+
+def test_a_cloud_without_an_activity_feed_gets_no_right_to_read_one(tenant):
+    """21Vianet has none: neither its right nor its API is asked for, and the check is content."""
+    ids, _ = tenant.identity("identity of 21Vianet")
+    everything = ("--tenant-wide", "--notice-sender", "it@contoso.example", "--cloud", "china")
+    code, lines, _ = tenant.run("grant", *ids, *everything)
+    rest = {each.value for each in permissions.PERMISSIONS if each.api == permissions.GRAPH_APP_ID}
+    assert (code, found(lines, "made")) == (0, rest)
+    assert tenant.run("check", *ids, *everything)[0] == 0
 
 
 @pytest.mark.parametrize("lost", [each.value for each in permissions.PERMISSIONS])
