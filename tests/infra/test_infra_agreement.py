@@ -190,11 +190,12 @@ def test_the_clouds_are_those_that_the_code_knows():
 
 
 def test_every_environment_gives_only_parameters_that_exist():
-    """A misspelt parameter is refused by Azure only at the deployment."""
+    """A misspelt parameter is refused by Azure only at the deployment; who and where the environment is, azd asks."""
     taken = parsed("main.bicep")["parameters"]
-    for path in (ROOT / "infra/main.parameters.json", *sorted((ROOT / "infra/environments").glob("*.json"))):
+    assert _azd_parameters().keys() <= taken.keys()
+    for path in sorted((ROOT / "infra/environments").glob("*.json")):
         given = json.loads(path.read_text(encoding="utf-8"))["parameters"]
-        assert given.keys() <= taken.keys(), path.name
+        assert given.keys() <= _azd_parameters().keys() - {"environmentName", "location"}, path.name
 
 
 def test_a_run_is_over_before_the_host_ends_it():
@@ -240,14 +241,44 @@ def _prepared(directory, **environment):
 
 def test_what_is_made_once_is_made_once_and_reaches_the_deployment(tmp_path):
     """Secrets, and the month in which the budget begins: Azure takes no past one for a new budget."""
-    code, made = _prepared(tmp_path, MMS_API_AUDIENCE="api")
+    code, made = _prepared(tmp_path, MMS_API_AUDIENCE="api", MMS_MONTHLY_BUDGET="100")
     assert code == 0
-    assert {f"${{{name}}}" for name in made} <= set(_azd_parameters().values())
+    assert made.keys() <= {re.findall(r"\w+", value)[0] for value in _azd_parameters().values()}
     assert len(made["MMS_CLIENT_STATE"]) == 64
     assert made["MMS_CLIENT_STATE"] != made["MMS_ACTIVITY_AUTH_ID"]
     now = datetime.now(UTC)
     assert made["MMS_BUDGET_START"] in {f"{at:%Y-%m}-01" for at in (now, now - timedelta(minutes=5))}
-    assert _prepared(tmp_path, MMS_API_AUDIENCE="api", **made) == (0, {})
+    assert _prepared(tmp_path, MMS_API_AUDIENCE="api", MMS_MONTHLY_BUDGET="100", **made) == (0, {})
+
+
+def test_the_month_of_a_budget_is_not_taken_before_there_is_one(tmp_path):
+    """A budget that is wanted a year after the first deployment would begin in the past, and be refused."""
+    for without in ({}, {"MMS_MONTHLY_BUDGET": "0"}):
+        assert "MMS_BUDGET_START" not in _prepared(tmp_path, MMS_API_AUDIENCE="api", **without)[1]
+
+
+def test_the_file_of_an_environment_reaches_its_deployment_and_no_other(tmp_path):
+    """Azd reads main.parameters.json alone: what the file says goes by the azd environment, and again when it changes."""
+    secrets = {"MMS_API_AUDIENCE": "api", "MMS_CLIENT_STATE": "a", "MMS_ACTIVITY_AUTH_ID": "b"}
+    code, told = _prepared(tmp_path, AZURE_ENV_NAME="production", **secrets)
+    assert code == 0
+    given = json.loads((ROOT / "infra/environments/production.parameters.json").read_text(encoding="utf-8"))
+    variables = {name: re.findall(r"\w+", value)[0] for name, value in _azd_parameters().items()}
+    assert told == {variables[name]: json.dumps(each["value"]) for name, each in given["parameters"].items()}
+    assert told["MMS_PRIVATE_NETWORKING"] == "true"
+    assert _prepared(tmp_path, AZURE_ENV_NAME="production", **secrets, **told) == (0, {})
+    stale = {**told, "MMS_PRIVATE_NETWORKING": "false"}
+    changed = _prepared(tmp_path, AZURE_ENV_NAME="production", **secrets, **stale)
+    assert changed == (0, {"MMS_PRIVATE_NETWORKING": "true"})
+    assert _prepared(tmp_path, AZURE_ENV_NAME="somebody-s", **secrets) == (0, {})
+
+
+def test_azd_is_one_that_packs_what_funcignore_lets_through():
+    """Before 1.23.13 it read the exceptions of .funcignore as exclusions, and packed nothing."""
+    text = (ROOT / "azure.yaml").read_text(encoding="utf-8")
+    least = re.search(r'^requiredVersions:\n  azd: ">= ([\d.]+)"$', text, re.MULTILINE)[1]
+    assert tuple(map(int, least.split("."))) >= (1, 23, 13)
+    assert "remoteBuild: true" in text
 
 
 def test_nothing_is_made_before_the_api_is_registered(tmp_path):
