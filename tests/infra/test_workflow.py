@@ -34,6 +34,7 @@ def test_every_python_of_the_readme_is_tested_and_so_is_what_only_azure_has():
         "make demo",
         "az bicep build",
         "az bicep lint",
+        "! grep -E ' : (Warning|Error) '",
         "azure-functions-core-tools@4",
         "infra/try_func.py",
         "make audit",
