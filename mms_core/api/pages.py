@@ -91,9 +91,8 @@ class PagesApi:
         if not settings.dashboard_client_id:
             return "null", ""
         parts = urlsplit(settings.sign_in_url)
-        # Entra takes the resource's URI; an audience that is a bare id stands for its default URI.
-        audience = settings.api_audience.split()[0]
-        resource = audience if "://" in audience else f"api://{audience}"
+        # Never the URI that an id stands for: who signs in as the API's own registration must name it by its id.
+        resource = settings.api_audience.split()[0]
         about = {
             "clientId": settings.dashboard_client_id,
             "authority": settings.sign_in_url,

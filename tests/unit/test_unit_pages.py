@@ -51,7 +51,7 @@ async def test_signing_in_with_entra_is_offered_where_it_is_configured():
     about = json.loads(html.unescape(told))
     assert about["clientId"] == 'x"><script>'
     assert about["authority"] == f"https://login.microsoftonline.com/{BASE['MMS_TENANT_ID']}/oauth2/v2.0"
-    assert about["scope"] == "api://0000-app/.default"
+    assert about["scope"] == "0000-app/.default"  # with its URI, Entra refuses a registration that asks for itself
     assert policy["connect-src"] == "'self' https://login.microsoftonline.com"
     _, text, _ = await _page()
     assert 'data-sign-in="null"' in text
