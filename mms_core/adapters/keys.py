@@ -30,6 +30,7 @@ class HttpKeys(Keys):
         self._clock = clock
         self._keys: dict[str, Any] = {}
         self._loaded_at: datetime | None = None
+        self._asked_at: datetime | None = None
         self._lock = asyncio.Lock()
 
     async def key(self, key_id: str) -> Any:
@@ -39,10 +40,17 @@ class HttpKeys(Keys):
             TemporaryError: The issuer did not answer and no key is cached.
         """
         async with self._lock:
-            age = None if self._loaded_at is None else self._clock.now() - self._loaded_at
-            if age is None or age > CACHE or (key_id not in self._keys and age > SOONEST_RELOAD):
+            if self._is_wanted(key_id, self._clock.now()):
+                self._asked_at = self._clock.now()
                 await self._load()
         return self._keys.get(key_id)
+
+    def _is_wanted(self, key_id: str, now: datetime) -> bool:
+        if self._loaded_at is None or self._asked_at is None:
+            return True
+        # An issuer that is down counts as asked: everybody waits in line for each answer that does not come.
+        is_old = key_id not in self._keys or now - self._loaded_at > CACHE
+        return is_old and now - self._asked_at > SOONEST_RELOAD
 
     async def _load(self) -> None:
         import jwt  # noqa: PLC0415 - costs 60 ms of start-up, and webhooks do without
@@ -53,7 +61,7 @@ class HttpKeys(Keys):
                 document = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             if self._keys:
-                return  # the old keys are better than none; the next unknown id asks again
+                return  # the old keys are better than none
             raise TemporaryError(type(exc).__name__, code="SignInFailed") from exc
         usable = {}
         for each in document.get("keys", ()):

@@ -92,3 +92,17 @@ async def test_an_issuer_that_is_down_is_worth_another_try(issuer):
     issuer.status = 503
     issuer.clock.advance(CACHE * 2)
     assert await issuer.keys.key("k1") is not None
+
+
+async def test_an_issuer_that_is_down_is_not_asked_for_every_forgery(issuer):
+    """Each question may take seconds, and callers with good tokens stand in line behind it."""
+    assert await issuer.keys.key("k1") is not None
+    issuer.status = 503
+    issuer.clock.advance(SOONEST_RELOAD + timedelta(seconds=1))
+    for _ in range(5):
+        assert await issuer.keys.key("forged") is None
+    assert issuer.requests == 2
+    issuer.status = 200
+    issuer.document["keys"].append(_jwk("new"))
+    issuer.clock.advance(SOONEST_RELOAD + timedelta(seconds=1))
+    assert await issuer.keys.key("new") is not None

@@ -654,6 +654,13 @@ async def test_the_handshake_repeats_the_token_as_plain_text(api, name):
     assert api.queue.messages == []
 
 
+@pytest.mark.parametrize(("length", "status"), [(0, 400), (1, 200), (2048, 200), (2049, 400)])
+async def test_the_handshake_repeats_no_more_than_a_token(api, length, status):
+    """Nobody has us send whatever they like for as long as they like."""
+    answer = await api.call(api.webhooks.notifications, "POST", roles=None, query={"validationToken": "x" * length})
+    assert answer.status == status
+
+
 async def test_notifications_are_answered_after_they_are_queued(api):
     """202, one message a batch."""
     await api.parts.documents.put("subscription", "users", {"id": "subscription-1"})
