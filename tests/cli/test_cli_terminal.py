@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mms_cli.failures import CliError, Exit
@@ -218,6 +218,7 @@ def test_one_object_as_json_is_the_same_object(value):
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))
+@example(["=1+1", "+1", "-1", "@a", "\t=1", "\r=1"])
 def test_csv_reads_back_and_no_cell_is_a_formula_or_a_command(texts):
     """A spreadsheet runs what begins with = + - @; a terminal obeys control characters."""
     screen = _bare_screen()

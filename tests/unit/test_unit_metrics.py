@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -123,6 +124,13 @@ def test_what_a_library_says_of_itself_is_not_exported(failed):
     """Graph's SDK makes a dozen spans of each call, with the whole address in them, and names stand in addresses."""
     name = "com.microsoft.com:microsoft-kiota-http-httpx"
     assert not keeps(_Finished(trace_id=1, failed=failed, tracer=name), ratio=1)
+
+
+def test_the_hosts_own_sampling_drops_neither_calls_nor_errors_nor_log_lines():
+    """A line that says where something crashed is found by the reference that its caller was given."""
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    sampling = host["logging"]["applicationInsights"]["samplingSettings"]
+    assert {"Request", "Exception", "Trace"} <= set(sampling["excludedTypes"].split(";"))
 
 
 def test_what_is_exported_is_every_failure_whatever_the_ratio():
