@@ -19,7 +19,7 @@ var rules = [
     title: 'A queue message was given up'
     severity: 2
     frequency: 'PT5M'
-    window: 'PT5M'
+    window: 'PT15M'
     query: 'AppMetrics | where Name == "mms.messages.poisoned" | summarize given = sum(Sum) | where given > 0'
   }
   {

@@ -20,12 +20,14 @@ param zoneRedundant bool
 param privateNetworking bool
 param networkName string
 
+// Written out: what a loop goes through must be known when the deployment starts, and an account's properties are not.
+var suffix = environment().suffixes.storage
 var settings = {
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
-  AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
-  AzureWebJobsStorage__queueServiceUri: account.properties.primaryEndpoints.queue
-  AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
+  AzureWebJobsStorage__blobServiceUri: 'https://${storageName}.blob.${suffix}/'
+  AzureWebJobsStorage__queueServiceUri: 'https://${storageName}.queue.${suffix}/'
+  AzureWebJobsStorage__tableServiceUri: 'https://${storageName}.table.${suffix}/'
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnection
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD;ClientId=${identityClientId}'
   MMS_TRACE_RATIO: '0.2'
@@ -54,10 +56,6 @@ var settings = {
   MMS_DISCOVERY_SCHEDULE: '0 30 2 * * *'
   MMS_HOUSEKEEPING_SCHEDULE: '0 10 3 * * *'
   MMS_DIGEST_SCHEDULE: '0 0 6 * * *'
-}
-
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
-  name: storageName
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
@@ -104,7 +102,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       deployment: {
         storage: {
           type: 'blobContainer'
-          value: '${account.properties.primaryEndpoints.blob}packages'
+          value: 'https://${storageName}.blob.${suffix}/packages'
           authentication: {
             type: 'UserAssignedIdentity'
             userAssignedIdentityResourceId: identityId

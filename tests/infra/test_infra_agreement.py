@@ -83,6 +83,24 @@ def test_an_output_that_is_used_exists():
         assert output in parsed(modules[module]["detail"]["path"])["outputs"], (module, output)
 
 
+@pytest.mark.parametrize("path", BICEP, ids=lambda path: path.name)
+def test_loops_and_conditions_are_known_when_a_deployment_starts(path):
+    """The compiler refuses one that depends on a property which Azure tells only later (BCP177, BCP178)."""
+    text = path.read_text(encoding="utf-8")
+    variables = dict(re.findall(r"^var (\w+) = (.*?)\n(?=[a-zA-Z@/]|\Z)", text, re.MULTILINE | re.DOTALL))
+    later = re.findall(r"^(?:resource|module) (\w+) ", text, re.MULTILINE)
+    for expression in re.findall(r"\[for [^:]*? in (.*?): ", text) + re.findall(
+        r"^.* = if (\(.*\)) \{$", text, re.MULTILINE
+    ):
+        seen, left = "", [expression]
+        while left:
+            part = left.pop()
+            seen += part
+            left += [variables.pop(name) for name in re.findall(r"\w+", part) if name in variables]
+        for name in later:
+            assert not re.search(rf"\b{name}(\[\w+\])?\.(properties|outputs)\b", seen), (expression, name)
+
+
 def test_the_queues_are_those_that_functions_listen_on():
     """Each with the poison queue that the host fills and a function empties."""
     listened = set(re.findall(r'queue_name="([^"]+)"', (ROOT / "function_app.py").read_text(encoding="utf-8")))

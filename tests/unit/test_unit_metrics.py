@@ -76,6 +76,16 @@ def test_silence_rings_where_the_service_should_have_spoken():
         assert re.search(r"said = count\(\) \|.* or said == 0$", query)
 
 
+def test_every_alert_looks_back_further_than_to_its_last_look():
+    """Rows arrive minutes after their time: between two windows that only touch, such a row is never seen."""
+    rules = re.findall(r"frequency: 'PT(\w+)'\s+window: 'PT(\w+)'", ASKED[0].read_text(encoding="utf-8"))
+    minutes = {"M": 1, "H": 60}
+    assert len(rules) >= 5
+    for pair in rules:
+        every, window = (int(each[:-1]) * minutes[each[-1]] for each in pair)
+        assert window >= every + 5, pair
+
+
 @pytest.mark.parametrize("path", ASKED, ids=lambda path: path.name)
 def test_requests_that_alerts_watch_are_functions_of_the_app(path):
     """The names of the webhooks' functions."""
