@@ -141,6 +141,14 @@ async def test_each_missing_right_is_found_and_named(world, missing):
     assert faults == expected
 
 
+async def test_missing_access_policy_is_found_for_somebody_who_is_given_by_name(world):
+    """Teams knows people by their object id only: by name it finds nobody, which would look like a proof."""
+    await world.tenant("PATCH", "switches", {"applicationAccessPolicy": "denied"})
+    right = "OnlineMeetings.ReadWrite.All"
+    for user in (None, "ada@contoso.example"):
+        assert (f"right {right}", "AppAccessPolicyMissing", right) in await world.faults(user)
+
+
 async def test_membership_is_refused_only_when_no_right_to_the_directory_is_left(world):
     """Graph takes User.Read.All for it as well, and so there is nothing to find while that is there."""
     world.identity.rights = ALL - {"GroupMember.Read.All"}

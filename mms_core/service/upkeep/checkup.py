@@ -136,7 +136,10 @@ class Checkup:
 
     async def _people(self, user: str | None, directory: Probed) -> list[str]:
         if user:
-            return [user]
+            # Teams knows people by their object id only.
+            found = await self._probes().ask(RIGHTS[0], f"/users/{quote(user, safe='')}?$select=id")
+            known = found.document if isinstance(found.document, dict) else {}
+            return [str(known.get("id") or user)]
         newest = await self._parts.users.page(RunQuery(top=1))
         value = directory.document.get("value") if isinstance(directory.document, dict) else None
         listed = [str(each["id"]) for each in value or () if isinstance(each, dict) and each.get("id")]
