@@ -469,7 +469,7 @@ def commands(*, app_id: str, object_id: str, notices: str | None, cloud: str) ->
         lines += [
             (
                 "New-ManagementScope 'Migration notices' "
-                f"-RecipientRestrictionFilter \"PrimarySmtpAddress -eq '{notices}'\""
+                f"-RecipientRestrictionFilter \"PrimarySmtpAddress -eq '{notices.replace(chr(39), chr(39) * 2)}'\""
             ),
             (
                 f"New-ManagementRoleAssignment -App {object_id} -Role 'Application Mail.Send' "

@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mms_core.auth import Role
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "rights"))
 
@@ -272,6 +274,8 @@ def test_the_commands_for_exchange_and_teams_carry_the_right_ids(tenant):
     assert "New-CsApplicationAccessPolicy -Identity MeetingMigration -AppIds 'APP'" in text
     assert "-ExchangeEnvironmentName O365USGovGCCHigh" in text
     assert "Mail.Read" not in text
+    text = rights.commands(app_id="APP", object_id="OBJECT", notices="o'brien@contoso.example", cloud="public")
+    assert "PrimarySmtpAddress -eq 'o''brien@contoso.example'" in text
 
 
 def test_a_refusal_is_told_in_one_line_and_nothing_is_a_stack_trace(tenant):
@@ -282,6 +286,11 @@ def test_a_refusal_is_told_in_one_line_and_nothing_is_a_stack_trace(tenant):
     assert done.returncode == 1
     assert "Graph refused (401)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_roles_that_are_registered_are_those_that_the_api_asks_for():
+    """A role that the API does not know lets nobody in."""
+    assert set(rights.ROLES) == {str(each) for each in Role}
 
 
 def test_the_page_of_permissions_is_the_table():
