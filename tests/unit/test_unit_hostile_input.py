@@ -175,8 +175,9 @@ async def test_no_header_of_ours_carries_a_line_end_of_a_stranger(api, origin):
 def test_what_graph_answers_is_read_with_the_same_care():
     """An answer that is nested without end is an answer that could not be read, not the end of the worker."""
     content = deep(DEPTHS[-1])
-    with pytest.raises(TemporaryError):
-        _decoded(content)
+    for answer in (content, b'{"value":[{"id":"1","x":%s}]}' % content):
+        with pytest.raises(TemporaryError):
+            _decoded(answer)
     problem = failure(500, {}, b'{"error":{"x":%s}}' % content, is_write=False, now=datetime.now().astimezone())
     assert problem is not None
     assert problem.code == "ServiceUnavailable"
