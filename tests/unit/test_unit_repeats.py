@@ -6,10 +6,11 @@ import json
 from datetime import timedelta
 
 import pytest
-from api_caller import READER, Api
+from api_caller import OPERATOR, READER, Api
 from api_caller import check_problem as _problem
 from api_caller import read_json as _json
 from meeting_values import USER
+from token_issuer import token
 
 from mms_core.errors import TemporaryError
 from mms_core.service import Retention
@@ -99,6 +100,15 @@ async def test_a_caller_without_the_role_cannot_read_what_a_key_keeps(api):
     """The role comes first."""
     await _start(api)
     _problem(await _start(api, roles=READER), 403, "Forbidden")
+
+
+async def test_a_key_belongs_to_its_caller(api):
+    """Somebody else's answer under the same words is not read, and does not stand in the way."""
+    answers = []
+    for caller, body in (("ann", BODY), ("bob", BODY), ("eve", {"identity": "ada@contoso.example"}), ("bob", BODY)):
+        more = {"Authorization": f"Bearer {token(roles=OPERATOR, oid=caller)}"}
+        answers.append(_json(await _start(api, body=body, headers={**KEY, **more}))["value"][0]["status"])
+    assert answers == ["accepted", "merged", "accepted", "merged"]
 
 
 async def test_a_request_whose_first_delivery_is_at_work_waits(api, monkeypatch):
