@@ -122,6 +122,13 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         ]
         instanceMemoryMB: instanceMemoryMiB
         maximumInstanceCount: maximumInstances
+        triggers: {
+          http: {
+            // For Python the default is 1, whatever the memory: every further call of a burst would wait for a cold start.
+            // The handlers are async and wait for storage; 16 is the default of the other languages at 2,048 MiB.
+            perInstanceConcurrency: 16
+          }
+        }
       }
     }
     siteConfig: {

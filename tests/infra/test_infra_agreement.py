@@ -198,6 +198,16 @@ def test_the_plan_is_given_no_setting_that_it_refuses():
     assert not refused & site.keys()
 
 
+def test_an_instance_answers_several_webhooks_at_once():
+    """Left out, it is one for Python: the others of a burst wait for a cold start, and Graph waits three seconds.
+
+    Source: learn.microsoft.com/azure/azure-functions/functions-concurrency, HTTP trigger concurrency.
+    """
+    site = parsed("modules/app.bicep")["resources"]["app"]["config"]["properties"]
+    scale = site["functionAppConfig"]["scaleAndConcurrency"]
+    assert int(scale["triggers"]["http"]["perInstanceConcurrency"]) > 1
+
+
 def test_the_clouds_are_those_that_the_code_knows():
     """A cloud that Bicep allows and the code does not would end at the first call."""
     (allowed,) = [
