@@ -34,6 +34,9 @@ def register(routes: Routes, courier: Courier) -> None:
             made.expiration = webhook.get("expiration") or None
             if not made.address:
                 raise bad_request("The webhook has no address.", "AF20020")
+        if made == call.store.feed.get(content_type.lower()):
+            raise bad_request("The subscription is already enabled. No property change.", "AF20024")
+        if webhook:
             await _validate(courier, made)
         call.store.save(made)
         return Reply(200, view(made), content_type="application/json")

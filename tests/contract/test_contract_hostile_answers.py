@@ -149,7 +149,18 @@ async def test_audit_contents_are_fetched_from_the_feeds_own_host_only(world):
     assert world.elsewhere.asked == world.graph.asked == []
     world.graph.answers.append((200, {}, b"[]"))
     assert await world.tenant.activity(f"{world.graph.url}{FEED}/audit/1") == []
-    assert world.graph.asked == [(f"{FEED}/audit/1", "Bearer our-token")]
+    assert world.graph.asked == [(f"{FEED}/audit/1?PublisherIdentifier={TENANT}", "Bearer our-token")]
+
+
+async def test_every_call_of_the_feed_names_a_publisher_and_keeps_its_own_query(world):
+    """Who names none shares a quota with everybody who does not."""
+    world.graph.answers += [(200, {}, b"[]")] * 2
+    await world.tenant.more_contents(f"{world.graph.url}{FEED}/subscriptions/content?contentType=A&nextPage=2")
+    await world.tenant.activity(f"{world.graph.url}{FEED}/audit/4$f2$04")
+    assert [path for path, _ in world.graph.asked] == [
+        f"{FEED}/subscriptions/content?contentType=A&nextPage=2&PublisherIdentifier={TENANT}",
+        f"{FEED}/audit/4$f2$04?PublisherIdentifier={TENANT}",
+    ]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

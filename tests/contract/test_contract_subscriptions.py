@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from aiohttp import web
 from azure.core.credentials import AccessToken
 
 from mms_core.adapters.graph import GraphTenant, GraphTransport
+from mms_core.adapters.graph.tenant import CONTENT_TYPES
 from mms_core.settings import Deployment, from_environment
 from mms_simulator import signin
 from mms_simulator.front import Front
@@ -59,17 +61,23 @@ class World:
         )
         self.noted: dict[str, str] = {}
 
-    async def ensure(self, *, renews: bool = False, now: datetime | None = None, **settings: str) -> list[Subscribed]:
-        """Look after the subscriptions, as an app with these settings, and note what was found."""
-        self.deployment = replace(self.deployment, **settings)  # type: ignore[arg-type]
+    @contextlib.asynccontextmanager
+    async def adapter(self) -> AsyncIterator[GraphTenant]:
+        """Give the adapter, as an app with the settings of now."""
         transport = GraphTransport(self.identity, base_url=self.graph_url, scope=self.deployment.graph_scope)
         tenant = GraphTenant(transport, self.identity, deployment=self.deployment)
         try:
-            found = await tenant.ensure_subscriptions(now=now or datetime.now(UTC), noted=self.noted, renews=renews)
+            yield tenant
         finally:
             await tenant.close()
             await transport.close()
             await transport._http._transport.transport.aclose()  # type: ignore[attr-defined]  # kiota leaves it open
+
+    async def ensure(self, *, renews: bool = False, now: datetime | None = None, **settings: str) -> list[Subscribed]:
+        """Look after the subscriptions, as an app with these settings, and note what was found."""
+        self.deployment = replace(self.deployment, **settings)  # type: ignore[arg-type]
+        async with self.adapter() as tenant:
+            found = await tenant.ensure_subscriptions(now=now or datetime.now(UTC), noted=self.noted, renews=renews)
         self.noted = {each.subscription_id: each.secret for each in found if each.kind == "users"}
         return found
 
@@ -203,3 +211,13 @@ async def test_a_changed_auth_id_starts_the_feed_again_once(world: World) -> Non
         found = await world.ensure(activity_auth_id="new auth")
         assert [each.done for each in found] == ["kept", done, done]
     assert world.auth_ids() == ["new auth", "new auth"]
+
+
+async def test_of_two_machines_that_start_the_feed_the_slower_one_finds_it_started(world: World) -> None:
+    """The feed refuses to start what is exactly so already."""
+    await world.ensure()
+    address = f"{world.deployment.public_url}/api/activity"
+    async with world.adapter() as tenant:
+        done = [(await tenant._start_feed(each, address)).done for each in CONTENT_TYPES]
+    assert done == ["kept"] * len(CONTENT_TYPES)
+    assert world.auth_ids() == ["old auth"] * len(CONTENT_TYPES)

@@ -434,6 +434,15 @@ class TestFeed:
         assert headers["Webhook-AuthID"] == "mine"
         assert (await feed.get("subscriptions/list")).json()[0]["webhook"]["authId"] == "mine"
 
+    async def test_what_is_exactly_so_already_is_not_started_again(self, feed, receiver):
+        """Another webhook is."""
+        await self.start(feed, receiver.url)
+        calls = len(receiver.calls)
+        again = await self.start(feed, receiver.url)
+        assert (again.status_code, again.json()["error"]["code"]) == (400, "AF20024")
+        assert len(receiver.calls) == calls
+        assert (await self.start(feed, f"{receiver.url}?other")).status_code == 200
+
     async def test_a_grant_is_announced_within_a_second(self, tenant, ada, feed, receiver):
         """Scope, mode and MigrateMeetingsToTeams are in the record; tenant-wide too."""
         await self.start(feed, receiver.url)

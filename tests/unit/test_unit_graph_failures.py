@@ -132,10 +132,17 @@ def test_the_wish_to_wait_is_kept(status):
         ("ErrorItemNotFound", 404, NotFound, "NotFound"),
         ("ErrorIrresolvableConflict", 409, PreconditionLost, "PreconditionFailed"),
         ("ErrorAccessDenied", 403, PermanentError, "MailboxAccessDenied"),
+        ("AF20022", 400, NotFound, "NotFound"),
+        ("AF20023", 400, NotFound, "NotFound"),
+        ("AF20031", 400, NotFound, "NotFound"),
+        ("AF20050", 400, NotFound, "NotFound"),
+        ("AF20051", 400, NotFound, "NotFound"),
+        ("AF20024", 400, PreconditionLost, "PreconditionFailed"),
+        ("AF429", 403, TemporaryError, "Throttled"),
     ],
 )
 def test_graphs_own_codes_come_before_the_status(code, status, kind, ours):
-    """W2 is found this way: on-premises is not "not found"."""
+    """W2 is found this way: on-premises is not "not found". The activity feed documents codes and no status."""
     for is_write in (True, False):
         exc = _failure(status, code=code, is_write=is_write)
         assert (type(exc), exc.code) == (kind, ours)

@@ -24,6 +24,16 @@ _MAYBE_DONE: Final = frozenset({500, 502, 504})
 """For a write, these do not tell whether it was carried out."""
 _TEMPORARY: Final = {401: "SignInFailed", 408: "ServiceUnavailable", 429: "Throttled"}
 _FULL: Final = frozenset({"ErrorExceededMessageLimit", "ErrorQuotaExceeded"})
+# The activity feed's reference documents codes, and no status for any of them.
+_FEED_STATES: Final[dict[str, type[MmsError]]] = {
+    "AF20022": NotFound,  # no subscription
+    "AF20023": NotFound,  # a disabled one
+    "AF20031": NotFound,  # a page that is forgotten
+    "AF20050": NotFound,  # a content that is not there
+    "AF20051": NotFound,  # or has expired
+    "AF20024": PreconditionLost,  # started already, exactly so
+}
+_FEED_THROTTLED: Final = "AF429"
 
 
 class _Error(msgspec.Struct):
@@ -71,16 +81,19 @@ def failure(
     except (msgspec.MsgspecError, RecursionError):
         error = _Error()  # a proxy's page, or nothing: the status has to do
     detail = f"HTTP {status} {error.code}".strip()
-    return _by_code(error, status, detail) or _by_status(
-        status, detail, is_write=is_write, wait=retry_after(headers, now=now)
-    )
+    wait = retry_after(headers, now=now)
+    return _by_code(error, status, detail, wait) or _by_status(status, detail, is_write=is_write, wait=wait)
 
 
-def _by_code(error: _Error, status: int, detail: str) -> MmsError | None:
+def _by_code(error: _Error, status: int, detail: str, wait: timedelta | None) -> MmsError | None:
     if error.code in _MAILBOX_CODES:
         return PermanentError(detail, code=_MAILBOX_CODES[error.code])
     if error.code in _FULL:
         return TemporaryError(detail, code="ServiceUnavailable")
+    if error.code == _FEED_THROTTLED:
+        return TemporaryError(detail, code="Throttled", retry_after=wait)
+    if error.code in _FEED_STATES:
+        return _FEED_STATES[error.code](detail)
     if status == HTTPStatus.FORBIDDEN and "application access policy" in error.message.lower():
         return PermanentError(detail, code="AppAccessPolicyMissing")
     return None

@@ -19,7 +19,7 @@ from kiota_abstractions.method import Method
 
 from mms_core.adapters.graph.failures import failure
 from mms_core.adapters.graph.wire import WireSubscription, WireSubscriptions
-from mms_core.errors import NotFound, PermanentError, TemporaryError
+from mms_core.errors import NotFound, PermanentError, PreconditionLost, TemporaryError
 from mms_core.ports import Content, Page, Subscribed, Tenant
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class GraphTenant(Tenant):
         ours = [
             each
             for each in await self._subscriptions()
-            if each.notification_url == address and (each.resource or "").strip("/") == "users"
+            if each.notification_url == address and (each.resource or "").strip("/").lower() == "users"
         ]
         alive = [each for each in ours if each.expiration_date_time and each.expiration_date_time > now]
         good = [each for each in alive if not self._is_stale(each, noted)]
@@ -110,7 +110,7 @@ class GraphTenant(Tenant):
         }
         info = self._transport.request(self._transport.client.subscriptions, Method.POST, body)
         made = (await self._transport.write(info)).decoded(WireSubscription)
-        return self._done(made, "created", now + LIFETIME)
+        return self._done(made, "created", made.expiration_date_time or now + LIFETIME)
 
     async def _renew(self, subscription: WireSubscription, address: str, now: datetime) -> Subscribed:
         builder = self._transport.client.subscriptions.by_subscription_id(subscription.id)
@@ -133,7 +133,8 @@ class GraphTenant(Tenant):
             token = await self._credential.get_token(self._deployment.activity_scope)
             response = await self._http.request(
                 method,
-                url,
+                # Calls that name no publisher share one quota, whoever makes them.
+                httpx.URL(url).copy_set_param("PublisherIdentifier", self._deployment.tenant_id),
                 headers={"Authorization": f"Bearer {token.token}", "Content-Type": "application/json"},
                 content=msgspec.json.encode(body) if body is not None else None,
             )
@@ -181,9 +182,11 @@ class GraphTenant(Tenant):
                 "expiration": "",
             }
         }
-        await self._call(
-            "POST", f"{self._deployment.activity_url}/subscriptions/start?contentType={content_type}", body
-        )
+        url = f"{self._deployment.activity_url}/subscriptions/start?contentType={content_type}"
+        try:
+            await self._call("POST", url, body)
+        except PreconditionLost:  # it is exactly so already: another machine was faster
+            return Subscribed(kind="activity", subscription_id=content_type, done="kept")
         return Subscribed(kind="activity", subscription_id=content_type, done="created")
 
     async def contents(self, content_type: str, *, since: datetime, until: datetime) -> Page[Content]:
