@@ -108,6 +108,8 @@ class HttpFrontEnd:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413)
+        if not request.content_length:  # the real host hands on what Content-Length counts, and drops a chunked body
+            body = b""
         value = HttpRequest(
             method=request.method,
             url=f"{request.scheme}://{request.host}{request.rel_url.raw_path_qs}",

@@ -83,6 +83,18 @@ async def test_a_function_gets_what_the_worker_would_give_it(serve):
     assert facts["body"] == "body"
 
 
+async def test_a_body_whose_length_nobody_told_does_not_reach_the_function(serve):
+    """The real host hands on what Content-Length counts (azure-functions-host issue 4926): a chunked body is dropped."""
+
+    async def pieces():
+        yield b"bo"
+        yield b"dy"
+
+    client = await serve(function("see", "see", seen))
+    facts = await (await client.post("/api/see", data=pieces())).json()
+    assert (facts["headers"]["transfer-encoding"], facts["body"]) == ("chunked", "")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

@@ -563,6 +563,15 @@ async def test_an_undo_with_a_bad_body_is_refused(api, body):
     assert (response.status, _json(response)["code"]) == (400, "InvalidBody")
 
 
+async def test_an_undo_whose_body_the_host_dropped_is_refused(api):
+    """The host hands on no body without Content-Length: which meetings it named is not known."""
+    await api.start(identity=USER)
+    headers = {"Transfer-Encoding": "chunked"}
+    response = await api.call(api.admin.undo, "POST", route={"userId": USER}, headers=headers)
+    assert (response.status, _json(response)["code"]) == (400, "InvalidBody")
+    assert "Content-Length" in _json(response)["detail"]
+
+
 # -- config --------------------------------------------------------------------------------------------------------------------
 
 
