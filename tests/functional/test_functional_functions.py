@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import azure.functions as func
 import pytest
+from app_functions import indexed
 from functional_support import KEY
 from meeting_values import NOW, TENANT, USER
 from token_issuer import AUDIENCE, ISSUER, FakeKeys, token
@@ -133,7 +134,7 @@ class _Broken:
         return bug
 
 
-BEHIND = [each for each in function_app.app.get_functions() if not each.is_http_function()]
+BEHIND = [each for each in indexed() if not each.is_http_function()]
 
 
 @pytest.mark.parametrize("function", BEHIND, ids=lambda each: each.get_function_name())

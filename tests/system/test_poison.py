@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def test_a_run_that_crashes_every_time_becomes_a_visible_failure_and_can_be_retried(stack: Stack) -> None:
-    """A row of the ledger that cannot be read is a bug to the service: five deliveries, ten seconds apart."""
+    """A claim that is no number is nothing that the service looks out for: five deliveries, ten seconds apart."""
     user = stack.user()
     stack.skype_meeting(user, attendees=("zoe@fabrikam.example",))
     stack.forget_mails()
-    broken = {"PartitionKey": user.id, "RowKey": "m|broken", "Entry": "no entry at all"}
+    broken = {"PartitionKey": user.id, "RowKey": "f|claim", "Generation": "none", "Nonce": ""}
     # What the tenant told, in words that nobody expects, fails at the same time.
     named, told = stack.user(), {"kind": "event", "event_id": "x|1", "type": "mms.user.moved", "data": {}}
     told["data"] = {"user": named.id}
@@ -48,6 +48,27 @@ def test_a_run_that_crashes_every_time_becomes_a_visible_failure_and_can_be_retr
     listed = stack.until(lambda: _listed(stack))
     assert any(each["MessageId"] in row["LastMessage"] for each in listed)
     assert {"TenantEvent", "unknown"} <= {each["Kind"] for each in listed}
+
+
+def test_a_row_of_a_meeting_that_cannot_be_read_fails_the_run_with_its_remedy(stack: Stack) -> None:
+    """At once, and nobody gets mail: what was written before is not known any more."""
+    user = stack.user()
+    stack.skype_meeting(user, attendees=("zoe@fabrikam.example",))
+    stack.forget_mails()
+    with TableServiceClient.from_connection_string(stack.ready["storage"]) as tables:
+        ledger = tables.create_table_if_not_exists("MmsLedger")
+        broken = {"PartitionKey": user.id, "RowKey": "m|broken", "Entry": "no entry at all"}
+        ledger.create_entity(broken)
+        stack.start(user)
+        (row,) = stack.finished(user)
+        assert (row["State"], row["Code"]) == ("Failed", "RecordUnreadable")
+        assert "delete the row" in row["LastMessage"]
+        assert stack.mails(user) == []
+        ledger.delete_entity(broken["PartitionKey"], broken["RowKey"])
+    assert stack.api("POST", f"migrations/{user.id}/retry").status_code == 202
+    (row,) = stack.finished(user)
+    assert (row["State"], row["SucceededMeeting"]) == ("Succeeded", 1)
+    assert [mail["reason"] for mail in stack.mails(user)] == ["update"]
 
 
 def _listed(stack: Stack) -> list[dict[str, str]] | None:

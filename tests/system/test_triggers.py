@@ -119,10 +119,11 @@ def test_dial_in_changes_refresh_the_invitations(stack: Stack) -> None:
     _act(stack, "setAudioConferencing", users["T5"], enabled=False)
     _act(stack, "setAudioConferencing", users["T6"], conferenceId="987654321")
     _act(stack, "setAudioConferencing", users["T7"], bridge="Tokyo", tollNumber="+81 3-4579-5000")
-    _act(stack, "unassignNumber", number=number, replacement="+1 425-555-9999")
 
     mailed, shown = {}, {}
     for rule, user in users.items():
+        if rule == "T8":  # only now: of a mailbox in which a run works, the search must think that it has the number
+            _act(stack, "unassignNumber", number=number, replacement="+1 425-555-9999")
         rows = stack.finished(user, runs=1 if rule == "T3" else 2)
         assert rows[0]["State"] == "Succeeded", (rule, rows[0])
         assert [reason.partition(" ")[0] for reason in rows[0]["Reasons"]] == [rule[:2]]

@@ -11,9 +11,9 @@ from typing import get_type_hints
 
 import msgspec
 import pytest
+from app_functions import indexed
 from meeting_values import NOW, USER
 
-import function_app
 from mms_core.api import ApiRequest, PagesApi, answers, asked
 from mms_core.api.http import _STATUS_OF_CODE
 from mms_core.api.openapi import build, document
@@ -42,7 +42,7 @@ def _operations(described):
 def test_every_http_function_is_described_and_nothing_else(described):
     """Route by route, method by method."""
     routes = set()
-    for each in function_app.app.get_functions():
+    for each in indexed():
         for binding in each.get_bindings():
             shown = binding.get_dict_repr()
             if shown["type"] == "httpTrigger":
