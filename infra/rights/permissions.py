@@ -132,8 +132,8 @@ def page() -> str:
         )
     lines += [
         "",
-        "A subscription that the service made it also lists, renews and ends (`GET`, `PATCH`, `DELETE /subscriptions`),",
-        "with the right by which it made it.",
+        "The service also lists, renews and ends its subscriptions (`GET`, `PATCH`, `DELETE /subscriptions`), with the",
+        "right by which it made them.",
         "",
         "Where a right can be limited to mailboxes, `rights.py grant` leaves the tenant-wide consent out, and prints",
         "the commands of Exchange PowerShell that give it for a scope. Rights add up: a tenant-wide consent that is",
