@@ -363,7 +363,11 @@ class Directory(Protocol):
         ...
 
     async def users(self, link: str | None = None) -> Page[UserFacts]:
-        """Return a page of all users; *link* is the page before's ``next_link``."""
+        """Return a page of all users; *link* is the page before's ``next_link``.
+
+        Raises:
+            NotFound: The link is of no use any more.
+        """
         ...
 
     async def changed(self, link: str | None = None) -> Round:
@@ -381,7 +385,7 @@ class Directory(Protocol):
         ...
 
     async def configurations(self, link: str | None = None) -> Page[TeamsFacts]:
-        """Return a page of what Teams says about all users."""
+        """Return a page of what Teams says about all users; *link* as for :meth:`users`."""
         ...
 
     async def member_of(self, user_id: str, groups: Sequence[str]) -> frozenset[str]:

@@ -64,8 +64,7 @@ def collection(call: Call, rows: list[dict[str, Any]], default: tuple[str, ...] 
         rows = [row for row in rows if filters.matches(node, reader(row))]
     total = len(rows)
     rows = sort_rows(rows, wanted.orderby, lambda row, name: reader(row)(name))
-    skip_token = call.query.get("$skiptoken", "")
-    wanted.skip = int(skip_token) if skip_token.isdigit() else wanted.skip
+    wanted.skip = _skipped(call)
     page, following = page_of(rows, wanted, min(wanted.top or _PAGE, _MAX_PAGE))
     payload: dict[str, Any] = {"@odata.context": f"{call.store.base}/v1.0/$metadata#{context}"}
     if wanted.count:
@@ -74,6 +73,17 @@ def collection(call: Call, rows: list[dict[str, Any]], default: tuple[str, ...] 
         payload["@odata.nextLink"] = next_link(call.url, call.query, skiptoken=following)
     payload["value"] = [project(row, wanted.select or default) for row in page]
     return Reply(200, payload)
+
+
+def _skipped(call: Call) -> int:
+    """Give how many rows the pages before had; a page token that is not ours is one that has expired."""
+    token = call.query.get("$skiptoken")
+    if token is None:
+        return call.options.skip
+    if not token.isdigit():
+        text = "The specified page token value has expired and can no longer be included in your request."
+        raise bad_request(text, "Directory_ExpiredPageToken")
+    return int(token)
 
 
 def list_users(call: Call) -> Reply:
@@ -119,8 +129,7 @@ def _is_advanced(call: Call) -> bool:
 def _quick_list(call: Call) -> Reply:
     """Cut the page first and show only its users: ten thousand users are not written out for each page."""
     store, wanted = call.store, call.options
-    token = call.query.get("$skiptoken", "")
-    wanted.skip = int(token) if token.isdigit() else wanted.skip
+    wanted.skip = _skipped(call)
     users = list(store.users.values())
     page, following = page_of(users, wanted, min(wanted.top or _PAGE, _MAX_PAGE))
     payload: dict[str, Any] = {"@odata.context": f"{store.base}/v1.0/$metadata#users"}

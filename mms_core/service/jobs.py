@@ -7,11 +7,12 @@ other messages between two pages, and a throttled page is simply put back into t
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from mms_core.errors import PreconditionLost
+from mms_core.errors import NotFound, PreconditionLost
 from mms_core.messages import JobStep
 from mms_core.telemetry import log
 
@@ -26,6 +27,10 @@ SWEEP: Final = "sweep"
 """The reconciliation's job."""
 SILENCE: Final = timedelta(minutes=15)
 """A job whose cursor has not moved for so long has lost its message: it gets another."""
+LINK: Final = "link"
+"""Where a cursor keeps the address of a list's next page."""
+_NEW_BEGINNINGS: Final = 3
+"""So often a job reads a list anew of which Graph has forgotten the next page; then the next job has to do."""
 _SIDE_BY_SIDE: Final = 4
 """Users of a page at once: storage answers them in parallel, and Graph is asked only about few of them."""
 
@@ -75,12 +80,20 @@ class Jobs:
             await self._again(stored.value)  # a leftover, or its worker died right after the end
             return
         state = stored.value
-        done = await self._handlers[state["kind"]].page(message.run, state["arguments"], state.get("cursor"))
+        cursor, begun = state.get("cursor"), state.get("begunAgain", 0)
+        try:
+            done = await self._handlers[state["kind"]].page(message.run, state["arguments"], cursor)
+        except NotFound as exc:
+            if not cursor or LINK not in cursor:
+                raise
+            log("page_lost", state=state["kind"], code=exc.code, count=begun, level=logging.WARNING)
+            rest = {name: value for name, value in cursor.items() if name != LINK}
+            done, begun = Done(cursor=rest if begun < _NEW_BEGINNINGS else None, counts={}), begun + 1
         counts = dict(state.get("counts") or {})
         for name, count in done.counts.items():
             counts[name] = counts.get(name, 0) + count
         now = self._parts.clock.now().isoformat()
-        after = {**state, "cursor": done.cursor, "counts": counts, "beatAt": now}
+        after = {**state, "cursor": done.cursor, "counts": counts, "begunAgain": begun, "beatAt": now}
         if done.cursor is None:
             after["doneAt"] = now
         try:

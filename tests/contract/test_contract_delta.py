@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -225,3 +226,60 @@ async def test_a_deleted_user_leaves_the_list_of_those_who_need_a_migration(worl
     directory.delete(world.store, world.store.users[ada])
     await world.catch_up()
     assert [each["userId"] for each in await world.documents.list("need")] == [bob]
+
+
+async def _lose_page(world: World) -> None:
+    """Let the directory forget where it was in the list that a reconciliation is reading."""
+    stored = await world.documents.get("job", "sweep")
+    assert stored is not None
+    cursor = dict(stored.value["cursor"])
+    cursor["link"] = re.sub(r"skiptoken=\d+", "skiptoken=forgotten", cursor["link"])
+    await world.documents.put("job", "sweep", {**stored.value, "cursor": cursor}, etag=stored.etag)
+
+
+async def _page(world: World) -> dict[str, Any]:
+    """Let a reconciliation do one page; returns its state."""
+    (step,) = (each for each in world.queue.visible() if isinstance(each, JobStep) and each.job == "sweep")
+    await world.triage.message(encode(step))
+    stored = await world.documents.get("job", "sweep")
+    assert stored is not None
+    return stored.value
+
+
+async def test_a_reconciliation_whose_next_page_is_forgotten_reads_the_list_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page's link lives shorter than an outage; the job must not ask for it for ever."""
+    monkeypatch.setattr("mms_core.adapters.graph.directory.USERS_PAGE", 50)
+    world.clock.advance(timedelta(minutes=10))
+    await world.triage.sweep()
+    while "link" not in ((await _page(world))["cursor"] or {}):
+        pass
+    await _lose_page(world)
+    world.license(world.users[0])
+    world.license(world.users[-1])
+    await world.work()
+    assert await world.found() == sorted((user.id, "T3") for user in (world.users[0], world.users[-1]))
+    stored = await world.documents.get("job", "sweep")
+    assert stored is not None
+    assert stored.value["doneAt"]
+
+
+async def test_a_reconciliation_that_loses_its_page_each_time_ends_and_the_next_one_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not run in circles."""
+    monkeypatch.setattr("mms_core.adapters.graph.directory.USERS_PAGE", 50)
+    world.clock.advance(timedelta(minutes=10))
+    await world.triage.sweep()
+    lost, state = 0, await _page(world)
+    while not state.get("doneAt"):
+        if "link" in state["cursor"]:
+            await _lose_page(world)
+            lost += 1
+        state = await _page(world)
+    assert lost == 4
+    monkeypatch.undo()
+    world.license(world.users[-1])
+    await world.sweep()
+    assert await world.found() == [(world.users[-1].id, "T3")]

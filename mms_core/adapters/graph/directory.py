@@ -66,13 +66,24 @@ class GraphDirectory(Directory):
         configuration = RequestConfiguration(
             query_parameters=UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(select=_SELECT, top=USERS_PAGE)
         )
-        info = (
-            self._transport.page(link)
-            if link
-            else self._transport.client.users.to_get_request_information(configuration)
-        )
-        page = (await self._transport.read(info)).decoded(WireUsers)
+        first = self._transport.client.users.to_get_request_information(configuration)
+        page = (await (self._following(link) if link else self._transport.read(first))).decoded(WireUsers)
         return Page(items=tuple(map(_facts, page.value)), next_link=page.next_link)
+
+    async def _following(self, link: str) -> Answer:
+        """Read a following page.
+
+        Raises:
+            NotFound: The directory has forgotten where it was. It says so with a 400 (``Directory_ExpiredPageToken``),
+                and what else could be wrong with a link of its own?
+        """
+        info = self._transport.page(link)
+        try:
+            return await self._transport.read(info)
+        except PermanentError as exc:
+            if exc.code == "MeetingRejected":
+                raise NotFound(exc.detail) from exc
+            raise
 
     async def changed(self, link: str | None = None) -> Round:
         """See :class:`~mms_core.ports.Directory`."""
@@ -103,14 +114,10 @@ class GraphDirectory(Directory):
         parameters = UserConfigurationsRequestBuilder.UserConfigurationsRequestBuilderGetQueryParameters(
             top=_CONFIGURATIONS_PAGE
         )
-        info = (
-            self._transport.page(link)
-            if link
-            else self._transport.client.admin.teams.user_configurations.to_get_request_information(
-                RequestConfiguration(query_parameters=parameters)
-            )
+        first = self._transport.client.admin.teams.user_configurations.to_get_request_information(
+            RequestConfiguration(query_parameters=parameters)
         )
-        page = (await self._transport.read(info)).decoded(WireConfigurations)
+        page = (await (self._following(link) if link else self._transport.read(first))).decoded(WireConfigurations)
         rows = page.value if isinstance(page.value, list) else [page.value]
         return Page(items=tuple(_teams(row, row.id) for row in rows if row.id), next_link=page.next_link)
 
