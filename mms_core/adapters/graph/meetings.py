@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,32 @@ from kiota_abstractions.headers_collection import HeadersCollection
 from kiota_abstractions.method import Method
 from msgraph.generated.users.item.online_meetings.online_meetings_request_builder import OnlineMeetingsRequestBuilder
 
-from mms_core.adapters.graph.wire import WireMeeting, WireMeetings, WireTime
+from mms_core.adapters.graph.wire import WireMeeting, WireMeetings
 from mms_core.errors import NotFound, PermanentError, TemporaryError
 from mms_core.meetings import OnlineMeeting
 from mms_core.options import read as read_options
 from mms_core.ports import Meetings
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mms_core.adapters.graph.transport import GraphTransport
 
 
 def _instant(text: str | None) -> datetime | None:
-    return WireTime(date_time=text or "").instant()
+    """Read a DateTimeOffset: mostly UTC with seven decimals."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise TemporaryError("a time of an online meeting could not be read") from exc
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _headers(language: str | None) -> HeadersCollection:
+    headers = HeadersCollection()
+    if language:
+        headers.add("Accept-Language", language)
+    return headers
 
 
 def _by_teams(error: PermanentError) -> PermanentError:
@@ -77,27 +90,35 @@ class GraphMeetings(Meetings):
             body |= {"startDateTime": start, "endDateTime": end}
         builder = self._transport.client.users.by_user_id(user_id).online_meetings.create_or_get
         info = self._transport.request(builder, Method.POST, body)
-        if language:
-            info.headers.add("Accept-Language", language)
+        info.headers.add_all(_headers(language))
         try:
             answer = await self._transport.read(info)
         except NotFound as exc:  # the directory knows the user, Teams does not
             raise PermanentError(exc.detail, code="TeamsLicenceMissing") from exc
         except PermanentError as exc:
             raise _by_teams(exc) from exc
-        return replace(_meeting(answer.decoded(dict)), was_there=answer.status == HTTPStatus.OK)
+        made = answer.decoded(dict)
+        if not made.get("joinInformation") and isinstance(made.get("id"), str):
+            # Only reading a meeting is documented to give it, and in a language of choice.
+            made = await self._read(user_id, made["id"], language)
+        return replace(_meeting(made), was_there=answer.status == HTTPStatus.OK)
+
+    async def _read(self, user_id: str, meeting_id: str, language: str | None) -> dict[str, Any]:
+        builder = self._transport.client.users.by_user_id(user_id).online_meetings.by_online_meeting_id(meeting_id)
+        info = builder.to_get_request_information(RequestConfiguration(headers=_headers(language)))
+        try:
+            return (await self._transport.read(info)).decoded(dict)
+        except NotFound as exc:  # it was there a moment ago
+            raise TemporaryError(exc.detail) from exc
 
     async def find(self, user_id: str, join_url: str, *, language: str | None) -> OnlineMeeting | None:
         """See :class:`~mms_core.ports.Meetings`."""
-        headers = HeadersCollection()
-        if language:
-            headers.add("Accept-Language", language)
         quoted = join_url.replace("'", "''")
         configuration = RequestConfiguration(
             query_parameters=OnlineMeetingsRequestBuilder.OnlineMeetingsRequestBuilderGetQueryParameters(
                 filter=f"JoinWebUrl eq '{quoted}'"
             ),
-            headers=headers,
+            headers=_headers(language),
         )
         builder = self._transport.client.users.by_user_id(user_id).online_meetings
         try:
