@@ -1,8 +1,9 @@
 """Microsoft's clouds: where Graph, sign-in and the activity feed are, by the name that ``MMS_CLOUD`` gives.
 
 Sources: Graph "National cloud deployments"; Entra "National clouds"; Office 365 Management Activity API reference
-(roots of Enterprise, GCC, GCC High and DoD). 21Vianet has no activity feed in public text: it is off there, and the
-sweeps find what it would have told.
+(roots of Enterprise, GCC, GCC High and DoD). 21Vianet's feed is in no documentation, only in public code
+(``https://manage.office365.cn``), so it is off there unless ``MMS_ACTIVITY_URL`` and ``MMS_ACTIVITY_SCOPE`` name it;
+the sweeps find what it would have told.
 """
 
 from __future__ import annotations
