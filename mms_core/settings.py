@@ -103,6 +103,15 @@ def _ratio(values: Mapping[str, str], name: str) -> float:
     return ratio
 
 
+def _secret(values: Mapping[str, str], name: str) -> str:
+    """Return a secret, or nothing where Azure could not read it: the setting then is the reference, which is no secret.
+
+    Source: learn.microsoft.com/azure/app-service/app-service-key-vault-references, troubleshooting.
+    """
+    text = values.get(name, "")
+    return "" if text.startswith("@Microsoft.KeyVault(") else text
+
+
 def from_environment(values: Mapping[str, str]) -> Deployment:
     """Read the deployment's settings.
 
@@ -151,9 +160,9 @@ def from_environment(values: Mapping[str, str]) -> Deployment:
         activity_url=(values.get("MMS_ACTIVITY_URL") or feed).rstrip("/"),
         activity_scope=values.get("MMS_ACTIVITY_SCOPE") or f"{cloud.activity}/.default",
         public_url=values.get("MMS_PUBLIC_URL", "").rstrip("/"),
-        client_state=values.get("MMS_CLIENT_STATE", ""),
-        activity_auth_id=values.get("MMS_ACTIVITY_AUTH_ID", ""),
-        webhook_keys=values.get("MMS_WEBHOOK_KEYS", ""),
+        client_state=_secret(values, "MMS_CLIENT_STATE"),
+        activity_auth_id=_secret(values, "MMS_ACTIVITY_AUTH_ID"),
+        webhook_keys=_secret(values, "MMS_WEBHOOK_KEYS"),
         notice_sender=values.get("MMS_NOTICE_SENDER", ""),
         discovery_age=discovery_age,
         settle=_seconds(values, "MMS_SETTLE_SECONDS", 0) if values.get("MMS_SETTLE_SECONDS") else None,

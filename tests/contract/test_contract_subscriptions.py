@@ -213,6 +213,15 @@ async def test_a_changed_auth_id_starts_the_feed_again_once(world: World) -> Non
     assert world.auth_ids() == ["new auth", "new auth"]
 
 
+async def test_an_app_that_does_not_know_its_secrets_leaves_what_is_there(world: World) -> None:
+    """An instance for which Key Vault did not answer must not put an empty secret in the place of ours."""
+    await world.ensure()
+    before = (world.subscriptions(), world.auth_ids())
+    assert await world.ensure(client_state="", activity_auth_id="") == []
+    assert [each.kind for each in await world.ensure(client_state="old secret", activity_auth_id="")] == ["users"]
+    assert (world.subscriptions(), world.auth_ids()) == before
+
+
 async def test_of_two_machines_that_start_the_feed_the_slower_one_finds_it_started(world: World) -> None:
     """The feed refuses to start what is exactly so already."""
     await world.ensure()

@@ -132,6 +132,14 @@ def test_a_duration_that_is_no_number_is_named(name, value):
     assert caught.value.field == name
 
 
+@pytest.mark.parametrize("name", ["MMS_CLIENT_STATE", "MMS_ACTIVITY_AUTH_ID", "MMS_WEBHOOK_KEYS"])
+def test_a_reference_that_azure_could_not_resolve_is_no_secret(name):
+    """Everybody who knows the app's address can guess it, since the vault is named alike; a missing secret proves nothing."""
+    reference = f"@Microsoft.KeyVault(SecretUri=https://kv-mms-abc.vault.azure.net/secrets/{name}/)"
+    deployment = from_environment({**LEAST, name: reference})
+    assert (deployment.client_state, deployment.activity_auth_id, deployment.webhook_keys) == ("", "", "")
+
+
 # -- the tenant's settings ----------------------------------------------------------------------------------------------
 
 

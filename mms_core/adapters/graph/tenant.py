@@ -49,7 +49,8 @@ class GraphTenant(Tenant):
         self, *, now: datetime, noted: Mapping[str, str], renews: bool = False
     ) -> list[Subscribed]:
         """See :class:`~mms_core.ports.Tenant`."""
-        if not self._deployment.public_url:
+        # Without our secret, notifications could not be told from a stranger's: what is there stays as it is.
+        if not (self._deployment.public_url and self._deployment.client_state):
             return []
         return [await self._users(now, noted, renews=renews), *await self._feed()]
 
@@ -157,7 +158,7 @@ class GraphTenant(Tenant):
             raise TemporaryError("an answer of the activity feed could not be decoded") from exc
 
     async def _feed(self) -> list[Subscribed]:
-        if not self._deployment.activity_url:
+        if not (self._deployment.activity_url and self._deployment.activity_auth_id):
             return []
         address = f"{self._deployment.public_url}/api/activity"
         listed = await self._call("GET", f"{self._deployment.activity_url}/subscriptions/list")
