@@ -42,10 +42,10 @@ class ResourceData(msgspec.Struct, kw_only=True):
 class Notification(msgspec.Struct, kw_only=True, rename="camel"):
     """One notification of Graph."""
 
-    subscription_id: str = ""
+    subscription_id: str | None = None
     client_state: str | None = None
-    change_type: str = ""
-    resource: str = ""
+    change_type: str | None = None
+    resource: str | None = None
     tenant_id: str | None = None
     resource_data: ResourceData | None = None
     lifecycle_event: str | None = None
@@ -144,10 +144,11 @@ def parse_notifications(content: bytes, *, client_state: str, tenant_id: str) ->
         elif entry.lifecycle_event:
             lifecycle.append(entry.lifecycle_event)
         else:
-            user = (entry.resource_data.id if entry.resource_data else None) or entry.resource.rpartition("/")[2]
+            named = entry.resource_data.id if entry.resource_data else None
+            user = named or (entry.resource or "").rpartition("/")[2]
             if user and len(user) <= LONGEST_IDENTITY:
                 users.append(user.lower())
-                subscriptions[entry.subscription_id] = None
+                subscriptions[entry.subscription_id or ""] = None
             else:
                 rejected += 1
     return Notified(

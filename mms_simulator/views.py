@@ -116,7 +116,7 @@ def render(row: Shown, wanted: Options, manner: Manner) -> dict[str, Any]:
     else:
         for name in wanted.select:
             reader = PROPERTIES.get(name)
-            if reader:
+            if reader and name not in wanted.expand:
                 result[name] = reader(row, manner)
     if row.day or row.item.recurrence is None:
         result.pop("cancelledOccurrences", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qs, urlsplit
 
 from mms_core.adapters.graph import GraphCalendar, GraphTransport
 from mms_core.adapters.graph.transport import Answer
@@ -50,6 +51,9 @@ async def test_exceptions_on_several_pages_are_all_read():
     found, transport = await _series(_master(1, link="page2"), second, {"value": [_exception(3)]})
     assert found == ["exception-1", "exception-2", "exception-3"]
     assert [url for url, _ in transport.asked[1:]] == [f"{BASE}/page2", f"{BASE}/page3"]
+    first = parse_qs(urlsplit(transport.asked[0][0]).query)
+    assert first["$expand"] == ["exceptionOccurrences"]
+    assert "exceptionOccurrences" in first["$select"][0].split(",")
     assert len({tuple(sorted(prefer)) for _, prefer in transport.asked}) == 1
 
 

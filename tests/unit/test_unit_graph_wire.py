@@ -53,8 +53,13 @@ def test_an_event_with_nothing_but_its_id_can_be_read():
                     "onlineMeeting",
                     "organizer",
                     "singleValueExtendedProperties",
+                    "iCalUId",
                 )
             )
+        ),
+        _event(
+            body=dict.fromkeys(("content", "contentType")),
+            start=dict.fromkeys(("dateTime", "timeZone")),
         ),
     ):
         facts = wire.facts()

@@ -101,6 +101,14 @@ def test_without_a_secret_of_our_own_nothing_is_ours():
     assert same_secret("x", "x")
 
 
+def test_what_an_entry_leaves_empty_costs_the_others_nothing():
+    """A call that is refused comes again for hours, with all that it tells."""
+    empty = dict.fromkeys(("subscriptionId", "changeType", "resource"))
+    notified = _notified(_notification(**empty, lifecycleEvent="missed"), _notification(**empty), _notification())
+    assert (notified.lifecycle, notified.users) == (("missed",), (USER.lower(),) * 2)
+    assert notified.subscriptions[0] == ""
+
+
 def test_lifecycle_events_are_told_apart():
     """They mean the subscription, not a user."""
     notified = _notified(_notification(lifecycleEvent="reauthorizationRequired"), _notification())

@@ -153,7 +153,8 @@ class GraphCalendar(Calendar):
             master = await self._get(
                 user_id,
                 master_id,
-                select=["id", "iCalUId", "cancelledOccurrences"],
+                # Graph's own example names the exceptions in both.
+                select=["id", "iCalUId", "cancelledOccurrences", "exceptionOccurrences"],
                 expand=["exceptionOccurrences"],
             )
             exceptions = list(master.exception_occurrences or ())
@@ -166,7 +167,8 @@ class GraphCalendar(Calendar):
             return Series()
         return Series(
             exceptions=tuple(
-                replace(each.facts(), series_uid=master.i_cal_u_id, series_master_id=master_id) for each in exceptions
+                replace(each.facts(), series_uid=master.i_cal_u_id or "", series_master_id=master_id)
+                for each in exceptions
             ),
             cancelled=cancelled_dates(master),
         )

@@ -81,8 +81,8 @@ class _Struct(msgspec.Struct, rename="camel", kw_only=True):
 class WireTime(_Struct):
     """dateTimeTimeZone: up to seven decimals and no offset."""
 
-    date_time: str = ""
-    time_zone: str = "UTC"
+    date_time: str | None = None
+    time_zone: str | None = None
 
     def instant(self) -> datetime | None:
         """Return aware UTC; ``None`` for an empty value.
@@ -93,7 +93,7 @@ class WireTime(_Struct):
         if not self.date_time:
             return None
         try:
-            zone = UTC if self.time_zone in ("UTC", "") else ZoneInfo(self.time_zone)
+            zone = ZoneInfo(self.time_zone) if self.time_zone and self.time_zone != "UTC" else UTC
             return datetime.fromisoformat(self.date_time.rstrip("Z")[:26]).replace(tzinfo=zone).astimezone(UTC)
         except (ValueError, ZoneInfoNotFoundError) as exc:
             raise TemporaryError("a time of Graph could not be read") from exc
@@ -102,8 +102,8 @@ class WireTime(_Struct):
 class WireBody(_Struct):
     """itemBody."""
 
-    content_type: str = "html"
-    content: str = ""
+    content_type: str | None = None
+    content: str | None = None
 
 
 class WireAddress(_Struct):
@@ -175,7 +175,7 @@ class WireEvent(_Struct):
 
     id: str
     etag: str = msgspec.field(default="", name="@odata.etag")
-    i_cal_u_id: str = msgspec.field(default="", name="iCalUId")
+    i_cal_u_id: str | None = msgspec.field(default=None, name="iCalUId")
     subject: str | None = None
     type: str | None = None
     start: WireTime | None = None
@@ -203,8 +203,8 @@ class WireEvent(_Struct):
         return Event(
             event_id=self.id,
             etag=self.etag,
-            ical_uid=self.i_cal_u_id,
-            series_uid=self.i_cal_u_id,
+            ical_uid=self.i_cal_u_id or "",
+            series_uid=self.i_cal_u_id or "",
             kind=self.type or "singleInstance",
             subject=without_surrogates(self.subject or ""),
             start_at=self.start.instant() if self.start else None,
@@ -213,8 +213,8 @@ class WireEvent(_Struct):
             organizer_address=_attendee(self.organizer).address if self.organizer else "",
             is_cancelled=bool(self.is_cancelled),
             is_draft=bool(self.is_draft),
-            body=body.content,
-            content_type=body.content_type.lower(),
+            body=body.content or "",
+            content_type=(body.content_type or "html").lower(),
             attendees=tuple(_attendee(each) for each in self.attendees or ()),
             locations=tuple(self.locations or ()),
             properties={each.name: each.value for each in self.single_value_extended_properties or () if each.value},
