@@ -139,6 +139,7 @@ def test_the_wish_to_wait_is_kept(status):
         ("AF20051", 400, NotFound, "NotFound"),
         ("AF20024", 400, PreconditionLost, "PreconditionFailed"),
         ("AF429", 403, TemporaryError, "Throttled"),
+        ("AF10001", 403, PermanentError, "RightMissing"),
     ],
 )
 def test_graphs_own_codes_come_before_the_status(code, status, kind, ours):

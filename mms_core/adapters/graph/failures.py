@@ -34,6 +34,7 @@ _FEED_STATES: Final[dict[str, type[MmsError]]] = {
     "AF20024": PreconditionLost,  # started already, exactly so
 }
 _FEED_THROTTLED: Final = "AF429"
+_FEED_DENIED: Final = "AF10001"
 
 
 class _Error(msgspec.Struct):
@@ -92,6 +93,8 @@ def _by_code(error: _Error, status: int, detail: str, wait: timedelta | None) ->
         return TemporaryError(detail, code="ServiceUnavailable")
     if error.code == _FEED_THROTTLED:
         return TemporaryError(detail, code="Throttled", retry_after=wait)
+    if error.code == _FEED_DENIED:
+        return PermanentError(detail, code="RightMissing")
     if error.code in _FEED_STATES:
         return _FEED_STATES[error.code](detail)
     if status == HTTPStatus.FORBIDDEN and "application access policy" in error.message.lower():
