@@ -14,11 +14,12 @@ from mms_core.errors import MmsError, NotFound, OutcomeUnknown, PermanentError, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAILBOX_CODES: Final = {
+_REFUSED: Final = {
     "MailboxNotEnabledForRESTAPI": "MailboxOnPremises",
     "MailboxNotSupportedForRESTAPI": "MailboxOnPremises",
     "MailboxNotHostedInExchangeOnline": "MailboxOnPremises",
     "ErrorNonExistentMailbox": "MailboxMissing",
+    "AF10001": "RightMissing",  # ActivityFeed.Read
 }
 _MAYBE_DONE: Final = frozenset({500, 502, 504})
 """For a write, these do not tell whether it was carried out."""
@@ -34,7 +35,6 @@ _FEED_STATES: Final[dict[str, type[MmsError]]] = {
     "AF20024": PreconditionLost,  # started already, exactly so
 }
 _FEED_THROTTLED: Final = "AF429"
-_FEED_DENIED: Final = "AF10001"
 
 
 class _Error(msgspec.Struct):
@@ -87,14 +87,12 @@ def failure(
 
 
 def _by_code(error: _Error, status: int, detail: str, wait: timedelta | None) -> MmsError | None:
-    if error.code in _MAILBOX_CODES:
-        return PermanentError(detail, code=_MAILBOX_CODES[error.code])
+    if error.code in _REFUSED:
+        return PermanentError(detail, code=_REFUSED[error.code])
     if error.code in _FULL:
         return TemporaryError(detail, code="ServiceUnavailable")
     if error.code == _FEED_THROTTLED:
         return TemporaryError(detail, code="Throttled", retry_after=wait)
-    if error.code == _FEED_DENIED:
-        return PermanentError(detail, code="RightMissing")
     if error.code in _FEED_STATES:
         return _FEED_STATES[error.code](detail)
     if status == HTTPStatus.FORBIDDEN and "application access policy" in error.message.lower():
