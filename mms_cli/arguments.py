@@ -317,7 +317,7 @@ def _login(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="the application that signs people in (browser, device-code), or the user-assigned identity",
     )
-    parser.add_argument("--scope", metavar="SCOPE", help="of the service: api://<its application id>/.default")
+    parser.add_argument("--scope", metavar="SCOPE", help="of the service: its application id, then /.default")
     parser.add_argument("--authority", metavar="HOST", help="sign-in service of a national cloud")
     parser.add_argument(
         "--from",

@@ -113,7 +113,7 @@ def _entra(arguments: argparse.Namespace, screen: Screen) -> tuple[Profile, sign
         authority=arguments.authority,
     )
     if not profile.scope:
-        raise UsageError("--scope is missing", remedy="It is api://<application id of the service>/.default")
+        raise UsageError("--scope is missing", remedy="It is the application id of the service, then /.default")
     asks_person = profile.method in ("browser", "device-code")
     if asks_person and not (profile.tenant_id and profile.client_id):
         raise UsageError(f"the method {profile.method} needs --tenant-id and --client-id")
