@@ -34,7 +34,8 @@ def _lines():
         text = (DOCS.parent / page).read_text(encoding="utf-8")
         blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
         lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-        lines += re.findall(r"`(mms [^`]+)`", text)
+        # Within a sentence a command may go on in the next line.
+        lines += [" ".join(each.split()) for each in re.findall(r"`(mms\s[^`]+)`", text)]
         for line in lines:
             if line.startswith("mms "):
                 yield page, line.removeprefix("mms ")
