@@ -139,8 +139,8 @@ def restore(service: TableServiceClient, directory: Path, *, prefix: str) -> dic
 
 
 def _service(options: argparse.Namespace) -> TableServiceClient:
-    from azure.data.tables import TableServiceClient  # noqa: PLC0415 - not for --help
-    from azure.identity import AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential  # noqa: PLC0415
+    from azure.data.tables import TableServiceClient
+    from azure.identity import AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential
 
     if options.connection:
         return TableServiceClient.from_connection_string(options.connection)

@@ -35,7 +35,7 @@ def _answers() -> bool:
 
 def main(directory: str) -> int:
     """Start, ask, stop."""
-    from mms_local.storage import Azurite  # noqa: PLC0415 - only now is the path complete
+    from mms_local.storage import Azurite
 
     with tempfile.TemporaryDirectory() as data, (Path(data) / "host.log").open("w+") as log:
         storage = Azurite()

@@ -162,6 +162,6 @@ _CMDLETS: Final[dict[str, Callable[[Mapping[str, str], str], _Told]]] = {
     "set-csonlinedialinconferencinguserdefaultnumber": _unassigned,
     "unregister-csonlinedialinconferencingservicenumber": _unassigned,
     "set-csonlinedialinconferencingbridge": _bridge,
-    "update-cstenantmeetingurl": lambda values, user: ("mms.tenant.meetingurlchanged", {}),  # noqa: ARG005
+    "update-cstenantmeetingurl": lambda values, user: ("mms.tenant.meetingurlchanged", {}),  # noqa: ARG005 - it concerns everybody
 }
 """Teams cmdlets whose audit records speak of something in the table of triggers."""

@@ -78,7 +78,7 @@ class FromEnvironment:
 
     async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
         """Return it as it is."""
-        from azure.core.credentials import AccessToken  # noqa: PLC0415
+        from azure.core.credentials import AccessToken
 
         return AccessToken(os.environ["MMS_GRAPH_TOKEN"], int(time.time()) + 3600)
 
@@ -95,16 +95,16 @@ class FromEnvironment:
 @contextlib.asynccontextmanager
 async def client(graph_url: str) -> AsyncIterator[GraphServiceClient]:
     """Give the unmodified SDK's client, signed in as whoever runs this, and close its connections."""
-    import httpx  # noqa: PLC0415
-    from azure.identity.aio import (  # noqa: PLC0415 - a second of imports, not for --help
+    import httpx
+    from azure.identity.aio import (
         AzureCliCredential,
         AzureDeveloperCliCredential,
         ChainedTokenCredential,
     )
-    from msgraph.graph_request_adapter import GraphRequestAdapter  # noqa: PLC0415
-    from msgraph.graph_service_client import GraphServiceClient  # noqa: PLC0415
-    from msgraph_core import GraphClientFactory  # noqa: PLC0415
-    from msgraph_core.authentication import AzureIdentityAuthenticationProvider  # noqa: PLC0415
+    from msgraph.graph_request_adapter import GraphRequestAdapter
+    from msgraph.graph_service_client import GraphServiceClient
+    from msgraph_core import GraphClientFactory
+    from msgraph_core.authentication import AzureIdentityAuthenticationProvider
 
     credential: AsyncTokenCredential = (
         FromEnvironment()
@@ -130,8 +130,8 @@ class Directory:
 
     async def service_principal(self, app_id: str) -> ServicePrincipal | None:
         """Return what stands in this tenant for the application *app_id*."""
-        from kiota_abstractions.base_request_configuration import RequestConfiguration  # noqa: PLC0415
-        from msgraph.generated.service_principals.service_principals_request_builder import (  # noqa: PLC0415
+        from kiota_abstractions.base_request_configuration import RequestConfiguration
+        from msgraph.generated.service_principals.service_principals_request_builder import (
             ServicePrincipalsRequestBuilder,
         )
 
@@ -144,7 +144,7 @@ class Directory:
 
     async def make_service_principal(self, app_id: str, *, assigned_only: bool = False) -> ServicePrincipal:
         """Make it."""
-        from msgraph.generated.models.service_principal import ServicePrincipal  # noqa: PLC0415
+        from msgraph.generated.models.service_principal import ServicePrincipal
 
         body = ServicePrincipal(app_id=app_id, app_role_assignment_required=assigned_only)
         made = await self._graph.service_principals.post(body)
@@ -158,8 +158,8 @@ class Directory:
         Raises:
             RightsError: There are several; a guess would give the wrong one its roles.
         """
-        from kiota_abstractions.base_request_configuration import RequestConfiguration  # noqa: PLC0415
-        from msgraph.generated.applications.applications_request_builder import (  # noqa: PLC0415
+        from kiota_abstractions.base_request_configuration import RequestConfiguration
+        from msgraph.generated.applications.applications_request_builder import (
             ApplicationsRequestBuilder,
         )
 
@@ -192,7 +192,7 @@ class Directory:
 
     async def assign(self, principal_id: str, resource_id: str, role: uuid.UUID) -> None:
         """Give the principal one app role of a resource."""
-        from msgraph.generated.models.app_role_assignment import AppRoleAssignment  # noqa: PLC0415
+        from msgraph.generated.models.app_role_assignment import AppRoleAssignment
 
         body = AppRoleAssignment(
             principal_id=uuid.UUID(principal_id), resource_id=uuid.UUID(resource_id), app_role_id=role
@@ -206,13 +206,13 @@ class Directory:
 
 def wanted_application(name: str, dashboard: str | None) -> Any:
     """Return the registration as it should be; the identifier URI comes with its id."""
-    from msgraph.generated.models.api_application import ApiApplication  # noqa: PLC0415
-    from msgraph.generated.models.app_role import AppRole  # noqa: PLC0415
-    from msgraph.generated.models.application import Application  # noqa: PLC0415
-    from msgraph.generated.models.permission_scope import PermissionScope  # noqa: PLC0415
-    from msgraph.generated.models.pre_authorized_application import PreAuthorizedApplication  # noqa: PLC0415
-    from msgraph.generated.models.public_client_application import PublicClientApplication  # noqa: PLC0415
-    from msgraph.generated.models.spa_application import SpaApplication  # noqa: PLC0415
+    from msgraph.generated.models.api_application import ApiApplication
+    from msgraph.generated.models.app_role import AppRole
+    from msgraph.generated.models.application import Application
+    from msgraph.generated.models.permission_scope import PermissionScope
+    from msgraph.generated.models.pre_authorized_application import PreAuthorizedApplication
+    from msgraph.generated.models.public_client_application import PublicClientApplication
+    from msgraph.generated.models.spa_application import SpaApplication
 
     scope = uuid.uuid5(_NAMESPACE, "scope/access")
     return Application(
@@ -255,7 +255,7 @@ def wanted_application(name: str, dashboard: str | None) -> Any:
 
 async def _once_known(ask: Callable[[], Awaitable[Any]]) -> Any:
     """Ask for something about what was made a moment ago, again while a replica of the directory does not know it."""
-    from kiota_abstractions.api_error import APIError  # noqa: PLC0415
+    from kiota_abstractions.api_error import APIError
 
     for seconds in _SPREADING_SECONDS:
         try:
@@ -278,7 +278,7 @@ def _role_facts(application: Any) -> dict[str, tuple[Any, ...]]:
 
 def _with_our_scope(found: Any, wanted: Any) -> Any:
     """Return the API's part of a registration with our scope in it and usable, or ``None`` if it is."""
-    from msgraph.generated.models.api_application import ApiApplication  # noqa: PLC0415
+    from msgraph.generated.models.api_application import ApiApplication
 
     (scope,), (client,) = wanted.oauth2_permission_scopes, wanted.pre_authorized_applications
     scopes = list((found.oauth2_permission_scopes if found else None) or ())
@@ -302,9 +302,9 @@ def _with_our_scope(found: Any, wanted: Any) -> Any:
 
 def _repair(found: Any, wanted: Any) -> tuple[Any, list[str]]:
     """Return the change that brings a registration up to date, and what of it changes. What others added stays."""
-    from msgraph.generated.models.application import Application  # noqa: PLC0415
-    from msgraph.generated.models.public_client_application import PublicClientApplication  # noqa: PLC0415
-    from msgraph.generated.models.spa_application import SpaApplication  # noqa: PLC0415
+    from msgraph.generated.models.application import Application
+    from msgraph.generated.models.public_client_application import PublicClientApplication
+    from msgraph.generated.models.spa_application import SpaApplication
 
     change, named, ours = Application(), [], _role_facts(wanted)
     if ours != {value: facts for value, facts in _role_facts(found).items() if value in ours}:
@@ -569,7 +569,7 @@ async def _run(directory: Directory, options: argparse.Namespace) -> tuple[int, 
 def main(argv: list[str]) -> int:
     """Run one command and print its report."""
     options = parse(argv)
-    from kiota_abstractions.api_error import APIError  # noqa: PLC0415
+    from kiota_abstractions.api_error import APIError
 
     try:
         code, lines, text = asyncio.run(run(options))

@@ -75,7 +75,7 @@ class World:
 
     async def ensure(self, *, renews: bool = False, now: datetime | None = None, **settings: str) -> list[Subscribed]:
         """Look after the subscriptions, as an app with these settings, and note what was found."""
-        self.deployment = replace(self.deployment, **settings)  # type: ignore[arg-type]
+        self.deployment = replace(self.deployment, **settings)  # type: ignore[arg-type] # of any of its fields
         async with self.adapter() as tenant:
             found = await tenant.ensure_subscriptions(now=now or datetime.now(UTC), noted=self.noted, renews=renews)
         self.noted = {each.subscription_id: each.secret for each in found if each.kind == "users"}
