@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 import aiohttp
 
 _ENDPOINT = "DevTools listening on "
+_CLOSE_WITHIN = aiohttp.ClientWSTimeout(ws_close=5)
 
 
 class PageError(AssertionError):
@@ -140,24 +142,40 @@ class Browser:
     """Chromium without a window, in a profile of its own."""
 
     async def __aenter__(self) -> Page:
+        async with contextlib.AsyncExitStack() as opened:
+            page = await self._open(opened)
+            self._opened = opened.pop_all()
+        return page
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    async def _open(self, opened: contextlib.AsyncExitStack) -> Page:
+        """Start the browser and open its page; what must be closed again, in which order, is told to ``opened``."""
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         assert program, "no chromium on this machine: apt-get install chromium"
-        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self._process = await asyncio.create_subprocess_exec(
+        profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        opened.push_async_callback(asyncio.to_thread, profile.cleanup)
+        process = await asyncio.create_subprocess_exec(
             program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0",
             "--no-first-run", "--disable-extensions", "--disable-background-networking", "--lang=en-GB",
-            f"--user-data-dir={self._profile.name}", "about:blank",
+            f"--user-data-dir={profile.name}", "about:blank",
             stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        assert self._process.stderr
-        while line := (await asyncio.wait_for(self._process.stderr.readline(), 60)).decode():
+        opened.push_async_callback(_end, process)
+        assert process.stderr
+        while line := (await asyncio.wait_for(process.stderr.readline(), 60)).decode():
             if line.startswith(_ENDPOINT):
                 break
-        self._drain = asyncio.create_task(self._process.stderr.read())
-        self._http = aiohttp.ClientSession()
-        socket = await self._http.ws_connect(line.removeprefix(_ENDPOINT).strip(), max_msg_size=0)
+        opened.push_async_callback(_stop, asyncio.create_task(process.stderr.read()))
+        http = await opened.enter_async_context(aiohttp.ClientSession())
+        # Closing the session alone leaves the socket's connection to the garbage collector, which may complain of it
+        # in whatever test it happens to run.
+        socket = await opened.enter_async_context(
+            http.ws_connect(line.removeprefix(_ENDPOINT).strip(), max_msg_size=0, timeout=_CLOSE_WITHIN)
+        )
         browser = Page(socket, "")
-        self._listening = asyncio.create_task(browser.listen())
+        opened.push_async_callback(_stop, asyncio.create_task(browser.listen()))
         target = await browser.send("Target.createTarget", url="about:blank")
         attached = await browser.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         browser._session = attached["sessionId"]
@@ -165,10 +183,14 @@ class Browser:
             await browser.send(f"{domain}.enable")
         return browser
 
-    async def __aexit__(self, *_: object) -> None:
-        self._listening.cancel()
-        self._drain.cancel()
-        await self._http.close()
-        self._process.terminate()
-        await self._process.wait()
-        await asyncio.to_thread(self._profile.cleanup)
+
+async def _stop(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+        process.terminate()
+    await process.wait()
