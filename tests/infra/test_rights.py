@@ -20,7 +20,9 @@ from mms_core.auth import Role
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "rights"))
 
-import permissions  # noqa: E402 - found by the path above
+import consents  # noqa: E402 - found by the path above
+import permissions  # noqa: E402 - likewise
+import registration  # noqa: E402 - likewise
 import rights  # noqa: E402 - likewise
 
 NAME = "Meeting migration service test"
@@ -216,7 +218,7 @@ def test_rights_are_granted_once_and_then_all_in_force(tenant):
 def test_what_a_cloud_does_not_offer_is_named_and_the_rest_is_given(tenant, monkeypatch):
     """A right that is nowhere to be had must not keep the others from being granted."""
     absent = replace(permissions.PERMISSIONS[0], value="Nowhere.Read.All")
-    monkeypatch.setattr(rights, "PERMISSIONS", (absent, *permissions.PERMISSIONS))
+    monkeypatch.setattr(consents, "PERMISSIONS", (absent, *permissions.PERMISSIONS))
     ids, _ = tenant.identity("identity elsewhere")
     code, lines, _ = tenant.run("grant", *ids, "--tenant-wide", "--notice-sender", "it@contoso.example")
     assert (code, found(lines, "missing")) == (1, {"Nowhere.Read.All"})
@@ -267,14 +269,14 @@ def test_with_a_scope_in_exchange_no_tenant_wide_consent_is_given_and_one_that_i
 
 def test_the_commands_for_exchange_and_teams_carry_the_right_ids(tenant):
     """And limit both to what is meant: no right to read mail, and notices from one mailbox only."""
-    text = rights.commands(app_id="APP", object_id="OBJECT", notices="it@contoso.example", cloud="usgov")
+    text = consents.commands(app_id="APP", object_id="OBJECT", notices="it@contoso.example", cloud="usgov")
     assert "New-ServicePrincipal -AppId APP -ObjectId OBJECT" in text
     assert "-Role 'Application Calendars.ReadWrite' -CustomResourceScope 'Meeting migration'" in text
     assert "-Role 'Application Mail.Send' -CustomResourceScope 'Migration notices'" in text
     assert "New-CsApplicationAccessPolicy -Identity MeetingMigration -AppIds 'APP'" in text
     assert "-ExchangeEnvironmentName O365USGovGCCHigh" in text
     assert "Mail.Read" not in text
-    text = rights.commands(app_id="APP", object_id="OBJECT", notices="o'brien@contoso.example", cloud="public")
+    text = consents.commands(app_id="APP", object_id="OBJECT", notices="o'brien@contoso.example", cloud="public")
     assert "PrimarySmtpAddress -eq 'o''brien@contoso.example'" in text
 
 
@@ -290,7 +292,7 @@ def test_a_refusal_is_told_in_one_line_and_nothing_is_a_stack_trace(tenant):
 
 def test_the_roles_that_are_registered_are_those_that_the_api_asks_for():
     """A role that the API does not know lets nobody in."""
-    assert set(rights.ROLES) == {str(each) for each in Role}
+    assert set(registration.ROLES) == {str(each) for each in Role}
 
 
 def test_the_page_of_permissions_is_the_table():
