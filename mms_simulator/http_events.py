@@ -276,9 +276,8 @@ def span(call: Call) -> tuple[int, int]:
 
 def preferred_size(call: Call) -> int | None:
     """Give the page size of ``Prefer: odata.maxpagesize`` (1.7)."""
-    _, found, size = call.prefer.lower().partition("odata.maxpagesize=")
-    digits = size.split(",")[0].strip().strip('"')
-    return min(int(digits), call.store.switches.maxTop) if found and digits.isdigit() and int(digits) else None
+    size = views.preferred_size(call.prefer)
+    return min(size, call.store.switches.maxTop) if size else None
 
 
 def _applied(call: Call) -> dict[str, str]:

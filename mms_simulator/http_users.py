@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from mms_simulator import directory, notify, payloads, plans
+from mms_simulator import directory, notify, payloads, plans, views
 from mms_simulator.call import Call, Reply, Routes
 from mms_simulator.errors import GraphError, bad_request, resource_not_found
 from mms_simulator.odata import filters
@@ -56,16 +56,33 @@ def project(row: dict[str, Any], names: frozenset[str] | tuple[str, ...] | None)
     return row if names is None else {name: row[name] for name in row if name in names or name == "id"}
 
 
-def collection(call: Call, rows: list[dict[str, Any]], default: tuple[str, ...] | None, context: str) -> Reply:
-    """Answer with a filtered, sorted, cut page of plain rows."""
+def collection(
+    call: Call,
+    rows: list[dict[str, Any]],
+    default: tuple[str, ...] | None,
+    context: str,
+    *,
+    size: int | None = None,
+    most: int | None = None,
+) -> Reply:
+    """Answer with a page of plain rows, filtered and sorted.
+
+    Args:
+        call: The request.
+        rows: All there are.
+        default: What is shown of each unless something is selected.
+        context: Named in the answer.
+        size: Of the page, where it is not ``$top``.
+        most: Rows in all pages together.
+    """
     wanted = call.options
     if wanted.filter:
         node = filters.parse(wanted.filter)
         rows = [row for row in rows if filters.matches(node, reader(row))]
     total = len(rows)
-    rows = sort_rows(rows, wanted.orderby, lambda row, name: reader(row)(name))
+    rows = sort_rows(rows, wanted.orderby, lambda row, name: reader(row)(name))[:most]
     wanted.skip = _skipped(call)
-    page, following = page_of(rows, wanted, min(wanted.top or _PAGE, _MAX_PAGE))
+    page, following = page_of(rows, wanted, min(size or wanted.top or _PAGE, _MAX_PAGE))
     payload: dict[str, Any] = {"@odata.context": f"{call.store.base}/v1.0/$metadata#{context}"}
     if wanted.count:
         payload["@odata.count"] = total
@@ -168,9 +185,14 @@ def list_license_details(call: Call) -> Reply:
 
 
 def list_configurations(call: Call) -> Reply:
-    """``GET /admin/teams/userConfigurations``."""
+    """``GET /admin/teams/userConfigurations``: what $top means is a switch (6.4)."""
     rows = [directory.teams_configuration(call.store, user) for user in call.store.users.values()]
-    return collection(call, rows, None, "admin/teams/userConfigurations")
+    context, top = "admin/teams/userConfigurations", call.options.top
+    if call.store.switches.configurationsTop == "total":
+        return collection(call, rows, None, context, size=_PAGE, most=top)
+    reply = collection(call, rows, None, context, size=top or views.preferred_size(call.prefer))
+    reply.headers |= views.applied(call.prefer)
+    return reply
 
 
 def get_configuration(call: Call) -> Reply:

@@ -83,6 +83,9 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """4.3: today's data URL, or the older one with its prefix encoded and upper-case escapes."""
     userConfigurationWrapped: bool = False
     """6.4: GET of one Teams user configuration wraps it in value."""
+    configurationsTop: Literal["page", "total"] = "page"
+    """6.4: $top of the list of Teams user configurations is the size of a page, as in other lists of Graph, or as OData
+    says all that is wanted; then nobody heeds a preferred size of pages either."""
     upgradePolicyNames: Literal["mode", "instance"] = "mode"
     """6.4: TeamsUpgradePolicy is shown by mode (TeamsOnly) or by policy instance (UpgradeToTeams)."""
     inheritedPolicies: Literal["group", "omit"] = "group"

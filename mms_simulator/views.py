@@ -134,6 +134,13 @@ def manner_of(prefer: str) -> Manner:
     return _manner(prefer) if prefer else _PLAIN
 
 
+def preferred_size(prefer: str) -> int | None:
+    """Read the page size of ``Prefer: odata.maxpagesize`` (1.7)."""
+    _, found, size = prefer.lower().partition("odata.maxpagesize=")
+    digits = size.split(",")[0].strip().strip('"')
+    return int(digits) or None if found and digits.isdigit() else None
+
+
 def applied(prefer: str) -> dict[str, str]:
     """Give the header that says which of the preferences were heeded (1.7)."""
     found = _PREFERENCE.findall(prefer) if prefer else None

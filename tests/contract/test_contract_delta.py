@@ -72,7 +72,7 @@ class World:
         plans = [AUDIO_CONFERENCING_PLAN]
         directory.assign_license(self.store, self.store.users[user.id], plans if gives else [], [] if gives else plans)
 
-    def switch(self, **positions: bool) -> None:
+    def switch(self, **positions: bool | str) -> None:
         """Put the tenant's switches."""
         self.store.switches = msgspec.structs.replace(self.store.switches, **positions)
 
@@ -283,3 +283,20 @@ async def test_a_reconciliation_that_loses_its_page_each_time_ends_and_the_next_
     world.license(world.users[-1])
     await world.sweep()
     assert await world.found() == [(world.users[-1].id, "T3")]
+
+
+@pytest.mark.parametrize("meant", ["page", "total"])
+async def test_everybodys_policies_are_seen_whatever_the_tenant_takes_a_pages_size_for(
+    world: World, meant: str
+) -> None:
+    """If ``$top`` were all that is wanted, sweeps and discovery would never see the rest of the tenant."""
+    world.switch(configurationsTop=meant)
+    for number in range(500):
+        directory.create(world.store, {"userPrincipalName": f"v{number}@x.example"})
+    seen, link = [], None
+    while True:
+        page = await world.parts.graph().directory.configurations(link)
+        seen += [each.user_id for each in page.items]
+        if (link := page.next_link) is None:
+            break
+    assert sorted(seen) == sorted(world.store.users)

@@ -76,6 +76,7 @@ TEAMS = "57ff2da0-773e-42df-b2af-ffb7a2317929"
 NOT_FOR_A_RUN = {
     "distributionLists": "only taking a list off a meeting matters; the service never changes attendees",
     "userConfigurationWrapped": "read by triage and discovery: tests/system/test_switches.py, tests/triggers",
+    "configurationsTop": "read by sweeps and discovery: tests/contract/test_contract_delta.py",
     "upgradePolicyNames": "read by triage: tests/triggers",
     "inheritedPolicies": "read by triage: tests/triggers",
     "deltaMissesLicences": "the users' sweep",

@@ -367,6 +367,28 @@ class TestPolicies:
         await tenant.switch(userConfigurationWrapped=True)
         assert (await tenant.graph("GET", path))["value"]["accountType"] == "user"
 
+    async def test_switch_configurations_top(self, tenant):
+        """6.4: $top is the size of a page, or all that is wanted; a preferred size is heeded, or is not."""
+        for name in ("bob", "cem", "dan"):
+            await tenant.user(name)
+        everybody = (await tenant.graph("GET", TEAMS_POLICIES))["value"]
+        assert len(everybody) >= 3
+        prefer = {"Prefer": "odata.maxpagesize=2"}
+        for asked in ({"url": f"{TEAMS_POLICIES}?$top=2"}, {"url": TEAMS_POLICIES, "headers": prefer}):
+            page = await tenant.graph("GET", asked["url"], headers=asked.get("headers"))
+            assert len(page["value"]) == 2
+            assert "@odata.nextLink" in page
+        assert (await tenant.raw("GET", TEAMS_POLICIES, headers=prefer)).headers["Preference-Applied"]
+        await tenant.switch(configurationsTop="total")
+        page = await tenant.graph("GET", f"{TEAMS_POLICIES}?$top=2")
+        assert page["value"] == everybody[:2]
+        assert "@odata.nextLink" not in page
+        page = await tenant.graph("GET", f"{TEAMS_POLICIES}?$top=1&$filter=id eq '{everybody[2]['id']}'")
+        assert page["value"] == [everybody[2]]
+        answer = await tenant.raw("GET", TEAMS_POLICIES, headers=prefer)
+        assert answer.json()["value"] == everybody
+        assert "Preference-Applied" not in answer.headers
+
     async def test_a_move_changes_mode_and_account(self, tenant):
         """T1, T2: to the cloud with and without MoveToTeams, and back."""
         old = await tenant.user("old", homed="onPremises")

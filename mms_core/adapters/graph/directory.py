@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.method import Method
-from msgraph.generated.admin.teams.user_configurations.user_configurations_request_builder import (
-    UserConfigurationsRequestBuilder,
-)
 from msgraph.generated.users.item.calendar.calendar_request_builder import CalendarRequestBuilder
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
@@ -35,7 +32,9 @@ if TYPE_CHECKING:
 
 USERS_PAGE: Final = 500
 """Graph gives 999 at most. Half of that is compared with its snapshots in a few seconds, and then checkpointed."""
-_CONFIGURATIONS_PAGE: Final = 500
+_CONFIGURATIONS: Final = "odata.maxpagesize=500"
+"""Not ``$top``: the documentation does not say whether that is a page's size, as in Graph's other lists, or all that is
+wanted, as in OData; then a sweep would never see the rest. A preference can only be heeded or not."""
 _MOST_GROUPS: Final = 20
 """Groups that one checkMemberGroups takes."""
 _SELECT: Final = ["id", "userPrincipalName", "assignedPlans", "preferredLanguage", "mail", "createdDateTime"]
@@ -70,14 +69,16 @@ class GraphDirectory(Directory):
         page = (await (self._following(link) if link else self._transport.read(first))).decoded(WireUsers)
         return Page(items=tuple(map(_facts, page.value)), next_link=page.next_link)
 
-    async def _following(self, link: str) -> Answer:
-        """Read a following page.
+    async def _following(self, link: str, prefer: str = "") -> Answer:
+        """Read a following page, with the preference that its list was asked with.
 
         Raises:
             NotFound: The directory has forgotten where it was. It says so with a 400 (``Directory_ExpiredPageToken``),
                 and what else could be wrong with a link of its own?
         """
         info = self._transport.page(link)
+        if prefer:
+            info.headers.add("Prefer", prefer)
         try:
             return await self._transport.read(info)
         except PermanentError as exc:
@@ -111,13 +112,10 @@ class GraphDirectory(Directory):
 
     async def configurations(self, link: str | None = None) -> Page[TeamsFacts]:
         """See :class:`~mms_core.ports.Directory`."""
-        parameters = UserConfigurationsRequestBuilder.UserConfigurationsRequestBuilderGetQueryParameters(
-            top=_CONFIGURATIONS_PAGE
-        )
-        first = self._transport.client.admin.teams.user_configurations.to_get_request_information(
-            RequestConfiguration(query_parameters=parameters)
-        )
-        page = (await (self._following(link) if link else self._transport.read(first))).decoded(WireConfigurations)
+        first = self._transport.client.admin.teams.user_configurations.to_get_request_information()
+        first.headers.add("Prefer", _CONFIGURATIONS)
+        answer = await (self._following(link, _CONFIGURATIONS) if link else self._transport.read(first))
+        page = answer.decoded(WireConfigurations)
         rows = page.value if isinstance(page.value, list) else [page.value]
         return Page(items=tuple(_teams(row, row.id) for row in rows if row.id), next_link=page.next_link)
 
