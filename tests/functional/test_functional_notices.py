@@ -140,6 +140,42 @@ async def test_whoever_was_told_that_it_comes_is_told_that_it_does_not(told):
     assert told.tenant.mails == []
 
 
+async def test_whoever_was_told_that_it_does_not_come_is_told_when_it_comes_after_all(told):
+    """A run that is started afresh ends a second time; once more, however often that is delivered."""
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    await told.queries.cancel(USER)
+    await told.until_quiet()
+    await told.queries.retry(USER)
+    await told.until_quiet()
+    for _ in range(3):
+        await _say_again(told, "after")
+    assert ["cancelled" in each.html for each in told.tenant.letters] == [False, True, False]
+    assert "complete" in told.tenant.letters[-1].subject
+
+
+async def test_a_retry_that_ends_as_before_is_no_news(told):
+    """Administrators may try a failure again and again; its organizer is told what is new."""
+    told.skype_meetings(1)
+    told.tenant.on("update", *[PermanentError(code="MeetingRejected")] * 3)
+    await told.ask()
+    await told.until_quiet()
+    assert await told.state() is State.FAILED
+    assert len(told.tenant.letters) == 2
+    for _ in range(2):
+        told.clock.advance(timedelta(minutes=1))
+        await told.queries.retry(USER)
+        await told.until_quiet()
+        assert await told.state() is State.FAILED
+        assert len(told.tenant.letters) == 2
+    told.clock.advance(timedelta(minutes=1))
+    await told.queries.retry(USER)
+    await told.until_quiet()
+    assert await told.state() is State.SUCCEEDED
+    assert len(told.tenant.letters) == 3
+
+
 async def test_a_name_that_becomes_known_is_told_as_well(told):
     """The request was for a name; the notice waits until somebody knows whose it is."""
     told.skype_meetings(1)

@@ -174,6 +174,12 @@ class Stack:
         assert answer.status_code == 202, answer.text
         return answer.json()["value"][0]
 
+    def order(self, user: User, order: str, body: Any = None) -> dict[str, Any]:
+        """Cancel, retry or undo."""
+        answer = self.api("POST", f"migrations/{quote(user.name)}/{order}", body)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
     def status(self, user: User) -> list[dict[str, Any]]:
         """Return the user's runs, newest first."""
         answer = self.api("GET", f"migrations?identity={quote(user.name)}", token="reader")

@@ -10,12 +10,6 @@ from urllib.parse import quote
 from system_stack import Stack, User
 
 
-def _order(stack: Stack, user: User, order: str, body: object = None) -> dict[str, object]:
-    answer = stack.api("POST", f"migrations/{quote(user.name)}/{order}", body)
-    assert answer.status_code == 202, answer.text
-    return answer.json()
-
-
 def _summary(stack: Stack) -> Counter[str]:
     rows = stack.api("GET", "migrations?summaryOnly=true", token="reader").json()["value"]
     return Counter({row["State"]: row["UserCount"] for row in rows})
@@ -70,7 +64,7 @@ def test_cancelled_request_writes_nothing(stack: Stack) -> None:
     stack.start(user, settleMinutes=10)
     stack.until(lambda: stack.status(user)[0]["UserId"])
 
-    _order(stack, user, "cancel")
+    stack.order(user, "cancel")
 
     assert stack.status(user)[0]["State"] == "Cancelled"
     assert stack.api("POST", f"migrations/{quote(user.name)}/cancel").json()["code"] == "InvalidState"
@@ -98,7 +92,7 @@ def test_undo_restores_the_invitation_byte_for_byte(stack: Stack) -> None:
     stack.finished(user)
     stack.forget_mails()
 
-    _order(stack, user, "undo")
+    stack.order(user, "undo")
     rows = stack.finished(user, runs=2)
 
     assert rows[0]["State"] == "Succeeded", rows[0]
@@ -123,7 +117,7 @@ def test_undo_refuses_a_meeting_that_was_edited_since(stack: Stack) -> None:
         {"body": {"contentType": "html", "content": edited}},
     )
 
-    _order(stack, user, "undo")
+    stack.order(user, "undo")
     rows = stack.finished(user, runs=2)
 
     assert rows[0]["State"] == "Failed"
@@ -162,9 +156,9 @@ def test_retry_after_a_skip_starts_afresh(stack: Stack) -> None:
     stack.skype_meeting(user)
     stack.start(user, settleMinutes=10)
     stack.until(lambda: stack.status(user)[0]["UserId"])
-    _order(stack, user, "cancel")
+    stack.order(user, "cancel")
 
-    _order(stack, user, "retry")
+    stack.order(user, "retry")
     rows = stack.finished(user)
 
     assert (len(rows), rows[0]["State"], rows[0]["SucceededMeeting"]) == (1, "Succeeded", 1)

@@ -1,5 +1,7 @@
 """Tells organizers about their runs, and administrators about failures: by mail, each notice at most once.
 
+A run that is started afresh ends once more, and its organizer is told if that is news.
+
 Before a letter is sent, a row claims it, so that no second delivery sends another one. A worker that dies between the
 two has told nobody: that is the better mistake. Nothing in here can fail a run.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -137,7 +140,7 @@ class Noticing:
         if meetings:
             due_at = next_open_at(settings.window(), run.due_at)
             letter = notices.before(settings, user=facts.user_principal_name, due_at=due_at, meetings=meetings)
-            await self._once(message, run, facts, letter, latest=due_at)
+            await self._once(message, run, facts, letter, occasion="", latest=due_at)
 
     async def _after(self, message: Notice, run: Run) -> None:
         key = UserKey(message.user)
@@ -154,12 +157,20 @@ class Noticing:
             return
         facts = await self._parts.graph().directory.user(key)
         letter = notices.after(await self._parts.settings(), run, user=facts.user_principal_name, entries=entries)
-        await self._once(message, run, facts, letter)
+        # A run that an administrator starts afresh ends once more.
+        await self._once(message, run, facts, letter, occasion=run.fresh_at.isoformat())
 
     async def _once(
-        self, message: Notice, run: Run, facts: UserFacts, letter: Letter, *, latest: datetime | None = None
+        self,
+        message: Notice,
+        run: Run,
+        facts: UserFacts,
+        letter: Letter,
+        *,
+        occasion: str,
+        latest: datetime | None = None,
     ) -> None:
-        """Send a letter to a user unless that has been done or tried.
+        """Send a letter to a user unless that has been done or tried, or the last one of its kind said the same.
 
         Raises:
             TemporaryError: It is certain that it was not sent.
@@ -167,12 +178,21 @@ class Noticing:
         """
         key = notice_key(run.run_id, message.notice)
         stored = await self._parts.documents.get("notice", key)
+        said = hashlib.sha256(letter.html.encode()).hexdigest()
         if stored is not None and stored.value["state"] != "postponed":
-            return
+            last = stored.value
+            if last.get("occasion", occasion) == occasion or last["said"] == said:
+                return
         if not await self._turn(message, latest=latest):
             log("notice_is_late", correlation_id=run.run_id)
             return
-        value = {"state": "sending", "at": self._parts.clock.now().isoformat(), "user": facts.user_id}
+        value = {
+            "state": "sending",
+            "at": self._parts.clock.now().isoformat(),
+            "user": facts.user_id,
+            "occasion": occasion,
+            "said": said,
+        }
         try:
             await self._parts.documents.put("notice", key, value, etag=stored.etag if stored else "")
         except PreconditionLost:
