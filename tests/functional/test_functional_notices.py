@@ -155,6 +155,25 @@ async def test_whoever_was_told_that_it_does_not_come_is_told_when_it_comes_afte
     assert "complete" in told.tenant.letters[-1].subject
 
 
+async def test_a_letter_that_is_slow_to_leave_does_not_take_back_what_was_told_since(told):
+    """Its run was started afresh and ended meanwhile; the second ending is told once, however often it is delivered."""
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+
+    async def meanwhile():
+        told.clock.advance(timedelta(minutes=1))
+        await told.queries.retry(USER)
+        await told.until_quiet()
+
+    told.tenant.on("send", meanwhile)
+    await told.queries.cancel(USER)
+    await told.until_quiet()
+    for _ in range(3):
+        await _say_again(told, "after")
+    assert sorted("cancelled" in each.html for each in told.tenant.letters) == [False, False, True]
+
+
 async def test_a_retry_that_ends_as_before_is_no_news(told):
     """Administrators may try a failure again and again; its organizer is told what is new."""
     told.skype_meetings(1)

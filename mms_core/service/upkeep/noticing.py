@@ -9,6 +9,7 @@ two has told nobody: that is the better mistake. Nothing in here can fail a run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import logging
@@ -194,16 +195,21 @@ class Noticing:
             "said": said,
         }
         try:
-            await self._parts.documents.put("notice", key, value, etag=stored.etag if stored else "")
+            claim = await self._parts.documents.put("notice", key, value, etag=stored.etag if stored else "")
         except PreconditionLost:
             return  # another delivery was faster
         try:
             state = await self._send((facts.mail or facts.user_principal_name,), letter)
         except TemporaryError:
-            await self._parts.documents.put("notice", key, {**value, "state": "postponed"})
+            await self._note(key, {**value, "state": "postponed"}, claim)
             raise
-        await self._parts.documents.put("notice", key, {**value, "state": state})
+        await self._note(key, {**value, "state": state}, claim)
         log("notice_sent", correlation_id=run.run_id, user_id=facts.user_id, state=state, trigger=message.notice)
+
+    async def _note(self, key: str, value: dict[str, Any], claim: str) -> None:
+        """Write what became of a letter, unless a later ending of its run has claimed the row meanwhile."""
+        with contextlib.suppress(PreconditionLost):
+            await self._parts.documents.put("notice", key, value, etag=claim)
 
     async def _turn(self, message: Notice, *, latest: datetime | None) -> bool:
         """Take a letter's place in the sender's line; ``False`` where it would be too late.
