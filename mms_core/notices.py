@@ -145,11 +145,24 @@ def is_changed(entry: LedgerEntry) -> bool:
     return entry.verdict in _CHANGED
 
 
-def after(settings: TenantSettings, run: Run, *, user: str, entries: Sequence[LedgerEntry]) -> Letter:
-    """Say what was done, what was not and why, and what is lost."""
+def after(
+    settings: TenantSettings, run: Run, *, user: str, entries: Sequence[LedgerEntry], is_first: bool = True
+) -> Letter:
+    """Say what was done, what was not and why, and what is lost.
+
+    Args:
+        settings: Of the tenant.
+        run: That is over.
+        user: Its organizer.
+        entries: What became of the meetings.
+        is_first: A run that was started afresh has told already what was lost.
+    """
     changed = [entry for entry in entries if is_changed(entry)]
     left_out = [entry for entry in entries if is_left_out(entry)]
     result = "the original invitations are back" if run.undo and changed else _RESULTS.get(run.state, str(run.state))
+    not_kept = NOT_KEPT if any(entry.verdict in _REPLACED for entry in changed) else ALL_KEPT
+    if not changed and not is_first:
+        not_kept = ""
     failures = listed(_rest([_line(entry.subject, entry.start_at, settings, _cause(entry)) for entry in left_out]))
     return _letter(
         "After",
@@ -161,7 +174,7 @@ def after(settings: TenantSettings, run: Run, *, user: str, entries: Sequence[Le
             "failed": str(len(left_out)),
             "meetings": listed(_rest([_line(entry.subject, entry.start_at, settings) for entry in changed])),
             "failures": Markup(f"<p>Not updated:</p>{failures}") if failures else failures,
-            "notKept": NOT_KEPT if any(entry.verdict in _REPLACED for entry in changed) else ALL_KEPT,
+            "notKept": not_kept,
         },
     )
 

@@ -293,10 +293,11 @@ async def test_everybodys_policies_are_seen_whatever_the_tenant_takes_a_pages_si
     world.switch(configurationsTop=meant)
     for number in range(500):
         directory.create(world.store, {"userPrincipalName": f"v{number}@x.example"})
-    seen, link = [], None
+    seen, link, before = [], None, world.asked()
     while True:
         page = await world.parts.graph().directory.configurations(link)
         seen += [each.user_id for each in page.items]
         if (link := page.next_link) is None:
             break
     assert sorted(seen) == sorted(world.store.users)
+    assert world.asked() - before == (2 if meant == "page" else 7), "where pages of 500 can be had, they are"

@@ -10,10 +10,11 @@ import pytest
 from functional_support import KEY, NAME
 from meeting_values import NOW, USER
 
-from mms_core.errors import NotFound, OutcomeUnknown, PermanentError, TemporaryError
+from mms_core.errors import NotFound, OutcomeUnknown, PermanentError, PreconditionLost, TemporaryError
 from mms_core.messages import Notice, TenantEvent
 from mms_core.model import State
 from mms_core.service import Noticing
+from mms_core.service.upkeep.noticing import notice_key
 from mms_core.service.upkeep.posting import APART, place_in_line
 
 SENDER = "notices@contoso.example"
@@ -140,6 +141,33 @@ async def test_whoever_was_told_that_it_comes_is_told_that_it_does_not(told):
     assert told.tenant.mails == []
 
 
+async def _retry(world):
+    world.clock.advance(timedelta(minutes=1))
+    await world.queries.retry(USER)
+    await world.until_quiet()
+
+
+def _cancelled(world):
+    """Which of the letters say that the run was cancelled."""
+    return ["cancelled" in each.html for each in world.tenant.letters]
+
+
+async def test_a_cancellation_while_the_first_letter_leaves_is_told_as_well(told):
+    """It may arrive after all, and would be the last word."""
+    told.skype_meetings(1)
+    await told.ask()
+
+    async def cancel():
+        await told.queries.cancel(USER)
+        notices = [each for each in told.queue.visible() if isinstance(each, Notice)]
+        for each in notices:
+            await told.dispatch(each)
+
+    told.tenant.on("send", cancel)
+    await told.until_quiet()
+    assert sorted(_cancelled(told)) == [False, True]
+
+
 async def test_whoever_was_told_that_it_does_not_come_is_told_when_it_comes_after_all(told):
     """A run that is started afresh ends a second time; once more, however often that is delivered."""
     told.skype_meetings(1)
@@ -147,52 +175,182 @@ async def test_whoever_was_told_that_it_does_not_come_is_told_when_it_comes_afte
     await told.deliver()
     await told.queries.cancel(USER)
     await told.until_quiet()
-    await told.queries.retry(USER)
-    await told.until_quiet()
+    await _retry(told)
+    await told.configure(NoticeAfterBody="Other words: $result")
+    told.skype_meetings(2)
     for _ in range(3):
+        await _say_again(told, "before")
         await _say_again(told, "after")
-    assert ["cancelled" in each.html for each in told.tenant.letters] == [False, True, False]
+    assert _cancelled(told) == [False, True, False]
     assert "complete" in told.tenant.letters[-1].subject
 
 
-async def test_a_letter_that_is_slow_to_leave_does_not_take_back_what_was_told_since(told):
+@pytest.mark.parametrize("call", ["send", "user"])
+async def test_a_slow_letter_does_not_take_back_what_was_told_since(told, call):
     """Its run was started afresh and ended meanwhile; the second ending is told once, however often it is delivered."""
     told.skype_meetings(1)
     await told.ask()
     await told.deliver()
-
-    async def meanwhile():
-        told.clock.advance(timedelta(minutes=1))
-        await told.queries.retry(USER)
-        await told.until_quiet()
-
-    told.tenant.on("send", meanwhile)
     await told.queries.cancel(USER)
+    told.tenant.on(call, lambda: _retry(told))
     await told.until_quiet()
     for _ in range(3):
         await _say_again(told, "after")
-    assert sorted("cancelled" in each.html for each in told.tenant.letters) == [False, False, True]
+    expected = [False, False, True] if call == "send" else [False, False]
+    assert sorted(_cancelled(told)) == expected, "what has not left when it is outdated does not leave"
 
 
 async def test_a_retry_that_ends_as_before_is_no_news(told):
     """Administrators may try a failure again and again; its organizer is told what is new."""
-    told.skype_meetings(1)
-    told.tenant.on("update", *[PermanentError(code="MeetingRejected")] * 3)
+    fine, bad = told.skype_meetings(2, subject="Review")
+    told.tenant.edit(bad.event_id, subject="Budget")
+
+    def refuse():
+        raise PermanentError(code="MeetingRejected")
+
+    told.tenant.on("update", None, *[refuse] * 3)
     await told.ask()
     await told.until_quiet()
     assert await told.state() is State.FAILED
     assert len(told.tenant.letters) == 2
     for _ in range(2):
-        told.clock.advance(timedelta(minutes=1))
-        await told.queries.retry(USER)
-        await told.until_quiet()
+        await _retry(told)
+        await _say_again(told, "after")
         assert await told.state() is State.FAILED
         assert len(told.tenant.letters) == 2
-    told.clock.advance(timedelta(minutes=1))
-    await told.queries.retry(USER)
-    await told.until_quiet()
+    await _retry(told)
     assert await told.state() is State.SUCCEEDED
     assert len(told.tenant.letters) == 3
+    assert told.tenant.letters[-1].html.count("<li>") == 1, "only what this one has changed"
+    assert [told.tenant.mails_of(each.event_id) for each in (fine, bad)] == [1, 1]
+
+
+async def test_a_wish_that_joins_announces_nothing_anew(told):
+    """The run has one letter before it, however often that is delivered afterwards."""
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    told.clock.advance(timedelta(minutes=1))
+    await told.ask()
+    await _say_again(told, "before")
+    assert len(told.tenant.letters) == 1
+
+
+async def test_another_meeting_that_changed_is_news_although_the_same_one_was_left_out(told):
+    """The result and what is left out are as before, and the invitation went out all the same."""
+    told.skype_meetings(1)
+    told.tenant.on("update", *[PermanentError(code="MeetingRejected")] * 2)
+    await told.ask()
+    await told.until_quiet()
+    told.skype_meetings(2)
+    await _retry(told)
+    assert await told.state() is State.FAILED
+    assert len(told.tenant.letters) == 3
+    assert told.tenant.letters[-1].html.count("<li>") == 2, "one changed, one left out"
+
+
+async def test_an_ending_that_was_no_news_stays_none_when_a_later_run_has_looked(told):
+    """The ledger has one row a meeting, and it is the later run's by then."""
+    told.skype_meetings(1)
+    told.tenant.on("update", *[PermanentError(code="MeetingRejected")] * 2)
+    await told.ask()
+    await told.until_quiet()
+    await _retry(told)
+    earlier = await told.run()
+    assert len(told.tenant.letters) == 2
+    told.clock.advance(timedelta(minutes=1))
+    await told.ask()
+    await told.until_quiet()
+    assert await told.state() is State.SUCCEEDED
+    letters = len(told.tenant.letters)
+    await told.dispatch(Notice(user=KEY, run=earlier.run_id, notice="after"))
+    assert len(told.tenant.letters) == letters
+
+
+async def test_what_was_told_as_left_out_is_told_to_be_in_order(told):
+    """Also where nothing was announced, and without naming what is no longer left out."""
+    (bad,) = told.skype_meetings(1)
+    told.tenant.on("update", PermanentError(code="MeetingRejected"))
+    await told.ask()
+    told.queue.messages = [each for each in told.queue.messages if not isinstance(each[1], Notice)]
+    await told.until_quiet()
+    (first,) = told.tenant.letters
+    assert "Not updated" in first.html
+    del told.tenant.events[bad.event_id]
+    await _retry(told)
+    assert await told.state() is State.SUCCEEDED
+    _, second = told.tenant.letters
+    assert "complete." in second.html
+    assert "Not updated" not in second.html
+    assert "stay the same" not in second.html, "it is not about any meeting"
+
+
+async def test_a_letter_that_was_refused_has_told_nobody(told):
+    """The same ending of a run that was started afresh is news to whoever got no letter about the first."""
+    told.skype_meetings(1)
+    told.tenant.on("update", *[PermanentError(code="MeetingRejected")] * 2)
+    await told.ask()
+    await told.deliver()
+    told.tenant.on("send", PermanentError(code="MailboxAccessDenied"))
+    await told.until_quiet()
+    assert len(told.tenant.letters) == 1
+    await _say_again(told, "after")
+    assert len(told.tenant.letters) == 1
+    await _retry(told)
+    assert len(told.tenant.letters) == 2
+    assert "Not updated" in told.tenant.letters[-1].html
+
+
+async def test_a_postponed_letter_does_not_make_old_news_new(told):
+    """What was told last stays what was told last until another letter has left."""
+    told.skype_meetings(1)
+    told.tenant.on("update", *[PermanentError(code="MeetingRejected")] * 2)
+    await told.ask()
+    await told.until_quiet()
+    assert len(told.tenant.letters) == 2
+    told.clock.advance(timedelta(minutes=1))
+    await told.queries.retry(USER)
+    told.tenant.on("send", TemporaryError(code="Throttled", retry_after=timedelta(minutes=5)))
+    await told.queries.cancel(USER)
+    await told.deliver()
+    assert len(told.tenant.letters) == 2
+    await _retry(told)
+    assert await told.state() is State.FAILED
+    assert len(told.tenant.letters) == 2
+
+
+async def test_what_an_earlier_version_has_told_is_not_told_again(told):
+    """Its rows name neither the ending nor the news."""
+    told.skype_meetings(1)
+    await told.ask()
+    await told.until_quiet()
+    run = await told.run()
+    for kind in ("before", "after"):
+        key = notice_key(run.run_id, kind)
+        row = await told.documents.get("notice", key)
+        kept = {name: row.value[name] for name in ("state", "at", "user")}
+        await told.documents.put("notice", key, kept)
+        await _say_again(told, kind)
+    assert len(told.tenant.letters) == 2
+
+
+async def test_a_claim_whose_answer_was_lost_is_ours(told, monkeypatch):
+    """The storage SDK repeats the write, and is refused because the first one has succeeded."""
+    told.skype_meetings(1)
+    put = type(told.documents).put
+
+    async def put_and_lose(documents, kind, key, value, *, etag=None):
+        new = await put(documents, kind, key, value, etag=etag)
+        if kind == "notice":
+            raise PreconditionLost("document")
+        return new
+
+    monkeypatch.setattr(type(told.documents), "put", put_and_lose)
+    await told.ask()
+    await told.until_quiet()
+    for kind in ("before", "after"):
+        await _say_again(told, kind)
+    assert len(told.tenant.letters) == 2
 
 
 async def test_a_name_that_becomes_known_is_told_as_well(told):

@@ -1,6 +1,7 @@
 """Tells organizers about their runs, and administrators about failures: by mail, each notice at most once.
 
-A run that is started afresh ends once more, and its organizer is told if that is news.
+A run that is started afresh ends once more. Its organizer is told if that is news: another result, another meeting that
+could not be updated, or one that has been.
 
 Before a letter is sent, a row claims it, so that no second delivery sends another one. A worker that dies between the
 two has told nobody: that is the better mistake. Nothing in here can fail a run.
@@ -13,6 +14,7 @@ import contextlib
 import functools
 import hashlib
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from mms_core.meetings import LedgerEntry
     from mms_core.messages import Notice
     from mms_core.model import Run, UserFacts
     from mms_core.notices import Letter
@@ -51,9 +54,71 @@ _OVER: Final = timedelta(minutes=1)
 """A place that passed so long ago is somebody else's by now: all that missed theirs would be sent at once."""
 
 
+_LEFT: Final = ("sent", "unknown")
+"""States of a letter that may be in somebody's inbox."""
+
+
 def notice_key(run_id: str, kind: str) -> str:
     """Return the key of the row that claims a notice."""
     return f"{run_id}-{kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one kind of letter about one run."""
+
+    stored: Stored[dict[str, Any]] | None
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """Return ``state``, ``at``, ``user``, ``occasion`` and ``told``; rows of versions before have no last two."""
+        return self.stored.value if self.stored else {}
+
+    @property
+    def etag(self) -> str:
+        """Return what a write must find."""
+        return self.stored.etag if self.stored else ""
+
+    @property
+    def told(self) -> str:
+        """Return the news of the last letter that may have left; empty if none has."""
+        told: str = self.value.get("told", "")
+        return told
+
+    @property
+    def may_have_left(self) -> bool:
+        """Say whether the last letter was sent, or may have been."""
+        return self.value.get("state") in (*_LEFT, "sending")
+
+    def is_done(self, occasion: str) -> bool:
+        """Say whether that was told or tried, whatever became of it."""
+        if self.stored is None or self.value["state"] == "postponed":
+            return False
+        return bool(self.value.get("occasion", occasion) == occasion)
+
+
+def _occasion(run: Run) -> str:
+    """Return what tells an ending of a run from that before it was started afresh."""
+    return run.fresh_at.isoformat()
+
+
+def _news(run: Run, left_out: Sequence[LedgerEntry]) -> str:
+    """Return a fingerprint of what an organizer could not know from the letter before."""
+    facts = [run.state, *sorted(f"{entry.key} {entry.code}" for entry in left_out)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+
+async def _put_over(parts: Parts, kind: str, key: str, value: dict[str, Any], *, etag: str) -> str | None:
+    """Write a document over one version; returns its new ETag, ``None`` if somebody else was faster.
+
+    The value is nobody else's: if the answer to the first try was lost, the SDK's second one is refused, and what is
+    found is our own.
+    """
+    try:
+        return await parts.documents.put(kind, key, value, etag=etag)
+    except PreconditionLost:
+        found = await parts.documents.get(kind, key)
+        return found.etag if found is not None and found.value == value else None
 
 
 class _NotYet(Exception):
@@ -79,6 +144,8 @@ class Noticing:
         settings = await self._parts.settings()
         if not settings.AutomaticallySendEmailsToUsers or not self._parts.options.notice_sender:
             return
+        # Read before the run: whoever tells of a later ending meanwhile changes the row, and ours is not claimed then.
+        row = Row(await self._parts.documents.get("notice", notice_key(message.run, message.notice)))
         run = next(
             (each for each in await self._parts.users.runs_of(UserKey(message.user)) if each.run_id == message.run),
             None,
@@ -87,9 +154,9 @@ class Noticing:
             return
         try:
             if message.notice == "before":
-                await self._before(message, run)
+                await self._before(message, row, run)
             else:
-                await self._after(message, run)
+                await self._after(message, row, run)
         except _NotYet as exc:
             later = msgspec.structs.replace(message, place_at=exc.at.isoformat())
             await self._parts.queue.send(later, delay=exc.at - self._parts.clock.now())
@@ -101,7 +168,7 @@ class Noticing:
             # No user, no mailbox: then there is nobody to be told, and the run itself says so.
             log("notice_not_sent", correlation_id=run.run_id, code=exc.code)
 
-    async def _before(self, message: Notice, run: Run) -> None:
+    async def _before(self, message: Notice, row: Row, run: Run) -> None:
         key = UserKey(message.user)
         if run.state is not State.PENDING or run.started_at is not None or run.undo:
             log("notice_is_late", correlation_id=run.run_id)
@@ -141,49 +208,61 @@ class Noticing:
         if meetings:
             due_at = next_open_at(settings.window(), run.due_at)
             letter = notices.before(settings, user=facts.user_principal_name, due_at=due_at, meetings=meetings)
-            await self._once(message, run, facts, letter, occasion="", latest=due_at)
+            await self._once(message, row, run, facts, letter, occasion="", latest=due_at)
 
-    async def _after(self, message: Notice, run: Run) -> None:
+    async def _after(self, message: Notice, row: Row, run: Run) -> None:
         key = UserKey(message.user)
         if not run.state.is_final:
             return  # an administrator has started it afresh meanwhile
         entries = [
             entry
             for entry in await self._parts.ledger.entries(key)
-            if entry.run_id == run.run_id and entry.verdict is not Verdict.WRITING
+            if entry.run_id == run.run_id
+            and entry.verdict is not Verdict.WRITING
+            # A run that was started afresh and is complete has left nothing out, whatever it said before.
+            and not (run.state is State.SUCCEEDED and notices.is_left_out(entry) and entry.updated_at < run.fresh_at)
         ]
-        told = await self._parts.documents.get("notice", notice_key(run.run_id, "before"))
-        is_promised = told is not None and told.value["state"] in ("sent", "unknown")
-        if not is_promised and not any(notices.is_changed(each) or notices.is_left_out(each) for each in entries):
-            return
+        is_new = any(notices.is_changed(entry) and entry.updated_at >= run.fresh_at for entry in entries)
+        news = _news(run, [entry for entry in entries if notices.is_left_out(entry)])
+        if row.told:
+            if row.told == news and not is_new:
+                await self._claim(message, row, {**row.value, "occasion": _occasion(run)})
+                return
+        else:
+            promise = Row(await self._parts.documents.get("notice", notice_key(run.run_id, "before")))
+            has_some = any(notices.is_changed(entry) or notices.is_left_out(entry) for entry in entries)
+            if not promise.may_have_left and not has_some:
+                return
         facts = await self._parts.graph().directory.user(key)
-        letter = notices.after(await self._parts.settings(), run, user=facts.user_principal_name, entries=entries)
-        # A run that an administrator starts afresh ends once more.
-        await self._once(message, run, facts, letter, occasion=run.fresh_at.isoformat())
+        letter = notices.after(
+            await self._parts.settings(),
+            run,
+            user=facts.user_principal_name,
+            entries=entries,
+            is_first=not row.told,
+        )
+        await self._once(message, row, run, facts, letter, occasion=_occasion(run), news=news)
 
     async def _once(
         self,
         message: Notice,
+        row: Row,
         run: Run,
         facts: UserFacts,
         letter: Letter,
         *,
         occasion: str,
+        news: str = "",
         latest: datetime | None = None,
     ) -> None:
-        """Send a letter to a user unless that has been done or tried, or the last one of its kind said the same.
+        """Send a letter to a user unless that has been done or tried.
 
         Raises:
             TemporaryError: It is certain that it was not sent.
             _NotYet: It is not its turn.
         """
-        key = notice_key(run.run_id, message.notice)
-        stored = await self._parts.documents.get("notice", key)
-        said = hashlib.sha256(letter.html.encode()).hexdigest()
-        if stored is not None and stored.value["state"] != "postponed":
-            last = stored.value
-            if last.get("occasion", occasion) == occasion or last["said"] == said:
-                return
+        if row.is_done(occasion):
+            return
         if not await self._turn(message, latest=latest):
             log("notice_is_late", correlation_id=run.run_id)
             return
@@ -192,24 +271,29 @@ class Noticing:
             "at": self._parts.clock.now().isoformat(),
             "user": facts.user_id,
             "occasion": occasion,
-            "said": said,
+            "told": row.told,
         }
-        try:
-            claim = await self._parts.documents.put("notice", key, value, etag=stored.etag if stored else "")
-        except PreconditionLost:
+        claim = await self._claim(message, row, value)
+        if claim is None:
             return  # another delivery was faster
         try:
             state = await self._send((facts.mail or facts.user_principal_name,), letter)
         except TemporaryError:
-            await self._note(key, {**value, "state": "postponed"}, claim)
+            await self._note(message, {**value, "state": "postponed"}, claim)
             raise
-        await self._note(key, {**value, "state": state}, claim)
+        has_left = state in _LEFT
+        await self._note(message, {**value, "state": state, "told": news if has_left else row.told}, claim)
         log("notice_sent", correlation_id=run.run_id, user_id=facts.user_id, state=state, trigger=message.notice)
 
-    async def _note(self, key: str, value: dict[str, Any], claim: str) -> None:
+    async def _claim(self, message: Notice, row: Row, value: dict[str, Any]) -> str | None:
+        """Write the row if it is as it was read; returns its new ETag, ``None`` if somebody else has written it."""
+        key, ours = notice_key(message.run, message.notice), {**value, "claim": self._parts.new_id()}
+        return await _put_over(self._parts, "notice", key, ours, etag=row.etag)
+
+    async def _note(self, message: Notice, value: dict[str, Any], claim: str) -> None:
         """Write what became of a letter, unless a later ending of its run has claimed the row meanwhile."""
         with contextlib.suppress(PreconditionLost):
-            await self._parts.documents.put("notice", key, value, etag=claim)
+            await self._parts.documents.put("notice", notice_key(message.run, message.notice), value, etag=claim)
 
     async def _turn(self, message: Notice, *, latest: datetime | None) -> bool:
         """Take a letter's place in the sender's line; ``False`` where it would be too late.
@@ -265,9 +349,10 @@ class Noticing:
         stored = await self._parts.documents.get("digest", "mark")
         since = datetime.fromisoformat(stored.value["until"]) if stored else now - _FIRST_DIGEST
         failures = await self._failures(since, now)
-        etag = await self._claim_digest(now, stored)
+        claim = {"until": now.isoformat(), "claim": self._parts.new_id()}
+        etag = await _put_over(self._parts, "digest", "mark", claim, etag=stored.etag if stored else "")
         if etag is None or not failures:
-            return 0
+            return 0  # another host sends it, or there is nothing to tell
         try:
             if self._parts.options.sending_limits:  # counted, and never kept waiting: it is one a day
                 await place_in_line(self._parts, len(recipients), limit=0)
@@ -279,14 +364,6 @@ class Noticing:
             return 0
         log("digest_sent", count=len(failures), state=state)
         return len(failures)
-
-    async def _claim_digest(self, now: datetime, stored: Stored[dict[str, Any]] | None) -> str | None:
-        try:
-            return await self._parts.documents.put(
-                "digest", "mark", {"until": now.isoformat()}, etag=stored.etag if stored else ""
-            )
-        except PreconditionLost:
-            return None  # another host sends it
 
     async def _failures(self, since: datetime, until: datetime) -> list[notices.Failure]:
         """Collect the causes of all runs that failed in a span; those of single meetings from the ledger."""
