@@ -18,6 +18,8 @@ from proof_mailbox import of_every_kind
 from proof_oracle import Oracle, look
 from proof_tenant import Tenant
 
+from mms_core.adapters.graph.pacing import FIRST
+from mms_core.adapters.graph.transport import MAILBOX_SLOTS
 from mms_local.stack import Stack
 
 WRITES = 25
@@ -41,6 +43,8 @@ class Moment:
     fault: dict
     arrives_late: bool = False
     """They arrive when the successor has done everything."""
+    most_at_once: int = WRITES
+    """Mailboxes of a batch, where the service itself lets no more requests through while so many are held."""
 
 
 MOMENTS = (
@@ -48,7 +52,11 @@ MOMENTS = (
     Moment("killed while it was on its way", {**PATCH, "hold": "request", "times": 0}),
     Moment("killed after the write", {**PATCH, "hold": "answer", "times": 0}),
     Moment("killed, and the write arrives last", {**PATCH, "hold": "request", "times": 1}, arrives_late=True),
-    Moment("killed after createOrGet", {**CREATE, "hold": "answer", "times": 0}),
+    Moment(
+        "killed after createOrGet",
+        {**CREATE, "hold": "answer", "times": 0},
+        most_at_once=FIRST // MAILBOX_SLOTS,
+    ),
 )
 
 
@@ -149,8 +157,9 @@ def kill_at_every_write(say, *, at_once, writes=WRITES):
                 # One meeting of a mailbox is refreshed: it has been made already.
                 last = writes - 1 if moment.fault["method"] == "POST" else writes
                 began, kills, done = time.monotonic(), 0, []
-                for first in range(1, last + 1, at_once):
-                    done += killing.batch(moment, range(first, min(first + at_once, last + 1)))
+                size = min(at_once, moment.most_at_once)
+                for first in range(1, last + 1, size):
+                    done += killing.batch(moment, range(first, min(first + size, last + 1)))
                     kills += 1
                 bad = [f"write {each.write}: {problem}" for each in done for problem in each.problems]
                 say(
