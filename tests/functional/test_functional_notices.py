@@ -200,6 +200,27 @@ async def test_a_slow_letter_does_not_take_back_what_was_told_since(told, call):
     assert sorted(_cancelled(told)) == expected, "what has not left when it is outdated does not leave"
 
 
+async def test_an_ending_is_told_although_the_letter_before_is_noted_only_now(told):
+    """Whoever told of the first ending writes into the row that was read for the second one."""
+    told.skype_meetings(1)
+    await told.ask()
+    await told.deliver()
+    await told.queries.cancel(USER)
+    await told.until_quiet()
+    await told.configure(AutomaticallySendEmailsToUsers=False)
+    await _retry(told)
+    await told.configure(AutomaticallySendEmailsToUsers=True)
+    key = notice_key((await told.run()).run_id, "after")
+
+    async def note():
+        row = await told.documents.get("notice", key)
+        await told.documents.put("notice", key, {**row.value, "state": "unknown"})
+
+    told.tenant.on("user", note)
+    await _say_again(told, "after")
+    assert _cancelled(told) == [False, True, False]
+
+
 async def test_a_retry_that_ends_as_before_is_no_news(told):
     """Administrators may try a failure again and again; its organizer is told what is new."""
     fine, bad = told.skype_meetings(2, subject="Review")

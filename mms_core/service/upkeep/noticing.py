@@ -27,6 +27,7 @@ from mms_core.planning import WRITES, Step
 from mms_core.ports import RunQuery
 from mms_core.retrying import MAXIMUM_RETRIES
 from mms_core.service.deciding import is_report_only, membership_of
+from mms_core.service.parts import CONFLICT_ATTEMPTS
 from mms_core.service.running.finding import found
 from mms_core.service.running.wishes import wish_of
 from mms_core.service.upkeep.posting import place_in_line
@@ -97,9 +98,9 @@ class Row:
         return bool(self.value.get("occasion", occasion) == occasion)
 
 
-def _occasion(run: Run) -> str:
-    """Return what tells an ending of a run from that before it was started afresh."""
-    return run.fresh_at.isoformat()
+def _occasion(run: Run, notice: str) -> str:
+    """Return what tells an ending of a run from that before it was started afresh; it is announced once."""
+    return "" if notice == "before" else run.fresh_at.isoformat()
 
 
 def _news(run: Run, left_out: Sequence[LedgerEntry]) -> str:
@@ -129,6 +130,10 @@ class _NotYet(Exception):
         super().__init__()
 
 
+class _Overtaken(Exception):
+    """Somebody else has written the row of a notice."""
+
+
 class Noticing:
     """Sends notices."""
 
@@ -144,13 +149,28 @@ class Noticing:
         settings = await self._parts.settings()
         if not settings.AutomaticallySendEmailsToUsers or not self._parts.options.notice_sender:
             return
+        for _ in range(CONFLICT_ATTEMPTS):
+            with contextlib.suppress(_Overtaken):
+                await self._told(message)
+                return
+        if message.attempt < MAXIMUM_RETRIES:
+            raise TemporaryError("the row of a notice is written by others all the time")
+        log("notice_given_up", correlation_id=message.run, level=logging.WARNING)
+
+    async def _told(self, message: Notice) -> None:
+        """Tell it unless that has been done.
+
+        Raises:
+            TemporaryError: As of :meth:`tell`.
+            _Overtaken: Look again.
+        """
         # Read before the run: whoever tells of a later ending meanwhile changes the row, and ours is not claimed then.
         row = Row(await self._parts.documents.get("notice", notice_key(message.run, message.notice)))
         run = next(
             (each for each in await self._parts.users.runs_of(UserKey(message.user)) if each.run_id == message.run),
             None,
         )
-        if run is None:
+        if run is None or row.is_done(_occasion(run, message.notice)):
             return
         try:
             if message.notice == "before":
@@ -208,7 +228,7 @@ class Noticing:
         if meetings:
             due_at = next_open_at(settings.window(), run.due_at)
             letter = notices.before(settings, user=facts.user_principal_name, due_at=due_at, meetings=meetings)
-            await self._once(message, row, run, facts, letter, occasion="", latest=due_at)
+            await self._once(message, row, run, facts, letter, latest=due_at)
 
     async def _after(self, message: Notice, row: Row, run: Run) -> None:
         key = UserKey(message.user)
@@ -226,7 +246,7 @@ class Noticing:
         news = _news(run, [entry for entry in entries if notices.is_left_out(entry)])
         if row.told:
             if row.told == news and not is_new:
-                await self._claim(message, row, {**row.value, "occasion": _occasion(run)})
+                await self._claim(message, row, {**row.value, "occasion": _occasion(run, message.notice)})
                 return
         else:
             promise = Row(await self._parts.documents.get("notice", notice_key(run.run_id, "before")))
@@ -241,7 +261,7 @@ class Noticing:
             entries=entries,
             is_first=not row.told,
         )
-        await self._once(message, row, run, facts, letter, occasion=_occasion(run), news=news)
+        await self._once(message, row, run, facts, letter, news=news)
 
     async def _once(
         self,
@@ -251,18 +271,16 @@ class Noticing:
         facts: UserFacts,
         letter: Letter,
         *,
-        occasion: str,
         news: str = "",
         latest: datetime | None = None,
     ) -> None:
-        """Send a letter to a user unless that has been done or tried.
+        """Send a letter to a user, unless somebody else has written the row since it was read.
 
         Raises:
             TemporaryError: It is certain that it was not sent.
             _NotYet: It is not its turn.
+            _Overtaken: Somebody has, by sending this letter or by noting what became of the one before.
         """
-        if row.is_done(occasion):
-            return
         if not await self._turn(message, latest=latest):
             log("notice_is_late", correlation_id=run.run_id)
             return
@@ -270,12 +288,12 @@ class Noticing:
             "state": "sending",
             "at": self._parts.clock.now().isoformat(),
             "user": facts.user_id,
-            "occasion": occasion,
+            "occasion": _occasion(run, message.notice),
             "told": row.told,
         }
         claim = await self._claim(message, row, value)
         if claim is None:
-            return  # another delivery was faster
+            raise _Overtaken
         try:
             state = await self._send((facts.mail or facts.user_principal_name,), letter)
         except TemporaryError:
