@@ -31,7 +31,8 @@ SAME_CHANGE: Final = timedelta(hours=2)
 """An event that comes at most this long after a comparison found the same change tells nothing new."""
 
 _CLOUD_ACCOUNT: Final = "user"
-_SAME_MODE: Final = {"upgradetoteams": "teamsonly"}
+_TEAMS_ONLY: Final = "teamsonly"
+_SAME_MODE: Final = {"upgradetoteams": _TEAMS_ONLY}
 """Teams shows a mode by its own name or by that of the policy's instance."""
 
 
@@ -217,6 +218,11 @@ def tell(snapshot: Snapshot, happened: AnyData, *, now: datetime) -> tuple[bool,
         told.pop(aspect, None)
     else:
         told[aspect] = value
+    if isinstance(happened, UserMoved) and happened.direction == "toCloud" and happened.move_to_teams:
+        # Such a move grants the mode as well, and is no grant of its own.
+        suspected.pop("mode", None)
+        if snapshot.seen.get("mode") != _TEAMS_ONLY:
+            told["mode"] = _TEAMS_ONLY
     after = replace(snapshot, told=told, derived=derived, suspected=suspected)
     return is_known, replace(after, interop_at=now.isoformat()) if aspect == "interop" and not is_known else after
 

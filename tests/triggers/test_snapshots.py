@@ -101,9 +101,29 @@ def test_directory_that_lags_behind_an_event_causes_nothing():
     assert not is_known
     lagging, same = observe(_again(told), teams=_teams(ON_PREMISES), now=NOW)
     assert lagging == []
-    arrived, after = observe(_again(same), teams=_teams(ONLINE), now=NOW)
+    arrived, after = observe(_again(same), teams=_teams(ONLINE, "TeamsOnly"), now=NOW)
     assert (arrived, after.told) == ([], {})
     assert observe(after, teams=_teams(ON_PREMISES), now=NOW)[0] != []
+
+
+@pytest.mark.parametrize("looks", [["TeamsOnly", "TeamsOnly"], [None, "TeamsOnly", "UpgradeToTeams"]])
+def test_mode_that_a_told_move_grants_is_no_grant_of_its_own(looks):
+    """Moving to Teams grants TeamsOnly: found by two sweeps, it would make a second run after the first has ended."""
+    moved = UserMoved(user="u", direction="toCloud", move_to_teams=True)
+    _, suspecting = observe(_seen(teams=_teams(ON_PREMISES)), teams=_teams(ON_PREMISES, "TeamsOnly"), now=NOW)
+    for before in (_seen(teams=_teams(ON_PREMISES)), suspecting):
+        _, snapshot = tell(_again(before), moved, now=NOW)
+        for mode in looks:
+            events, snapshot = observe(_again(snapshot), teams=_teams(ONLINE, mode), now=NOW)
+            assert events == []
+
+
+def test_grant_after_a_told_move_that_left_the_mode_alone_is_found():
+    """Not every move is one to Teams."""
+    _, snapshot = tell(_seen(teams=_teams(ON_PREMISES)), UserMoved(user="u", direction="toCloud"), now=NOW)
+    for expected in ([], [PolicyGranted(user="u", policy="TeamsUpgradePolicy", mode="teamsonly")]):
+        events, snapshot = observe(_again(snapshot), teams=_teams(ONLINE, "TeamsOnly"), now=NOW)
+        assert events == expected
 
 
 @pytest.mark.parametrize(("late", "is_known"), [(timedelta(minutes=5), True), (SAME_CHANGE * 2, False)])
