@@ -27,6 +27,14 @@ def told(world):
     return world
 
 
+async def _announced_and_cancelled(world):
+    """Ask for a user with one meeting, let the first letter leave, and cancel."""
+    world.skype_meetings(1)
+    await world.ask()
+    await world.deliver()
+    await world.queries.cancel(USER)
+
+
 async def _say_again(world, kind):
     run = await world.run()
     await world.dispatch(Notice(user=KEY, run=run.run_id, notice=kind))
@@ -132,10 +140,7 @@ async def test_a_letter_about_what_will_be_is_not_sent_when_it_has_been(told):
 
 async def test_whoever_was_told_that_it_comes_is_told_that_it_does_not(told):
     """Cancelled before any work."""
-    told.skype_meetings(1)
-    await told.ask()
-    await told.deliver()
-    await told.queries.cancel(USER)
+    await _announced_and_cancelled(told)
     await told.until_quiet()
     assert ["cancelled" in each.html for each in told.tenant.letters] == [False, True]
     assert told.tenant.mails == []
@@ -170,10 +175,7 @@ async def test_a_cancellation_while_the_first_letter_leaves_is_told_as_well(told
 
 async def test_whoever_was_told_that_it_does_not_come_is_told_when_it_comes_after_all(told):
     """A run that is started afresh ends a second time; once more, however often that is delivered."""
-    told.skype_meetings(1)
-    await told.ask()
-    await told.deliver()
-    await told.queries.cancel(USER)
+    await _announced_and_cancelled(told)
     await told.until_quiet()
     await _retry(told)
     await told.configure(NoticeAfterBody="Other words: $result")
@@ -188,10 +190,7 @@ async def test_whoever_was_told_that_it_does_not_come_is_told_when_it_comes_afte
 @pytest.mark.parametrize("call", ["send", "user"])
 async def test_a_slow_letter_does_not_take_back_what_was_told_since(told, call):
     """Its run was started afresh and ended meanwhile; the second ending is told once, however often it is delivered."""
-    told.skype_meetings(1)
-    await told.ask()
-    await told.deliver()
-    await told.queries.cancel(USER)
+    await _announced_and_cancelled(told)
     told.tenant.on(call, lambda: _retry(told))
     await told.until_quiet()
     for _ in range(3):
@@ -202,10 +201,7 @@ async def test_a_slow_letter_does_not_take_back_what_was_told_since(told, call):
 
 async def test_an_ending_is_told_although_the_letter_before_is_noted_only_now(told):
     """Whoever told of the first ending writes into the row that was read for the second one."""
-    told.skype_meetings(1)
-    await told.ask()
-    await told.deliver()
-    await told.queries.cancel(USER)
+    await _announced_and_cancelled(told)
     await told.until_quiet()
     await told.configure(AutomaticallySendEmailsToUsers=False)
     await _retry(told)

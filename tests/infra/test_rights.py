@@ -17,14 +17,14 @@ import pytest
 
 from mms_core.auth import Role
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "rights"))
+
+import consents
+import permissions
+import registration
+import rights
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "infra" / "rights"))
-
-import consents  # noqa: E402 - found by the path above
-import permissions  # noqa: E402 - likewise
-import registration  # noqa: E402 - likewise
-import rights  # noqa: E402 - likewise
-
 NAME = "Meeting migration service test"
 CHANGING = ("POST", "PATCH", "PUT", "DELETE")
 
